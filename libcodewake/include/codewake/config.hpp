@@ -1,0 +1,122 @@
+// Configuration: one file, then environment variables over it, then options in code over both.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codewake/export.hpp"
+
+namespace codewake {
+
+/// What the queue does when its journal is full.
+enum class WhenFull { drop_newest, block };
+
+/// What an accepted event survives: a crash of the program, or of the machine too.
+enum class Durability { process, machine };
+
+/// The configuration of a program, each member named as its key in the file. Defaults are what an empty
+/// configuration means. A plain value: reentrant.
+struct CODEWAKE_API Config {
+  struct Store {
+    std::optional<std::string> adapter;   ///< `module,class`; its two parts are below
+    std::vector<std::string> parameters;  ///< `store.config`, split at commas, %2C resolved
+    std::string module;                   ///< of `adapter`
+    std::string class_name;               ///< of `adapter`
+  };
+  struct Stacktraces {
+    bool from_exceptions = true;
+    bool for_non_exceptions = false;
+    std::size_t max_frames = 64;  ///< 1 to 128
+  };
+  struct Queue {
+    std::optional<std::string> journal;      ///< folder, or `memory`; empty: the default folder
+    std::uint64_t limit_bytes = 1ull << 30;  ///< at least 1 MiB
+    WhenFull when_full = WhenFull::drop_newest;
+    Durability durability = Durability::process;
+    std::size_t batch = 1000;  ///< events, 1 to 1,000,000
+    std::chrono::nanoseconds interval = std::chrono::milliseconds(100);
+    std::chrono::nanoseconds exit_timeout = std::chrono::seconds(5);
+  };
+  struct Crashes {
+    bool signals = true;
+    bool uncaught = true;
+  };
+  struct Tracing {
+    std::optional<std::string> endpoint;
+    std::optional<std::string> service_name;
+    std::optional<std::string> instance_id;
+    std::optional<std::string> environment;
+    std::size_t batch_size = 50;
+    std::chrono::nanoseconds flush_interval = std::chrono::seconds(1);
+    std::optional<std::string> api_key;
+    bool debug = false;
+  };
+
+  Store store;
+  std::optional<std::string> environment_name;
+  std::optional<std::string> app_name;
+  std::optional<std::string> app_vsn;
+  Stacktraces stacktraces;
+  Queue queue;
+  Crashes crashes;
+  Tracing tracing;
+  std::vector<std::filesystem::path> plugin_path;
+
+  /// Where things are looked up; a test gives its own.
+  struct Sources {
+    /// Reads a variable; empty where it is not set. Default: the environment.
+    std::function<std::optional<std::string>(const char* name)> variable;
+    /// Read where CODE_WAKE_CONFIG is not set: the first that exists.
+    std::vector<std::filesystem::path> files = {"/etc/code_wake.conf", "./etc/code_wake.conf"};
+  };
+
+  /// Reads the file and the variables. The file is `$CODE_WAKE_CONFIG` (which must be readable), else the
+  /// first of `sources.files` that exists, else none. A variable that is set, even to nothing, wins over the
+  /// file; one that is set to nothing unsets an optional key. Throws ConfigError. Blocks on the disk.
+  static Config load();
+  static Config load(const Sources& sources);
+
+  /// Reads YAML text alone. `source` names it in errors. Throws ConfigError.
+  static Config parse(std::string_view yaml, std::string_view source);
+
+  /// One effective value, for people: `codewake config` prints these.
+  struct Entry {
+    std::string key;    ///< dotted, such as `queue.limit`
+    std::string value;  ///< as in the file, passwords and keys masked; empty where it has none
+    std::string
+        origin;  ///< `default`, a file with line, such as `/etc/code_wake.conf:3`, or a variable's name
+  };
+
+  /// Every key in the order of the documentation, with its effective value and where that came from.
+  const std::vector<Entry>& entries() const noexcept { return entries_; }
+
+  /// Sections of the file that this library does not know; they belong to other programs.
+  const std::vector<std::string>& foreign_sections() const noexcept { return foreign_sections_; }
+
+  /// The file that was read; empty where there was none.
+  const std::filesystem::path& file() const noexcept { return file_; }
+
+  /// Where a store's configuration was looked for, for error messages: files and variables, in words.
+  const std::string& looked_at() const noexcept { return looked_at_; }
+
+ private:
+  friend class ConfigReader;
+
+  std::vector<Entry> entries_;
+  std::vector<std::string> foreign_sections_;
+  std::filesystem::path file_;
+  std::string looked_at_;
+};
+
+/// A store's parameter as it may be shown: the password of a URL, and the value of `password=`, `api_key=`
+/// and the like, replaced by `***`.
+CODEWAKE_API std::string masked(std::string_view parameter);
+
+}  // namespace codewake

@@ -1,0 +1,182 @@
+// The interface to storage, and how to write an adapter.
+//
+// An adapter is a shared object with one or more classes derived from Store and one line that registers them
+// (plugin.hpp). It implements `write`, `insert_app`, and the reads; all else has a default made from these.
+// It runs the conformance suite (testing/store_conformance.hpp) in its tests. CONTRIBUTING.md walks through
+// it.
+//
+// Rules that an implementation keeps:
+//  - The constructor takes `const std::vector<std::string>&` parameters, looks at them, and touches nothing
+//  outside: a store that
+//    is away must not keep a program from starting. The connection is made by the first call that needs it.
+//    Parameters that make no sense are a ConfigError.
+//  - Every method is thread-safe, and any number of processes may use the same storage at once.
+//  - What goes wrong is a StoreError of the right kind with the driver's own words in it. A write that throws
+//    `unavailable` or `rejected` has changed nothing.
+//  - Any of the methods may block for as long as the storage takes. Programs that must not wait use
+//  QueueStore.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codewake/event.hpp"
+#include "codewake/export.hpp"
+#include "codewake/records.hpp"
+
+namespace codewake {
+
+/// An app that was found or made, with the version that was asked for.
+struct AppInserted {
+  AppRecord app;
+  std::optional<AppVersionRecord> app_vsn;
+
+  bool operator==(const AppInserted&) const = default;
+};
+
+/// Which processes: every field that is given must match.
+struct ProcessQuery {
+  std::optional<Id> app_id;
+  std::optional<Time> from;  ///< from ≤ run_ts
+  std::optional<Time> to;    ///< run_ts < to
+};
+
+/// Which events: every field that is given must match.
+struct EventQuery {
+  std::optional<Time> from;  ///< from ≤ when
+  std::optional<Time> to;    ///< when < to
+  std::optional<Id> process_id;
+  std::optional<std::string> app_name;
+  std::optional<std::string> env_name;
+  /// Each must be among the event's attributes, the same key and the same value; a NULL value matches NULL
+  /// only.
+  std::vector<Attribute> where;
+  std::optional<bool> has_stacktrace;
+  /// At most so many events a page; at least 1.
+  std::size_t limit = 100;
+  /// Empty for the first page, then EventPage::next.
+  std::string cursor;
+};
+
+/// Events, newest first (by time, then by id), and where to go on.
+struct EventPage {
+  std::vector<EventRecord> events;
+  /// The cursor of the next page; empty where there is none. Opaque; stays valid while events come and go.
+  std::string next;
+};
+
+/// Which groups of exceptions.
+struct ExceptionQuery {
+  std::optional<Time> from;  ///< from ≤ when of the events that are counted
+  std::optional<Time> to;    ///< when < to
+  std::optional<std::string> app_name;
+  std::optional<std::string> env_name;
+  std::size_t limit = 100;
+};
+
+/// What a process can say of the store it uses; each number counts since the store was made.
+struct StoreStats {
+  std::uint64_t accepted = 0;    ///< events that insert_event took over
+  std::uint64_t stored = 0;      ///< of these, in the store
+  std::uint64_t queued = 0;      ///< of these, waiting
+  std::uint64_t rejected = 0;    ///< of these, refused by the store for good and set aside
+  std::uint64_t lost_full = 0;   ///< not taken: the queue was full and is configured to drop
+  std::uint64_t lost_error = 0;  ///< not taken: the store, or the queue's storage, failed
+};
+
+/// The two sides of fork(), for Store::at_fork.
+enum class ForkPhase { before, after_in_parent, after_in_child };
+
+/// Storage for what programs did. See the top of this file for the rules.
+class CODEWAKE_API Store {
+ public:
+  Store() = default;
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+  virtual ~Store();
+
+  // ── writing ──
+
+  /// Stores all of the batch, or nothing of it: apps, versions, environments and stack traces that are not
+  /// there yet, the processes without an id, the events, and the positions, in one transaction where the
+  /// storage has such a thing. Survives whatever the storage survives once it returns. Throws StoreError.
+  virtual BatchResult write(const Batch& batch) = 0;
+
+  /// Finds or makes the app, and its version where one is given (not empty). Throws StoreError.
+  virtual AppInserted insert_app(std::string_view name, std::optional<std::string_view> vsn) = 0;
+
+  /// Records a process. Default: a batch of one. The result is empty only where the store queues and `sync`
+  /// is false.
+  virtual std::optional<ProcessRecord> insert_process(const ProcessInfo& info, bool sync = true);
+
+  /// Records an event. Text is made fit (utf8: bad sequences become U+FFFD, NUL bytes U+2400). Default: a
+  /// batch of one, read back where `sync`. The result is there where `sync`. Throws StoreError;
+  /// std::logic_error where neither the event nor the store names a process.
+  virtual std::optional<EventRecord> insert_event(const EventInput& event, bool sync = false);
+
+  // ── reading ──
+
+  virtual std::optional<ProcessRecord> get_process_by_id(Id id) = 0;
+  virtual std::optional<EnvironmentRecord> get_environment_by_id(Id id) = 0;
+  virtual std::optional<AppRecord> get_app_by_id(Id id) = 0;
+  virtual std::optional<AppVersionRecord> get_app_vsn_by_id(Id id) = 0;
+  virtual std::optional<EventRecord> get_event_by_id(Id id) = 0;
+
+  /// Every app, and every version of an app, in the order of their ids.
+  virtual std::vector<AppRecord> get_apps() = 0;
+  virtual std::vector<AppVersionRecord> get_app_vsns(Id app_id) = 0;
+
+  /// In the order of their ids.
+  virtual std::vector<ProcessRecord> get_processes(const ProcessQuery& query) = 0;
+
+  /// Events that have every one of the terms among their attributes, in the order of their ids; of one
+  /// process where `process_id` is given. Without terms: every event (of the process).
+  virtual std::vector<EventRecord> get_events_by_data(const std::vector<Attribute>& where,
+                                                      std::optional<Id> process_id = std::nullopt) = 0;
+
+  /// One page of events, newest first. Throws StoreError (rejected) where the cursor is not one of this
+  /// store's.
+  virtual EventPage get_events(const EventQuery& query) = 0;
+
+  /// Events with a stack trace, grouped by it and by exception type; most recent first. Default: reads every
+  /// such event.
+  virtual std::vector<ExceptionGroup> get_exceptions(const ExceptionQuery& query);
+
+  // ── journals ──
+
+  /// What `write` stored of the positions of segments whose name begins with `prefix`. Default: none are
+  /// remembered.
+  virtual std::vector<StoredPosition> get_positions(std::string_view prefix);
+
+  /// Forgets positions of segments whose name begins with `prefix`: the journal is no more. Default: does
+  /// nothing.
+  virtual void forget_positions(std::string_view prefix);
+
+  // ── life ──
+
+  /// Waits until everything accepted before the call is stored, at most `timeout`; the result says whether it
+  /// is. Default: true at once, for nothing waits.
+  virtual bool flush(std::chrono::nanoseconds timeout);
+
+  /// Stores what it can within `timeout` and closes. What comes later is refused. Default: flush.
+  virtual bool shutdown(std::chrono::nanoseconds timeout);
+
+  /// Called around fork() for the store that Process uses. After a fork the child must not touch what the
+  /// parent still uses (connections, files, threads, locks). `before` may wait for a moment, not longer.
+  /// Default: does nothing.
+  virtual void at_fork(ForkPhase phase) noexcept;
+
+  /// Default: zeros; Process counts for stores that do not queue.
+  virtual StoreStats stats() const;
+
+ private:
+  std::atomic<Id> last_process_id_{0};
+};
+
+}  // namespace codewake
