@@ -1,5 +1,6 @@
 #include "support/skip.hpp"
 
+#include <doctest/doctest.h>
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -7,7 +8,7 @@
 namespace codewake::testing {
 
 void report_skip(std::string_view reason) {
-  fmt::print("SKIPPED: {}\n", reason);
+  fmt::print("SKIPPED: {}: {}\n", doctest::getContextOptions()->currentTest->m_name, reason);
   std::fflush(stdout);
 }
 
