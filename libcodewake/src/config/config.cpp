@@ -1,0 +1,137 @@
+#include "codewake/config.hpp"
+
+#include <fmt/format.h>
+#include <stdlib.h>
+
+#include <cstddef>
+#include <utility>
+#include <variant>
+
+#include "codewake/errors.hpp"
+#include "config/document.hpp"
+#include "config/keys.hpp"
+#include "config/setting.hpp"
+
+namespace codewake {
+
+using internal::Document;
+using internal::Key;
+using internal::keys;
+using internal::Written;
+
+/// Puts a configuration together: the file first, the variables over it, then the entries for people.
+class ConfigReader {
+ public:
+  explicit ConfigReader(Config::Sources sources) : sources_(std::move(sources)), origins_(keys().size()) {
+    // What may set a program's variables may not decide what a program with raised privileges loads.
+    if (!sources_.variable) sources_.variable = [](const char* name) { return from_environment(name); };
+  }
+
+  Config load() {
+    read_file();
+    for (const Key& key : keys()) read_variable(key);
+    return finish();
+  }
+
+  Config parse(std::string_view yaml, std::string_view source) {
+    config_.looked_at_ = source;
+    read_document(yaml, source);
+    return finish();
+  }
+
+ private:
+  static std::optional<std::string> from_environment(const char* name) {
+    const char* value = secure_getenv(name);
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  }
+
+  void look_at(std::string_view place, std::string_view result) {
+    config_.looked_at_ += fmt::format("{}{} ({})", config_.looked_at_.empty() ? "" : ", ", place, result);
+  }
+
+  void read_file() {
+    const std::optional<std::string> named = sources_.variable("CODE_WAKE_CONFIG");
+    if (!named) {
+      look_at("CODE_WAKE_CONFIG", "not set");
+      return read_first_file();
+    }
+    if (named->empty()) return look_at("CODE_WAKE_CONFIG", "set to nothing: no file");
+    const std::optional<std::string> text = internal::read_config_file(*named);
+    if (!text) {
+      throw ConfigError({*named}, "there is no such file; correct or unset CODE_WAKE_CONFIG, which names it");
+    }
+    look_at("CODE_WAKE_CONFIG", *named);
+    config_.file_ = *named;
+    read_document(*text, *named);
+  }
+
+  void read_first_file() {
+    for (const std::filesystem::path& path : sources_.files) {
+      const std::optional<std::string> text = internal::read_config_file(path);
+      look_at(path.string(), text ? "read" : "no such file");
+      if (!text) continue;
+      config_.file_ = path;
+      return read_document(*text, path.string());
+    }
+  }
+
+  void read_document(std::string_view yaml, std::string_view source) {
+    Document document = internal::parse_document(yaml, source);
+    for (const Document::Value& value : document.values) {
+      set(*value.key, value.written, fmt::format("{}:{}", source, value.line));
+    }
+    config_.foreign_sections_ = std::move(document.foreign_sections);
+  }
+
+  void read_variable(const Key& key) {
+    const char* name = key.variable;
+    std::optional<std::string> text = sources_.variable(name);
+    if (key.name.starts_with("store.")) look_at(name, text ? "set" : "not set");
+    if (!text && key.fallback != nullptr && origin(key).empty()) {
+      name = key.fallback;
+      text = sources_.variable(name);
+    }
+    if (!text) return;
+    Written written{.form = Written::Form::variable, .text = *std::move(text)};
+    written.place.source = name;
+    written.place.key = key.name;
+    set(key, written, name);
+  }
+
+  // Folders of a variable come before those of the file, which stay: then both are the origin.
+  void set(const Key& key, const Written& written, std::string_view from) {
+    const internal::Setting setting = key.setting(config_);
+    internal::assign(setting, written);
+    const bool adds = std::holds_alternative<internal::Folders>(setting) && !origin(key).empty();
+    origin(key) = adds ? fmt::format("{}, {}", from, origin(key)) : std::string(from);
+  }
+
+  std::string& origin(const Key& key) { return origins_[static_cast<std::size_t>(&key - keys().data())]; }
+
+  Config finish() {
+    for (const Key& key : keys()) {
+      const std::string& from = origin(key);
+      config_.entries_.push_back(
+          {std::string(key.name), internal::show(key.setting(config_)), from.empty() ? "default" : from});
+    }
+    return std::move(config_);
+  }
+
+  Config::Sources sources_;
+  Config config_;
+  std::vector<std::string> origins_;  // one for each key; empty: the default
+};
+
+Config Config::load() {
+  return load(Sources{});
+}
+
+Config Config::load(const Sources& sources) {
+  return ConfigReader(sources).load();
+}
+
+Config Config::parse(std::string_view yaml, std::string_view source) {
+  return ConfigReader(Sources{}).parse(yaml, source);
+}
+
+}  // namespace codewake
