@@ -26,7 +26,7 @@ enum class Durability { process, machine };
 struct CODEWAKE_API Config {
   struct Store {
     std::optional<std::string> adapter;   ///< `module,class`; its two parts are below
-    std::vector<std::string> parameters;  ///< `store.config`, split at commas, %2C resolved
+    std::vector<std::string> parameters;  ///< `store.config`: split at commas, %2C resolved; or a list
     std::string module;                   ///< of `adapter`
     std::string class_name;               ///< of `adapter`
   };
@@ -37,12 +37,12 @@ struct CODEWAKE_API Config {
   };
   struct Queue {
     std::optional<std::string> journal;      ///< folder, or `memory`; empty: the default folder
-    std::uint64_t limit_bytes = 1ull << 30;  ///< at least 1 MiB
+    std::uint64_t limit_bytes = 1ull << 30;  ///< 1 MiB to 1 EiB
     WhenFull when_full = WhenFull::drop_newest;
     Durability durability = Durability::process;
-    std::size_t batch = 1000;  ///< events, 1 to 1,000,000
-    std::chrono::nanoseconds interval = std::chrono::milliseconds(100);
-    std::chrono::nanoseconds exit_timeout = std::chrono::seconds(5);
+    std::size_t batch = 1000;                                            ///< events, 1 to 1,000,000
+    std::chrono::nanoseconds interval = std::chrono::milliseconds(100);  ///< 100 µs to 1 h
+    std::chrono::nanoseconds exit_timeout = std::chrono::seconds(5);     ///< 0 to 1 h
   };
   struct Crashes {
     bool signals = true;
@@ -53,8 +53,8 @@ struct CODEWAKE_API Config {
     std::optional<std::string> service_name;
     std::optional<std::string> instance_id;
     std::optional<std::string> environment;
-    std::size_t batch_size = 50;
-    std::chrono::nanoseconds flush_interval = std::chrono::seconds(1);
+    std::size_t batch_size = 50;                                        ///< events, 1 to 10,000
+    std::chrono::nanoseconds flush_interval = std::chrono::seconds(1);  ///< 1 ms to 1 h
     std::optional<std::string> api_key;
     bool debug = false;
   };
@@ -67,31 +67,36 @@ struct CODEWAKE_API Config {
   Queue queue;
   Crashes crashes;
   Tracing tracing;
+  /// Folders of CODE_WAKE_PLUGIN_PATH, then of `plugins.path`.
   std::vector<std::filesystem::path> plugin_path;
 
   /// Where things are looked up; a test gives its own.
   struct Sources {
-    /// Reads a variable; empty where it is not set. Default: the environment.
+    /// Reads a variable; empty where it is not set. Default: the environment, which a program with raised
+    /// privileges does not trust (secure_getenv).
     std::function<std::optional<std::string>(const char* name)> variable;
     /// Read where CODE_WAKE_CONFIG is not set: the first that exists.
     std::vector<std::filesystem::path> files = {"/etc/code_wake.conf", "./etc/code_wake.conf"};
   };
 
-  /// Reads the file and the variables. The file is `$CODE_WAKE_CONFIG` (which must be readable), else the
-  /// first of `sources.files` that exists, else none. A variable that is set, even to nothing, wins over the
-  /// file; one that is set to nothing unsets an optional key. Throws ConfigError. Blocks on the disk.
+  /// Reads the file and the variables. The file is `$CODE_WAKE_CONFIG` (which must be readable; set to
+  /// nothing, it means no file), else the first of `sources.files` that exists, else none. A variable that is
+  /// set, even to nothing, wins over the file; one that is set to nothing unsets an optional key. A null in
+  /// the file is as good as no key. Folders of CODE_WAKE_PLUGIN_PATH go before those of the file. Throws
+  /// ConfigError. Blocks on the disk. Thread-safe.
   static Config load();
   static Config load(const Sources& sources);
 
-  /// Reads YAML text alone. `source` names it in errors. Throws ConfigError.
+  /// Reads YAML text alone. `source` names it in errors. Throws ConfigError. Thread-safe.
   static Config parse(std::string_view yaml, std::string_view source);
 
   /// One effective value, for people: `codewake config` prints these.
   struct Entry {
     std::string key;    ///< dotted, such as `queue.limit`
     std::string value;  ///< as in the file, passwords and keys masked; empty where it has none
-    std::string
-        origin;  ///< `default`, a file with line, such as `/etc/code_wake.conf:3`, or a variable's name
+    /// `default`, a file with line, such as `/etc/code_wake.conf:3`, or a variable's name; both of these,
+    /// with a comma between them, for the plugins' folders.
+    std::string origin;
   };
 
   /// Every key in the order of the documentation, with its effective value and where that came from.
@@ -116,7 +121,7 @@ struct CODEWAKE_API Config {
 };
 
 /// A store's parameter as it may be shown: the password of a URL, and the value of `password=`, `api_key=`
-/// and the like, replaced by `***`.
+/// and the like, replaced by `***`. Where it is not clear how far a secret goes, more is masked. Thread-safe.
 CODEWAKE_API std::string masked(std::string_view parameter);
 
 }  // namespace codewake
