@@ -61,6 +61,7 @@ class CODEWAKE_API Stacktrace {
  private:
   void* addresses_[kMaxFrames];
   std::size_t size_ = 0;
+  std::size_t limit_ = kMaxFrames;  // of resolved frames: inlined ones may be more than the addresses
   mutable bool resolved_ = false;
   mutable std::vector<Frame> frames_;
 };

@@ -1,0 +1,101 @@
+#include "stacktrace/capture.hpp"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <unwind.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <iterator>
+
+#include "codewake/stacktrace.hpp"
+
+namespace codewake::internal {
+namespace {
+
+using Unwinder = int (*)(void** addresses, int size);
+
+// So many frames of our own lie at most between a caller and `capture`.
+constexpr std::size_t kOwnFrames = 16;
+
+// Set together, the unwinder last. No guard protects them: a thread that waits for another here could hold
+// the dynamic linker's lock, which the other needs. Whoever finds nothing looks for itself, and finds the
+// same.
+constinit std::atomic<std::uintptr_t> own_begin{0};
+constinit std::atomic<std::uintptr_t> own_end{0};
+constinit std::atomic<Unwinder> unwinder{nullptr};
+
+struct UnwindOutput {
+  void** addresses;
+  int size;
+  int capacity;
+};
+
+_Unwind_Reason_Code add_frame(_Unwind_Context* context, void* data) {
+  auto& output = *static_cast<UnwindOutput*>(data);
+  if (output.size == output.capacity) return _URC_END_OF_STACK;
+  output.addresses[output.size++] = reinterpret_cast<void*>(_Unwind_GetIP(context));
+  return _URC_NO_REASON;
+}
+
+int unwind_by_runtime(void** addresses, int size) {
+  UnwindOutput output{addresses, 0, size};
+  _Unwind_Backtrace(&add_frame, &output);
+  return output.size;
+}
+
+// libunwind takes a tenth of the time of the C++ runtime's unwinder. It must not be linked: its own _Unwind_*
+// would replace the runtime's, and each throw would take ten times longer.
+Unwinder find_unwinder() {
+  void* library = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
+  void* function = library == nullptr ? nullptr : dlsym(library, "unw_backtrace");
+  return function == nullptr ? &unwind_by_runtime : reinterpret_cast<Unwinder>(function);
+}
+
+int find_own_code(dl_phdr_info* info, std::size_t, void*) {
+  const auto here = reinterpret_cast<std::uintptr_t>(&capture);
+  std::uintptr_t begin = UINTPTR_MAX;
+  std::uintptr_t end = 0;
+  for (int i = 0; i < info->dlpi_phnum; ++i) {
+    const ElfW(Phdr)& segment = info->dlpi_phdr[i];
+    if (segment.p_type != PT_LOAD || (segment.p_flags & PF_X) == 0) continue;
+    begin = std::min<std::uintptr_t>(begin, info->dlpi_addr + segment.p_vaddr);
+    end = std::max<std::uintptr_t>(end, info->dlpi_addr + segment.p_vaddr + segment.p_memsz);
+  }
+  if (here < begin || here >= end) return 0;
+  // Linked statically, our code cannot be told from the program's: then nothing is left out.
+  const bool is_main_program = info->dlpi_name == nullptr || *info->dlpi_name == '\0';
+  if (!is_main_program) {
+    own_begin.store(begin, std::memory_order_relaxed);
+    own_end.store(end, std::memory_order_relaxed);
+  }
+  return 1;
+}
+
+}  // namespace
+
+void prepare_capture() noexcept {
+  if (unwinder.load(std::memory_order_acquire) != nullptr) return;
+  dl_iterate_phdr(&find_own_code, nullptr);
+  unwinder.store(find_unwinder(), std::memory_order_release);
+}
+
+std::size_t capture(std::span<void*> addresses) noexcept {
+  prepare_capture();
+  void* found[Stacktrace::kMaxFrames + kOwnFrames];
+  const std::size_t capacity = std::min(addresses.size() + kOwnFrames, std::size(found));
+  const int count = unwinder.load(std::memory_order_acquire)(found, static_cast<int>(capacity));
+
+  const std::uintptr_t begin = own_begin.load(std::memory_order_relaxed);
+  const std::uintptr_t end = own_end.load(std::memory_order_relaxed);
+  std::size_t size = 0;
+  for (int i = 0; i < count && size < addresses.size(); ++i) {
+    const auto address = reinterpret_cast<std::uintptr_t>(found[i]);
+    const bool is_own = address - 1 >= begin && address - 1 < end;
+    if (address != 0 && !is_own) addresses[size++] = found[i];
+  }
+  return size;
+}
+
+}  // namespace codewake::internal

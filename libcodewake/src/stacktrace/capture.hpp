@@ -1,0 +1,17 @@
+// Taking the return addresses of the calling thread.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+namespace codewake::internal {
+
+/// Finds the unwinder and this library's own code. What comes first does it, but a throw should not have to:
+/// it opens a shared object, which may block.
+void prepare_capture() noexcept;
+
+/// Writes the caller's return addresses, innermost first, without those in this library; the result is their
+/// number. After the first call: no allocation, no lock, no system call. Thread-safe.
+std::size_t capture(std::span<void*> addresses) noexcept;
+
+}  // namespace codewake::internal

@@ -1,0 +1,65 @@
+#include "stacktrace/exceptions.hpp"
+
+#include <cstring>
+#include <string_view>
+
+#include "stacktrace/demangle.hpp"
+
+namespace codewake::internal {
+namespace {
+
+std::optional<std::string> text_or_nothing(const char* text) {
+  return text == nullptr ? std::nullopt : std::optional<std::string>(text);
+}
+
+std::optional<std::string> message_of(const ThrownObject& thrown) {
+  if (const auto* exception = thrown.as<std::exception>()) return text_or_nothing(exception->what());
+  if (const auto* exception = thrown.as_pointer<std::exception>()) return text_or_nothing(exception->what());
+  if (const auto* text = thrown.as<std::string>()) return *text;
+  if (const auto* text = thrown.as<std::string_view>()) return std::string(*text);
+  return text_or_nothing(thrown.as_pointer<char>());
+}
+
+std::exception_ptr cause_of(const std::nested_exception* nested) noexcept {
+  return nested == nullptr ? nullptr : nested->nested_ptr();
+}
+
+void describe_chain(std::exception_ptr exception, std::vector<ExceptionDescription>& chain) {
+  while (exception != nullptr && chain.size() < kMaxExceptionChain) {
+    const ThrownObject thrown(exception);
+    chain.push_back({demangle(thrown.type()->name()), message_of(thrown)});
+    exception = cause_of(thrown.as<std::nested_exception>());
+  }
+}
+
+}  // namespace
+
+ThrownObject::ThrownObject(const std::exception_ptr& exception) noexcept {
+  static_assert(sizeof exception == sizeof address_);
+  if (exception == nullptr) return;
+  std::memcpy(&address_, &exception, sizeof address_);
+  type_ = exception.__cxa_exception_type();
+}
+
+const void* ThrownObject::caught_by(const std::type_info& handler) const noexcept {
+  if (type_ == nullptr) return nullptr;
+  // As the runtime does it for a handler: of a thrown pointer the pointer is asked for, else the object's
+  // address.
+  void* object = type_->__is_pointer_p() ? *static_cast<void**>(address_) : address_;
+  return handler.__do_catch(type_, &object, 1) ? object : nullptr;
+}
+
+std::vector<ExceptionDescription> describe(const std::exception& exception) {
+  std::vector<ExceptionDescription> chain;
+  chain.push_back({demangle(typeid(exception).name()), text_or_nothing(exception.what())});
+  describe_chain(cause_of(dynamic_cast<const std::nested_exception*>(&exception)), chain);
+  return chain;
+}
+
+std::vector<ExceptionDescription> describe(const std::exception_ptr& exception) {
+  std::vector<ExceptionDescription> chain;
+  describe_chain(exception, chain);
+  return chain;
+}
+
+}  // namespace codewake::internal

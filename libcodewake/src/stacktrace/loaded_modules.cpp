@@ -1,0 +1,121 @@
+#include "stacktrace/loaded_modules.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <link.h>
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string_view>
+#include <system_error>
+
+namespace codewake::internal {
+namespace {
+
+constexpr std::string_view kGnu("GNU\0", 4);
+
+std::size_t align_up(std::size_t size, std::size_t alignment) {
+  return (size + alignment - 1) / alignment * alignment;
+}
+
+// The build-id among the notes of one segment, which is in memory. Sizes come from a file: none is trusted.
+std::string build_id_in(std::span<const unsigned char> notes, std::size_t alignment) {
+  while (notes.size() >= sizeof(ElfW(Nhdr))) {
+    ElfW(Nhdr) note;
+    std::memcpy(&note, notes.data(), sizeof note);
+    const std::size_t content = align_up(sizeof note + note.n_namesz, alignment);
+    const std::size_t next = align_up(content + note.n_descsz, alignment);
+    if (content + note.n_descsz > notes.size()) break;
+    const std::string_view name(reinterpret_cast<const char*>(notes.data()) + sizeof note, note.n_namesz);
+    if (note.n_type == NT_GNU_BUILD_ID && name == kGnu) {
+      return fmt::format("{:02x}", fmt::join(notes.subspan(content, note.n_descsz), ""));
+    }
+    notes = notes.subspan(std::min(next, notes.size()));
+  }
+  return {};
+}
+
+std::string path_of(const dl_phdr_info& info, bool is_program) {
+  if (!is_program) return info.dlpi_name == nullptr ? "" : info.dlpi_name;
+  std::error_code failed;  // without /proc the program has no path: it is shown as unknown
+  return std::filesystem::read_symlink("/proc/self/exe", failed).string();
+}
+
+Module describe_module(const dl_phdr_info& info, bool is_program) {
+  Module module;
+  module.path = path_of(info, is_program);
+  module.base = info.dlpi_addr;
+  module.begin = UINTPTR_MAX;
+  for (int i = 0; i < info.dlpi_phnum; ++i) {
+    const ElfW(Phdr)& segment = info.dlpi_phdr[i];
+    const std::uintptr_t begin = info.dlpi_addr + segment.p_vaddr;
+    if (segment.p_type == PT_LOAD) {
+      module.begin = std::min(module.begin, begin);
+      module.end = std::max<std::uintptr_t>(module.end, begin + segment.p_memsz);
+    } else if (segment.p_type == PT_NOTE && module.build_id.empty()) {
+      const std::span notes(reinterpret_cast<const unsigned char*>(begin), segment.p_memsz);
+      module.build_id = build_id_in(notes, segment.p_align == 8 ? 8 : 4);
+    }
+  }
+  const std::string identity =
+      fmt::format("{}\n{}\n{}", module.path, module.build_id, module.end - module.begin);
+  module.identity = std::hash<std::string>()(identity);
+  return module;
+}
+
+struct Refresh {
+  std::vector<Module> modules;
+  unsigned long long loads;
+  unsigned long long unloads;
+  bool first = true;
+  bool unchanged = false;
+  std::exception_ptr failure;
+};
+
+// An exception must not pass through the C library.
+int add_module(dl_phdr_info* info, std::size_t, void* data) {
+  auto& refresh = *static_cast<Refresh*>(data);
+  try {
+    if (refresh.first) {
+      refresh.unchanged = info->dlpi_adds == refresh.loads && info->dlpi_subs == refresh.unloads;
+      if (refresh.unchanged) return 1;
+      refresh.loads = info->dlpi_adds;
+      refresh.unloads = info->dlpi_subs;
+    }
+    refresh.modules.push_back(describe_module(*info, refresh.first));
+    refresh.first = false;
+    return 0;
+  } catch (...) {
+    refresh.failure = std::current_exception();
+    return 1;
+  }
+}
+
+}  // namespace
+
+void LoadedModules::refresh() {
+  Refresh refresh{.modules = {}, .loads = loads_, .unloads = unloads_, .failure = nullptr};
+  dl_iterate_phdr(&add_module, &refresh);
+  if (refresh.failure != nullptr) std::rethrow_exception(refresh.failure);
+  if (refresh.unchanged) return;
+  std::sort(refresh.modules.begin(), refresh.modules.end(),
+            [](const Module& a, const Module& b) { return a.begin < b.begin; });
+  modules_ = std::move(refresh.modules);
+  loads_ = refresh.loads;
+  unloads_ = refresh.unloads;
+}
+
+const Module* LoadedModules::find(std::uintptr_t address) const noexcept {
+  const auto above =
+      std::upper_bound(modules_.begin(), modules_.end(), address,
+                       [](std::uintptr_t a, const Module& module) { return a < module.begin; });
+  if (above == modules_.begin()) return nullptr;
+  const Module& module = *(above - 1);
+  return module.contains(address) ? &module : nullptr;
+}
+
+}  // namespace codewake::internal

@@ -1,0 +1,41 @@
+// The executable and the shared objects that are loaded in this process.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace codewake::internal {
+
+/// A loaded ELF file.
+struct Module {
+  std::string path;
+  std::string build_id;     ///< lower-case hexadecimal; empty where it has none
+  std::uintptr_t base = 0;  ///< what is added to the addresses in the file
+  std::uintptr_t begin = 0;
+  std::uintptr_t end = 0;
+  std::size_t identity = 0;  ///< the same for the same file, wherever it is loaded
+
+  bool contains(std::uintptr_t address) const noexcept { return address >= begin && address < end; }
+};
+
+/// What is loaded, as of the last `refresh`. Reentrant.
+class LoadedModules {
+ public:
+  /// Looks again if anything was loaded or unloaded meanwhile. Takes the dynamic linker's lock for a moment.
+  void refresh();
+
+  /// The module that an address lies in; null where there is none. Valid until the next `refresh`.
+  const Module* find(std::uintptr_t address) const noexcept;
+
+  /// In the order of their addresses.
+  const std::vector<Module>& all() const noexcept { return modules_; }
+
+ private:
+  std::vector<Module> modules_;
+  unsigned long long loads_ = 0;
+  unsigned long long unloads_ = 0;
+};
+
+}  // namespace codewake::internal

@@ -1,0 +1,105 @@
+#include "stacktrace/source_files.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <iterator>
+#include <utility>
+
+namespace codewake::internal {
+namespace {
+
+class Descriptor {
+ public:
+  // A path from debug information may name anything, also a pipe that nobody writes to.
+  explicit Descriptor(const char* path) noexcept : number_(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (number_ >= 0) close(number_);
+  }
+  int number() const noexcept { return number_; }
+
+ private:
+  int number_;
+};
+
+std::string read_source(const char* path) {
+  const Descriptor descriptor(path);
+  struct stat status {};
+  if (descriptor.number() < 0 || fstat(descriptor.number(), &status) != 0 || !S_ISREG(status.st_mode))
+    return {};
+  if (static_cast<std::uint64_t>(status.st_size) > SourceFiles::kMaxBytes) return {};
+  std::string content(static_cast<std::size_t>(status.st_size), '\0');
+  std::size_t size = 0;
+  while (size < content.size()) {
+    const ssize_t count = read(descriptor.number(), content.data() + size, content.size() - size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return {};
+    if (count == 0) break;
+    size += static_cast<std::size_t>(count);
+  }
+  content.resize(size);
+  return content;
+}
+
+std::vector<std::uint32_t> lines_of(std::string_view content) {
+  std::vector<std::uint32_t> begins;
+  for (std::size_t begin = 0; begin < content.size();) {
+    begins.push_back(static_cast<std::uint32_t>(begin));
+    const std::size_t end = content.find('\n', begin);
+    begin = end == std::string_view::npos ? content.size() : end + 1;
+  }
+  return begins;
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n\v\f";
+  const std::size_t begin = text.find_first_not_of(kSpace);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kSpace) + 1 - begin);
+}
+
+std::string_view shortened(std::string_view text) {
+  if (text.size() <= SourceFiles::kMaxLineBytes) return text;
+  const auto continues = [&](std::size_t at) {
+    return (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80;
+  };
+  std::size_t end = SourceFiles::kMaxLineBytes;
+  while (end > SourceFiles::kMaxLineBytes - 4 && continues(end)) --end;
+  return text.substr(0, end);
+}
+
+}  // namespace
+
+std::string SourceFiles::line(const std::string& path, std::uint32_t number) {
+  const File& source = file(path);
+  if (number == 0 || number > source.begins.size()) return {};
+  const std::string_view content(source.content);
+  const std::size_t begin = source.begins[number - 1];
+  const std::size_t end = number < source.begins.size() ? source.begins[number] : content.size();
+  return std::string(shortened(trimmed(content.substr(begin, end - begin))));
+}
+
+const SourceFiles::File& SourceFiles::file(const std::string& path) {
+  const auto known =
+      std::find_if(files_.begin(), files_.end(), [&](const File& f) { return f.path == path; });
+  if (known != files_.end()) {
+    files_.splice(files_.begin(), files_, known);
+    return files_.front();
+  }
+  File file{path, read_source(path.c_str()), {}};
+  file.begins = lines_of(file.content);
+  bytes_ += file.content.size();
+  files_.push_front(std::move(file));
+  while (files_.size() > kMaxFiles || bytes_ > kMaxBytes) {
+    bytes_ -= files_.back().content.size();
+    files_.pop_back();
+  }
+  return files_.front();
+}
+
+}  // namespace codewake::internal

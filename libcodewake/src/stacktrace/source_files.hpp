@@ -1,0 +1,39 @@
+// Lines of source files, for people to see in a stack trace.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace codewake::internal {
+
+/// Reads source files and remembers the ones used last: at most kMaxFiles, and kMaxBytes in all. Reentrant.
+class SourceFiles {
+ public:
+  static constexpr std::size_t kMaxFiles = 16;
+  static constexpr std::size_t kMaxBytes = 4u << 20;
+  /// A longer line is cut, between two characters where it is UTF-8.
+  static constexpr std::size_t kMaxLineBytes = 512;
+
+  /// The line without the white space around it; `number` counts from 1. Empty where there is no such line,
+  /// and where the file cannot be read, is not a regular one, or is larger than kMaxBytes. Blocks on the disk
+  /// for a new file.
+  std::string line(const std::string& path, std::uint32_t number);
+
+ private:
+  struct File {
+    std::string path;
+    std::string content;                // empty where it could not be read
+    std::vector<std::uint32_t> begins;  // of the lines in the content
+  };
+
+  const File& file(const std::string& path);
+
+  std::list<File> files_;  // the one used last comes first
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace codewake::internal

@@ -1,0 +1,124 @@
+#include "codewake/stacktrace.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <typeinfo>
+#include <utility>
+
+#include "stacktrace/capture.hpp"
+#include "stacktrace/exceptions.hpp"
+#include "stacktrace/symbolizer.hpp"
+#include "stacktrace/thrown_stacks.hpp"
+
+namespace codewake {
+namespace {
+
+using internal::ThrownObject;
+
+const void* object_of(const std::exception& exception) noexcept {
+  return dynamic_cast<const void*>(&exception);
+}
+
+std::optional<Stacktrace> find(const void* object) noexcept {
+  void* addresses[Stacktrace::kMaxFrames];
+  const std::optional<std::size_t> size = internal::find_thrown_stack(object, addresses);
+  if (!size) return std::nullopt;
+  return Stacktrace(std::span<void* const>(addresses, *size));
+}
+
+bool same_text(const char* a, const char* b) noexcept {
+  return a == b || (a != nullptr && b != nullptr && std::strcmp(a, b) == 0);
+}
+
+// Whether `exception` may be a copy of what is being handled (caught by value, maybe as a base), or what a
+// thrown pointer points at.
+bool stems_from(const std::exception& exception, const ThrownObject& handled) noexcept {
+  if (const auto* pointee = handled.as_pointer<std::exception>())
+    return object_of(*pointee) == object_of(exception);
+  const auto* original = handled.as<std::exception>();
+  return original != nullptr && handled.is_caught_by(typeid(exception)) &&
+         same_text(original->what(), exception.what());
+}
+
+}  // namespace
+
+Stacktrace::Stacktrace() noexcept = default;
+
+Stacktrace::Stacktrace(std::span<void* const> addresses) noexcept
+    : size_(std::min(addresses.size(), kMaxFrames)) {
+  std::copy_n(addresses.begin(), size_, addresses_);
+}
+
+Stacktrace::Stacktrace(std::vector<Frame> frames) noexcept : resolved_(true), frames_(std::move(frames)) {
+  truncate(kMaxFrames);
+}
+
+Stacktrace::Stacktrace(const Stacktrace& other)
+    : size_(other.size_), limit_(other.limit_), resolved_(other.resolved_), frames_(other.frames_) {
+  std::copy_n(other.addresses_, size_, addresses_);
+}
+
+Stacktrace::Stacktrace(Stacktrace&& other) noexcept
+    : size_(std::exchange(other.size_, 0)),
+      limit_(other.limit_),
+      resolved_(std::exchange(other.resolved_, false)),
+      frames_(std::move(other.frames_)) {
+  std::copy_n(other.addresses_, size_, addresses_);
+  other.frames_.clear();
+}
+
+Stacktrace& Stacktrace::operator=(const Stacktrace& other) {
+  if (this != &other) *this = Stacktrace(other);
+  return *this;
+}
+
+Stacktrace& Stacktrace::operator=(Stacktrace&& other) noexcept {
+  if (this == &other) return *this;
+  size_ = std::exchange(other.size_, 0);
+  limit_ = other.limit_;
+  resolved_ = std::exchange(other.resolved_, false);
+  frames_ = std::move(other.frames_);
+  other.frames_.clear();
+  std::copy_n(other.addresses_, size_, addresses_);
+  return *this;
+}
+
+Stacktrace::~Stacktrace() = default;
+
+Stacktrace Stacktrace::current(std::size_t max_frames) noexcept {
+  Stacktrace trace;
+  trace.limit_ = std::min(max_frames, kMaxFrames);
+  trace.size_ = internal::capture(std::span(trace.addresses_, trace.limit_));
+  return trace;
+}
+
+std::optional<Stacktrace> Stacktrace::thrown_at(const std::exception& exception) noexcept {
+  if (std::optional<Stacktrace> trace = find(object_of(exception))) return trace;
+  const std::exception_ptr handled = std::current_exception();
+  const ThrownObject thrown(handled);
+  if (!stems_from(exception, thrown)) return std::nullopt;
+  return find(thrown.address());
+}
+
+std::optional<Stacktrace> Stacktrace::thrown_at(const std::exception_ptr& exception) noexcept {
+  if (exception == nullptr) return std::nullopt;
+  return find(ThrownObject(exception).address());
+}
+
+const std::vector<Frame>& Stacktrace::frames() const {
+  if (!resolved_) {
+    frames_ = internal::symbolize(addresses());
+    if (frames_.size() > limit_) frames_.resize(limit_);
+    resolved_ = true;
+  }
+  return frames_;
+}
+
+void Stacktrace::truncate(std::size_t max_frames) noexcept {
+  limit_ = std::min(limit_, max_frames);
+  size_ = std::min(size_, limit_);
+  if (frames_.size() > limit_)
+    frames_.erase(frames_.begin() + static_cast<std::ptrdiff_t>(limit_), frames_.end());
+}
+
+}  // namespace codewake

@@ -1,0 +1,179 @@
+// Replaces two functions of the C++ runtime. Every `throw`, the standard library's too, calls __cxa_throw;
+// make_exception_ptr, which throws nothing, calls __cxa_init_primary_exception, and so does the runtime's own
+// __cxa_throw. A rethrow, of whichever kind, makes no new exception object and needs no hook: the first stack
+// is still there.
+#include "codewake/throw_hook.hpp"
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+#include <link.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <exception>
+#include <span>
+#include <typeinfo>
+
+#include "codewake/export.hpp"
+#include "codewake/stacktrace.hpp"
+#include "stacktrace/capture.hpp"
+#include "stacktrace/thrown_stacks.hpp"
+
+namespace codewake {
+namespace {
+
+using internal::ExceptionDestructor;
+using ThrowFunction = void (*)(void*, std::type_info*, ExceptionDestructor);
+using InitFunction = __cxxabiv1::__cxa_refcounted_exception* (*)(void*, std::type_info*, ExceptionDestructor);
+
+// The low half is the number of frames to record, 0 while recording is off; the high half counts the probes
+// under way. So a throw that is none of our business reads one word.
+constinit std::atomic<std::uint32_t> mode{0};
+constexpr std::uint32_t kFramesMask = 0xFFFF;
+constexpr std::uint32_t kOneProbe = 0x10000;
+
+// Thrown by ourselves, to see whether the hook sees it.
+struct Probe {
+  bool seen = false;
+};
+
+constinit std::atomic<ThrowFunction> real_throw{nullptr};
+constinit std::atomic<InitFunction> real_init{nullptr};
+
+template <class Function>
+Function find_real(std::atomic<Function>& cache, const char* name) noexcept {
+  if (const Function known = cache.load(std::memory_order_relaxed)) return known;
+  const auto function = reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
+  if (function == nullptr) std::abort();  // no C++ runtime: nothing could be thrown
+  cache.store(function, std::memory_order_relaxed);
+  return function;
+}
+
+// Stands in for the destructor of each exception whose stack is kept.
+void destroy_thrown(void* object) {
+  if (const ExceptionDestructor destructor = internal::drop_thrown_stack(object)) destructor(object);
+}
+
+// The result is the destructor that the runtime shall call.
+ExceptionDestructor record(void* object, const std::type_info* type,
+                           ExceptionDestructor destructor) noexcept {
+  const std::uint32_t current = mode.load(std::memory_order_relaxed);
+  if (current >= kOneProbe && *type == typeid(Probe)) static_cast<Probe*>(object)->seen = true;
+  // Seen before: __cxa_throw goes on to __cxa_init_primary_exception.
+  if ((current & kFramesMask) == 0 || destructor == &destroy_thrown) return destructor;
+  void* addresses[Stacktrace::kMaxFrames];
+  const std::size_t size = internal::capture(std::span(addresses, current & kFramesMask));
+  return internal::keep_thrown_stack(object, destructor, std::span(addresses, size)) ? &destroy_thrown
+                                                                                     : destructor;
+}
+
+// The ways of a throw while recording is on, and of the first one. Apart, so that the usual way saves no
+// registers.
+[[gnu::noinline]] void throw_recorded(void* object, std::type_info* type, ExceptionDestructor destructor) {
+  return find_real(real_throw, "__cxa_throw")(object, type, record(object, type, destructor));
+}
+
+[[gnu::noinline]] auto init_recorded(void* object, std::type_info* type, ExceptionDestructor destructor) {
+  return find_real(real_init, "__cxa_init_primary_exception")(object, type, record(object, type, destructor));
+}
+
+}  // namespace
+}  // namespace codewake
+
+// The replacements. They have names of their own because compilers know __cxa_throw, as a function that does
+// not return: ours must seem to, so that its last call becomes a jump. Else our frame would be unwound at
+// each throw.
+extern "C" {
+CODEWAKE_API void codewake_throw(void* object, std::type_info* type,
+                                 void (*destructor)(void*)) __asm__("__cxa_throw");
+CODEWAKE_API __cxxabiv1::__cxa_refcounted_exception* codewake_init_primary_exception(
+    void* object, std::type_info* type, void (*destructor)(void*)) __asm__("__cxa_init_primary_exception");
+
+// A name that no other library has: who finds it has this library in scope.
+CODEWAKE_API extern const char codewake_throw_hook;
+const char codewake_throw_hook = 1;
+}
+
+void codewake_throw(void* object, std::type_info* type, void (*destructor)(void*)) {
+  using namespace codewake;
+  const ThrowFunction real = real_throw.load(std::memory_order_relaxed);
+  if (real == nullptr || mode.load(std::memory_order_relaxed) != 0)
+    return throw_recorded(object, type, destructor);
+  return real(object, type, destructor);
+}
+
+__cxxabiv1::__cxa_refcounted_exception* codewake_init_primary_exception(void* object, std::type_info* type,
+                                                                        void (*destructor)(void*)) {
+  using namespace codewake;
+  const InitFunction real = real_init.load(std::memory_order_relaxed);
+  if (real == nullptr || mode.load(std::memory_order_relaxed) != 0)
+    return init_recorded(object, type, destructor);
+  return real(object, type, destructor);
+}
+
+namespace codewake {
+namespace {
+
+bool sees_probe() {
+  mode.fetch_add(kOneProbe, std::memory_order_relaxed);
+  bool seen = false;
+  try {
+    throw Probe();
+  } catch (const Probe& probe) {
+    seen = probe.seen;
+  }
+  mode.fetch_sub(kOneProbe, std::memory_order_relaxed);
+  return seen;
+}
+
+// Looks a function up as the program itself does, which may not be as this library does.
+void* find_in_program(const char* function) {
+  void* program = dlopen(nullptr, RTLD_LAZY);
+  void* address = program == nullptr ? nullptr : dlsym(program, function);
+  if (program != nullptr) dlclose(program);
+  return address;
+}
+
+}  // namespace
+
+bool throw_hook_in_force() noexcept {
+  // Opened with dlopen by a C program, the library sees itself, but what is opened later does not see the
+  // library.
+  return sees_probe() && find_in_program("__cxa_throw") != nullptr;
+}
+
+std::string throw_hook_problem() {
+  if (throw_hook_in_force()) return {};
+  if (find_in_program("codewake_throw_hook") == nullptr) {
+    return "libcodewake was opened with dlopen(): link the program with -lcodewake, or preload libcodewake "
+           "with LD_PRELOAD";
+  }
+  Dl_info info{};
+  link_map* module = nullptr;
+  const int known =
+      dladdr1(find_in_program("__cxa_throw"), &info, reinterpret_cast<void**>(&module), RTLD_DL_LINKMAP);
+  if (known != 0 && module != nullptr && *module->l_name == '\0') {
+    return "the program contains a C++ runtime of its own: link it without -static-libstdc++";
+  }
+  return fmt::format(
+      "{} comes ahead of libcodewake: put -lcodewake ahead of -lstdc++ when linking the program, or preload "
+      "libcodewake "
+      "with LD_PRELOAD",
+      known != 0 ? info.dli_fname : "libstdc++");
+}
+
+void record_throws(bool on, std::size_t max_frames) noexcept {
+  if (on) {
+    internal::prepare_capture();
+    internal::guard_thrown_stacks_at_fork();
+  }
+  const auto frames =
+      static_cast<std::uint32_t>(std::clamp<std::size_t>(max_frames, 1, Stacktrace::kMaxFrames));
+  std::uint32_t current = mode.load(std::memory_order_relaxed);
+  while (!mode.compare_exchange_weak(current, (current & ~kFramesMask) | (on ? frames : 0))) {
+  }
+}
+
+}  // namespace codewake
