@@ -21,8 +21,8 @@ const std::map<std::string_view, std::string_view> kPublicHeaders = {
     {"export", "base"},           {"time", "base"},        {"errors", "base"},   {"utf8", "base"},
     {"version", "base"},          {"attributes", "model"}, {"digest", "model"},  {"frame", "model"},
     {"records", "model"},         {"event", "model"},      {"config", "config"}, {"stacktrace", "stacktrace"},
-    {"throw_hook", "stacktrace"}, {"store", "store"},      {"plugin", "store"},  {"process", "process"},
-    {"codewake", "process"},
+    {"throw_hook", "stacktrace"}, {"store", "store"},      {"dsn", "store"},     {"plugin", "store"},
+    {"process", "process"},       {"codewake", "process"},
 };
 
 constexpr std::string_view kPublicPrefix = "codewake/";
