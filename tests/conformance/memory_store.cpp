@@ -1,0 +1,322 @@
+// Invariants: a row's id is its index plus one, and rows are never taken away; a batch is checked as a whole
+// before the first row of it is added, so what can fail after that is memory alone.
+#include "memory_store.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <utility>
+
+#include "codewake/digest.hpp"
+#include "codewake/errors.hpp"
+#include "codewake/frame.hpp"
+#include "codewake/stacktrace.hpp"
+#include "codewake/time.hpp"
+#include "codewake/utf8.hpp"
+
+namespace codewake::testing {
+
+struct MemoryTables {
+  std::mutex mutex;
+  std::vector<EnvironmentRecord> environments;
+  std::vector<AppRecord> apps;
+  std::vector<AppVersionRecord> app_vsns;
+  std::vector<ProcessRecord> processes;
+  std::vector<EventRecord> events;
+  std::vector<std::vector<Frame>> stacktraces;
+  std::map<Digest, Id> stacktrace_ids;
+  std::map<std::string, StoredPosition, std::less<>> positions;
+};
+
+namespace {
+
+/// The tables of a name, as long as anybody holds them.
+std::shared_ptr<MemoryTables> tables_named(const std::string& name) {
+  static std::mutex mutex;
+  static std::map<std::string, std::weak_ptr<MemoryTables>> all;
+  const std::lock_guard lock(mutex);
+  std::weak_ptr<MemoryTables>& known = all[name];
+  std::shared_ptr<MemoryTables> tables = known.lock();
+  if (!tables) known = tables = std::make_shared<MemoryTables>();
+  return tables;
+}
+
+template <class Record>
+Id next_id(const std::vector<Record>& table) {
+  return static_cast<Id>(table.size()) + 1;
+}
+
+template <class Record>
+std::optional<Record> row(const std::vector<Record>& table, Id id) {
+  if (id < 1 || id >= next_id(table)) return std::nullopt;
+  return table[static_cast<std::size_t>(id) - 1];
+}
+
+/// The row that matches, or a new one made of `record` with its id filled in.
+template <class Record, class Matches>
+Record find_or_add(std::vector<Record>& table, Record record, Matches matches) {
+  const auto found = std::ranges::find_if(table, matches);
+  if (found != table.end()) return *found;
+  record.id = next_id(table);
+  return table.emplace_back(std::move(record));
+}
+
+AppInserted find_or_add_app(MemoryTables& tables, std::string_view name,
+                            std::optional<std::string_view> vsn) {
+  AppInserted result;
+  result.app = find_or_add(tables.apps, {0, to_storable(name)},
+                           [&, fit = to_storable(name)](const AppRecord& app) { return app.name == fit; });
+  if (!vsn || vsn->empty()) return result;
+  result.app_vsn = find_or_add(tables.app_vsns, {0, to_storable(*vsn), result.app.id},
+                               [&, fit = to_storable(*vsn)](const AppVersionRecord& known) {
+                                 return known.app_id == result.app.id && known.vsn == fit;
+                               });
+  return result;
+}
+
+/// Times have microseconds in every store.
+Time stored_time(Time time) {
+  return std::chrono::floor<std::chrono::microseconds>(time);
+}
+
+Id add_process(MemoryTables& tables, const ProcessInfo& info) {
+  const AppInserted app = find_or_add_app(tables, info.app_name, info.app_vsn);
+  ProcessRecord process;
+  process.id = next_id(tables.processes);
+  process.run_ts = stored_time(info.run_ts);
+  if (info.env_name && !info.env_name->empty()) {
+    process.environment =
+        find_or_add(tables.environments, {0, *info.env_name},
+                    [&](const EnvironmentRecord& known) { return known.name == *info.env_name; });
+  }
+  process.pid = info.pid;
+  process.username = info.username;
+  process.fqdn = info.fqdn;
+  process.exe_path = info.exe_path;
+  process.app = app.app;
+  process.app_vsn = app.app_vsn;
+  return tables.processes.emplace_back(std::move(process)).id;
+}
+
+Id find_or_add_stacktrace(MemoryTables& tables, std::vector<Frame> frames) {
+  for (Frame& frame : frames) {
+    for (std::string* text : {&frame.filename, &frame.src, &frame.function, &frame.module}) {
+      *text = to_storable(*text);
+    }
+  }
+  const auto [known, is_new] =
+      tables.stacktrace_ids.try_emplace(digest_of(frames), next_id(tables.stacktraces));
+  if (is_new) tables.stacktraces.push_back(std::move(frames));
+  return known->second;
+}
+
+Id add_event(MemoryTables& tables, const BatchEvent& event, Id process_id) {
+  EventRecord record;
+  record.id = next_id(tables.events);
+  record.when = stored_time(event.when);
+  record.process_id = process_id;
+  if (event.has_data) {
+    record.digest = digest_of(event.data);
+    std::vector<Attribute> attributes;
+    for (const AttributeView& view : event.data) {
+      attributes.emplace_back(std::string(view.key),
+                              view.value ? std::optional<std::string>(*view.value) : std::nullopt);
+    }
+    record.data = Attributes(std::move(attributes));
+  }
+  if (event.stacktrace != nullptr) {
+    record.stacktrace_id = find_or_add_stacktrace(tables, event.stacktrace->frames());
+    record.frames = *row(tables.stacktraces, *record.stacktrace_id);
+  }
+  return tables.events.emplace_back(std::move(record)).id;
+}
+
+bool has_every_term(const Attributes& data, const std::vector<Attribute>& where) {
+  return std::ranges::all_of(
+      where, [&](const Attribute& term) { return std::ranges::find(data, term) != data.end(); });
+}
+
+bool is_within(Time time, std::optional<Time> from, std::optional<Time> to) {
+  return (!from || *from <= time) && (!to || time < *to);
+}
+
+bool matches(const EventQuery& query, const EventRecord& event, const ProcessRecord& process) {
+  return is_within(event.when, query.from, query.to) &&
+         (!query.process_id || *query.process_id == event.process_id) &&
+         (!query.app_name || *query.app_name == process.app.name) &&
+         (!query.env_name || (process.environment && *query.env_name == process.environment->name)) &&
+         (!query.has_stacktrace || *query.has_stacktrace == event.stacktrace_id.has_value()) &&
+         has_every_term(event.data, query.where);
+}
+
+/// A place in the order of events: newest first is descending in both.
+using Place = std::pair<Time, Id>;
+
+Place place_of(const EventRecord& event) {
+  return {event.when, event.id};
+}
+
+std::string cursor_at(const EventRecord& event) {
+  return std::to_string(event.when.time_since_epoch().count()) + "/" + std::to_string(event.id);
+}
+
+Place place_of(std::string_view cursor) {
+  std::int64_t nanoseconds = 0;
+  Id id = 0;
+  const char* const end = cursor.data() + cursor.size();
+  const auto time_read = std::from_chars(cursor.data(), end, nanoseconds);
+  if (time_read.ec == std::errc() && time_read.ptr != end && *time_read.ptr == '/') {
+    const auto id_read = std::from_chars(time_read.ptr + 1, end, id);
+    if (id_read.ec == std::errc() && id_read.ptr == end)
+      return {Time(std::chrono::nanoseconds(nanoseconds)), id};
+  }
+  throw StoreError(StoreError::Kind::rejected, "not a cursor of this store");
+}
+
+}  // namespace
+
+MemoryStore::MemoryStore(const std::vector<std::string>& parameters)
+    : tables_(parameters.size() == 1 ? tables_named(parameters[0]) : std::make_shared<MemoryTables>()) {
+  if (parameters.size() > 1) {
+    throw ConfigError({.key = "store.config"},
+                      "MemoryStore takes one parameter at most, the name of its storage");
+  }
+}
+
+MemoryStore::~MemoryStore() = default;
+
+std::unique_lock<std::mutex> MemoryStore::open_tables() const {
+  std::unique_lock lock(tables_->mutex);
+  if (is_shut_down_) throw StoreError(StoreError::Kind::unavailable, "the store is shut down");
+  return lock;
+}
+
+BatchResult MemoryStore::write(const Batch& batch) {
+  // Frames are resolved here, where it may take its time, and not under the lock.
+  for (const BatchEvent& event : batch.events) {
+    if (event.stacktrace != nullptr) event.stacktrace->frames();
+  }
+  const auto lock = open_tables();
+  for (const BatchProcess& process : batch.processes) {
+    if (process.id != 0 && !row(tables_->processes, process.id)) {
+      throw StoreError(StoreError::Kind::rejected, "there is no process " + std::to_string(process.id));
+    }
+  }
+  BatchResult result;
+  for (const BatchProcess& process : batch.processes) {
+    result.process_ids.push_back(process.id != 0 ? process.id : add_process(*tables_, *process.info));
+  }
+  for (const BatchEvent& event : batch.events) {
+    result.event_ids.push_back(add_event(*tables_, event, result.process_ids.at(event.process)));
+  }
+  for (const JournalPosition& position : batch.positions) {
+    StoredPosition& stored = tables_->positions[std::string(position.segment)];
+    stored = {std::string(position.segment), position.position, result.process_ids.at(position.process)};
+  }
+  return result;
+}
+
+AppInserted MemoryStore::insert_app(std::string_view name, std::optional<std::string_view> vsn) {
+  const auto lock = open_tables();
+  return find_or_add_app(*tables_, name, vsn);
+}
+
+std::optional<ProcessRecord> MemoryStore::get_process_by_id(Id id) {
+  const auto lock = open_tables();
+  return row(tables_->processes, id);
+}
+
+std::optional<EnvironmentRecord> MemoryStore::get_environment_by_id(Id id) {
+  const auto lock = open_tables();
+  return row(tables_->environments, id);
+}
+
+std::optional<AppRecord> MemoryStore::get_app_by_id(Id id) {
+  const auto lock = open_tables();
+  return row(tables_->apps, id);
+}
+
+std::optional<AppVersionRecord> MemoryStore::get_app_vsn_by_id(Id id) {
+  const auto lock = open_tables();
+  return row(tables_->app_vsns, id);
+}
+
+std::optional<EventRecord> MemoryStore::get_event_by_id(Id id) {
+  const auto lock = open_tables();
+  return row(tables_->events, id);
+}
+
+std::vector<AppRecord> MemoryStore::get_apps() {
+  const auto lock = open_tables();
+  return tables_->apps;
+}
+
+std::vector<AppVersionRecord> MemoryStore::get_app_vsns(Id app_id) {
+  const auto lock = open_tables();
+  std::vector<AppVersionRecord> result;
+  std::ranges::copy_if(tables_->app_vsns, std::back_inserter(result),
+                       [&](const AppVersionRecord& vsn) { return vsn.app_id == app_id; });
+  return result;
+}
+
+std::vector<ProcessRecord> MemoryStore::get_processes(const ProcessQuery& query) {
+  const auto lock = open_tables();
+  std::vector<ProcessRecord> result;
+  std::ranges::copy_if(tables_->processes, std::back_inserter(result), [&](const ProcessRecord& process) {
+    return (!query.app_id || *query.app_id == process.app.id) &&
+           is_within(process.run_ts, query.from, query.to);
+  });
+  return result;
+}
+
+std::vector<EventRecord> MemoryStore::get_events_by_data(const std::vector<Attribute>& where,
+                                                         std::optional<Id> process_id) {
+  const auto lock = open_tables();
+  std::vector<EventRecord> result;
+  std::ranges::copy_if(tables_->events, std::back_inserter(result), [&](const EventRecord& event) {
+    return (!process_id || *process_id == event.process_id) && has_every_term(event.data, where);
+  });
+  return result;
+}
+
+EventPage MemoryStore::get_events(const EventQuery& query) {
+  const auto lock = open_tables();
+  const std::optional<Place> after =
+      query.cursor.empty() ? std::nullopt : std::optional(place_of(query.cursor));
+  std::vector<const EventRecord*> found;
+  for (const EventRecord& event : tables_->events) {
+    if (after && place_of(event) >= *after) continue;
+    if (matches(query, event, *row(tables_->processes, event.process_id))) found.push_back(&event);
+  }
+  std::ranges::sort(found,
+                    [](const EventRecord* a, const EventRecord* b) { return place_of(*a) > place_of(*b); });
+  EventPage page;
+  for (std::size_t i = 0; i < found.size() && i < query.limit; ++i) page.events.push_back(*found[i]);
+  if (found.size() > page.events.size()) page.next = cursor_at(page.events.back());
+  return page;
+}
+
+std::vector<StoredPosition> MemoryStore::get_positions(std::string_view prefix) {
+  const auto lock = open_tables();
+  std::vector<StoredPosition> result;
+  for (const auto& [segment, position] : tables_->positions) {
+    if (segment.starts_with(prefix)) result.push_back(position);
+  }
+  return result;
+}
+
+void MemoryStore::forget_positions(std::string_view prefix) {
+  const auto lock = open_tables();
+  std::erase_if(tables_->positions, [&](const auto& entry) { return entry.first.starts_with(prefix); });
+}
+
+bool MemoryStore::shutdown(std::chrono::nanoseconds) {
+  const std::lock_guard lock(tables_->mutex);
+  is_shut_down_ = true;
+  return true;
+}
+
+}  // namespace codewake::testing
