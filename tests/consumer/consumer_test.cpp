@@ -1,0 +1,136 @@
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "consumer/installation.hpp"
+#include "support/skip.hpp"
+#include "support/temporary_folder.hpp"
+
+using codewake::testing::build_setting;
+using codewake::testing::Installation;
+using codewake::testing::Outcome;
+using codewake::testing::quoted;
+using codewake::testing::run;
+using codewake::testing::TemporaryFolder;
+
+namespace {
+
+// A sanitized library needs a program that is sanitized alike.
+std::string compiler_flags() {
+  return "-std=c++20 -Wall -Wextra -Wpedantic -Werror " + build_setting("CODEWAKE_SANITIZE");
+}
+
+std::filesystem::path program(std::string_view name) {
+  return std::filesystem::path(build_setting("CODEWAKE_CONSUMER")) / name;
+}
+
+// Runs a command that must succeed, and returns what it said.
+std::string must(const std::string& command, std::string_view environment = {}) {
+  const Outcome outcome = run(command, environment);
+  REQUIRE_MESSAGE(outcome.status == 0, fmt::format("{}\nsays: {}", command, outcome.output));
+  return outcome.output;
+}
+
+std::filesystem::path write_configuration(const TemporaryFolder& folder) {
+  return folder.write("code_wake.conf",
+                      fmt::format("store: {{adapter: \"code_wake_sqlite_store,SqliteStore\", "
+                                  "config: \"sqlite:///{}\"}}\n",
+                                  (folder / "consumer.sqlite").string()));
+}
+
+// What the installed command line reads back, oldest first.
+std::vector<nlohmann::json> events_of(const std::filesystem::path& configuration) {
+  const Installation& installation = Installation::instance();
+  std::istringstream lines(must(fmt::format("{} events --format ndjson", quoted(installation.tool())),
+                                installation.run_environment(configuration)));
+  std::vector<nlohmann::json> events;
+  for (std::string line; std::getline(lines, line);)
+    events.insert(events.begin(), nlohmann::json::parse(line));
+  return events;
+}
+
+// The program recorded an event and an exception of the standard library, and both can be read back.
+void check_records(const std::filesystem::path& executable) {
+  const TemporaryFolder folder;
+  const std::filesystem::path configuration = write_configuration(folder);
+  const Installation& installation = Installation::instance();
+  must(quoted(executable), installation.run_environment(configuration));
+  const std::vector<nlohmann::json> events = events_of(configuration);
+  REQUIRE(events.size() == 2);
+  CHECK(events[0].dump().find("\"42\"") != std::string::npos);
+  const std::string fault = events[1].dump();
+  CHECK_MESSAGE(fault.find("std::out_of_range") != std::string::npos, fault);
+  const std::string shown =
+      must(fmt::format("{} event {}", quoted(installation.tool()), events[1].at("id").dump()),
+           installation.run_environment(configuration));
+  CHECK_MESSAGE(shown.find("third_of") != std::string::npos, shown);
+}
+
+void compile_by_pkg_config(const std::string& compiler, std::string_view package, std::string_view name,
+                           const std::filesystem::path& executable) {
+  const Installation& installation = Installation::instance();
+  const std::string flags =
+      must(fmt::format("pkg-config --cflags --libs {}", package), installation.pkg_config_environment());
+  must(fmt::format("{} {} {} -o {} {}", compiler, compiler_flags(), quoted(program(name)), quoted(executable),
+                   flags.substr(0, flags.find('\n'))));
+}
+
+}  // namespace
+
+TEST_CASE("a program built with pkg-config and g++ records through configuration alone and is read back") {
+  const TemporaryFolder folder;
+  compile_by_pkg_config("g++", "codewake", "consumer.cpp", folder / "consumer");
+  check_records(folder / "consumer");
+}
+
+TEST_CASE(
+    "a program built with pkg-config and clang++ records through configuration alone and is read back") {
+  if (run("clang++ --version").status != 0) CODEWAKE_SKIP("clang++ is not installed");
+  if (!build_setting("CODEWAKE_SANITIZE").empty())
+    CODEWAKE_SKIP("the sanitizers of two compilers do not mix");
+  const TemporaryFolder folder;
+  compile_by_pkg_config("clang++", "codewake", "consumer.cpp", folder / "consumer");
+  check_records(folder / "consumer");
+}
+
+TEST_CASE("a program built with pkg-config makes the SQLite store itself") {
+  const TemporaryFolder folder;
+  compile_by_pkg_config("g++", "codewake-sqlite", "direct.cpp", folder / "direct");
+  must(fmt::format("{} sqlite:///{}", quoted(folder / "direct"), (folder / "direct.sqlite").string()),
+       Installation::instance().run_environment(folder.write("empty.conf", "")));
+}
+
+TEST_CASE(
+    "a program built with find_package records and is read back, and another makes the SQLite store itself") {
+  const TemporaryFolder folder;
+  const std::string environment =
+      fmt::format("CXX=g++ CXXFLAGS={} CMAKE_PREFIX_PATH={}", quoted(compiler_flags()),
+                  quoted(Installation::instance().in_prefix("")));
+  must(fmt::format("cmake -S {} -B {}", quoted(program("")), quoted(folder / "build")), environment);
+  must(fmt::format("cmake --build {}", quoted(folder / "build")));
+  check_records(folder / "build/consumer");
+  must(fmt::format("{} sqlite:///{}", quoted(folder / "build/direct"), (folder / "direct.sqlite").string()),
+       Installation::instance().run_environment(folder.write("empty.conf", "")));
+}
+
+TEST_CASE("find_package refuses a version that is not there and an adapter that is not installed") {
+  const auto configure = [](std::string_view request) {
+    const TemporaryFolder folder;
+    folder.write("CMakeLists.txt",
+                 fmt::format("cmake_minimum_required(VERSION 3.20)\nproject(refused LANGUAGES CXX)\n"
+                             "find_package(codewake {})\n",
+                             request));
+    return run(fmt::format("cmake -S {} -B {}", quoted(folder.path()), quoted(folder / "build")),
+               fmt::format("CMAKE_PREFIX_PATH={}", quoted(Installation::instance().in_prefix(""))));
+  };
+  CHECK(configure("REQUIRED").status == 0);
+  CHECK(configure("99.0 REQUIRED").status != 0);
+  const Outcome missing = configure("REQUIRED COMPONENTS parchment");
+  CHECK(missing.status != 0);
+  CHECK(missing.output.find("the adapter parchment is not installed") != std::string::npos);
+}

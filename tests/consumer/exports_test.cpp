@@ -1,0 +1,66 @@
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <regex>
+#include <set>
+#include <sstream>
+#include <string>
+#include <string_view>
+
+#include "consumer/installation.hpp"
+
+using codewake::testing::Installation;
+using codewake::testing::Outcome;
+using codewake::testing::quoted;
+using codewake::testing::run;
+
+namespace {
+
+std::filesystem::path library() {
+  return Installation::instance().libdir() / "libcodewake.so";
+}
+
+// The names that a shared object exports, as the linker knows them.
+std::set<std::string> exports_of(const std::filesystem::path& object) {
+  const Outcome listed = run(fmt::format("nm --dynamic --defined-only --format=posix {}", quoted(object)));
+  REQUIRE_MESSAGE(listed.status == 0, listed.output);
+  std::set<std::string> names;
+  std::istringstream lines(listed.output);
+  for (std::string line; std::getline(lines, line);) names.insert(line.substr(0, line.find(' ')));
+  return names;
+}
+
+// A function, a type's description or a thunk of namespace codewake, and not of its details.
+bool is_public(const std::string& name) {
+  static const std::regex kOurs("_Z(NK?|T[ISVTv].*N|Thn.*N|GVN)8codewake(?!8internal).*");
+  return std::regex_match(name, kOurs);
+}
+
+}  // namespace
+
+TEST_CASE("the library exports its own names and the runtime functions that it replaces, and nothing else") {
+  const std::set<std::string> replaced = {"__cxa_throw", "__cxa_init_primary_exception",
+                                          "codewake_throw_hook"};
+  const std::set<std::string> names = exports_of(library());
+  CHECK(names.contains("__cxa_throw"));
+  CHECK(names.contains("_ZN8codewake7Process8instanceEv"));
+  for (const std::string& name : names) {
+    CHECK_MESSAGE((is_public(name) || replaced.contains(name)), name);
+  }
+}
+
+TEST_CASE("an adapter exports its store and its description, and nothing else") {
+  const auto names = exports_of(Installation::instance().libdir() / "codewake/libcode_wake_sqlite_store.so");
+  CHECK(names.contains("codewake_plugin"));
+  for (const std::string& name : names) {
+    CHECK_MESSAGE((is_public(name) || name == "codewake_plugin"), name);
+  }
+}
+
+TEST_CASE("the library's soname has the number of its binary interface") {
+  const Outcome shown = run(fmt::format("readelf --dynamic --wide {}", quoted(library())));
+  REQUIRE(shown.status == 0);
+  CHECK(shown.output.find("soname: [libcodewake.so.0]") != std::string::npos);
+  CHECK(std::filesystem::exists(Installation::instance().libdir() / "libcodewake.so.0"));
+}
