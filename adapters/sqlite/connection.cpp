@@ -1,0 +1,138 @@
+#include "connection.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <random>
+#include <thread>
+
+#include "codewake/utf8.hpp"
+
+namespace codewake::internal {
+namespace {
+
+// The library guards each connection with a lock of its own, so SQLite's would only cost time.
+const int kOpenFlags = SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE | SQLite::OPEN_NOMUTEX;
+
+// A larger WAL is written back less often, in longer runs of pages.
+constexpr int kCheckpointPages = 16'000;
+constexpr int kWalLimitBytes = 96 << 20;
+
+std::string immutable_uri(const std::string& path) {
+  std::string uri = "file:";
+  for (const char c : path) {
+    const bool reserved = c == '?' || c == '#' || c == '%';
+    uri += reserved ? fmt::format("%{:02X}", static_cast<unsigned char>(c)) : std::string(1, c);
+  }
+  return uri + "?immutable=1";
+}
+
+SQLite::Database open(const SqliteParameters& parameters, Connection::Mode mode) {
+  if (mode != Connection::Mode::immutable) return {parameters.path, kOpenFlags};
+  return {immutable_uri(parameters.path), SQLite::OPEN_READONLY | SQLite::OPEN_URI | SQLite::OPEN_NOMUTEX};
+}
+
+const char* pragma_of(Synchronous synchronous) {
+  switch (synchronous) {
+    case Synchronous::off:
+      return "PRAGMA synchronous=OFF";
+    case Synchronous::full:
+      return "PRAGMA synchronous=FULL";
+    case Synchronous::normal:
+      break;
+  }
+  return "PRAGMA synchronous=NORMAL";
+}
+
+}  // namespace
+
+Connection::Connection(const SqliteParameters& parameters, Mode mode)
+    : busy_timeout_(parameters.busy_timeout), database_(open(parameters, mode)) {
+  sqlite3_extended_result_codes(handle(), 1);
+  sqlite3_busy_handler(handle(), &wait_for_lock, this);
+  exec("PRAGMA foreign_keys=OFF");  // the older system's declarations are for people; the writer is their
+                                    // guarantee
+  exec(pragma_of(parameters.synchronous));
+  exec(fmt::format("PRAGMA wal_autocheckpoint={}", kCheckpointPages).c_str());
+  exec(fmt::format("PRAGMA journal_size_limit={}", kWalLimitBytes).c_str());
+  if (mode == Mode::reading && !parameters.memory) exec("PRAGMA query_only=ON");
+}
+
+Connection::~Connection() = default;
+
+// Random and short, for SQLite keeps no queue of those who wait: whoever asks at the right moment is next.
+int Connection::wait_for_lock(void* self, int count) noexcept {
+  auto& connection = *static_cast<Connection*>(self);
+  const auto now = std::chrono::steady_clock::now();
+  if (count == 0) connection.waiting_since_ = now;
+  if (now - connection.waiting_since_ >= connection.busy_timeout_) return 0;
+  thread_local std::minstd_rand random(std::random_device{}());
+  const int longest_us = std::min(100 * (count + 1), 4'000);
+  std::this_thread::sleep_for(
+      std::chrono::microseconds(std::uniform_int_distribution(50, longest_us)(random)));
+  return 1;
+}
+
+bool Connection::file_was_moved() const noexcept {
+  int moved = 0;
+  return sqlite3_file_control(handle(), "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0;
+}
+
+void Connection::skip_checkpoint_on_close() noexcept {
+  sqlite3_db_config(handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+}
+
+sqlite3_stmt* Connection::prepare(std::string_view sql) {
+  auto& cached = statements_[std::string(sql)];
+  if (cached) return cached.get();
+  sqlite3_stmt* statement = nullptr;
+  const int code = sqlite3_prepare_v3(handle(), sql.data(), static_cast<int>(sql.size()),
+                                      SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+  if (code != SQLITE_OK) throw SQLite::Exception(handle(), code);
+  cached.reset(statement);
+  return statement;
+}
+
+Query& Query::check(int code) {
+  if (code != SQLITE_OK) throw SQLite::Exception(connection_, code);
+  return *this;
+}
+
+bool Query::step() {
+  const int code = sqlite3_step(statement_);
+  if (code == SQLITE_ROW) return true;
+  if (code != SQLITE_DONE) throw SQLite::Exception(connection_, code);
+  return false;
+}
+
+std::string_view Query::bytes(int column) const {
+  // sqlite3_column_blob, not _text: the size must not end at a NUL byte, and a blob must not be converted.
+  const void* data = sqlite3_column_blob(statement_, column);
+  if (data == nullptr) return {};
+  return {static_cast<const char*>(data), static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+}
+
+std::string Query::text(int column) const {
+  const std::string_view raw = bytes(column);
+  return is_storable(raw) ? std::string(raw) : to_storable(raw);
+}
+
+std::optional<std::string> Query::optional_text(int column) const {
+  if (is_null(column)) return std::nullopt;
+  return text(column);
+}
+
+std::optional<std::int64_t> Query::optional_integer(int column) const {
+  if (is_null(column)) return std::nullopt;
+  return integer(column);
+}
+
+std::optional<Digest> Query::digest(int column) const {
+  const std::string_view raw = bytes(column);
+  Digest digest;
+  if (raw.size() != digest.size()) return std::nullopt;
+  std::copy(raw.begin(), raw.end(), reinterpret_cast<char*>(digest.data()));
+  return digest;
+}
+
+}  // namespace codewake::internal

@@ -1,0 +1,128 @@
+// One connection to the database, and statements on it that are prepared once.
+#pragma once
+
+#include <SQLiteCpp/Database.h>
+#include <sqlite3.h>
+
+#include <chrono>
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "codewake/digest.hpp"
+#include "parameters.hpp"
+
+namespace codewake::internal {
+
+/// Thread-bound to whoever holds the lock that guards it.
+class Connection {
+ public:
+  enum class Mode {
+    writing,
+    reading,
+    immutable  ///< nobody can be writing: a read-only medium whose WAL has been written back
+  };
+
+  /// Opens the file, or makes an empty one. Throws SQLite::Exception.
+  Connection(const SqliteParameters& parameters, Mode mode);
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection();
+
+  sqlite3* handle() const noexcept { return database_.getHandle(); }
+  void exec(const char* sql) { database_.exec(sql); }
+  /// Until when a lock that others hold is waited for, by an operation that begins now.
+  std::chrono::steady_clock::time_point deadline() const {
+    return std::chrono::steady_clock::now() + busy_timeout_;
+  }
+
+  bool read_only() const noexcept { return sqlite3_db_readonly(handle(), "main") == 1; }
+  /// Whether the file that this connection has open is no longer the one of that name.
+  bool file_was_moved() const noexcept;
+  /// Leaves the WAL to the next one who opens the file: closing is quick then.
+  void skip_checkpoint_on_close() noexcept;
+
+  /// The statement for `sql`; prepared at the first call. Throws SQLite::Exception.
+  sqlite3_stmt* prepare(std::string_view sql);
+
+ private:
+  struct Finalize {
+    void operator()(sqlite3_stmt* statement) const noexcept { sqlite3_finalize(statement); }
+  };
+
+  static int wait_for_lock(void* self, int count) noexcept;
+
+  std::chrono::milliseconds busy_timeout_;
+  std::chrono::steady_clock::time_point waiting_since_;
+  SQLite::Database database_;
+  std::unordered_map<std::string, std::unique_ptr<sqlite3_stmt, Finalize>> statements_;
+};
+
+/// One use of a prepared statement; reset at the end. Text and digests that are bound are borrowed until
+/// then. Every call throws SQLite::Exception.
+class Query {
+ public:
+  template <class... Parameters>
+  Query(Connection& connection, std::string_view sql, const Parameters&... parameters)
+      : connection_(connection.handle()), statement_(connection.prepare(sql)) {
+    (bind(parameters), ...);
+  }
+  Query(const Query&) = delete;
+  Query& operator=(const Query&) = delete;
+  ~Query() {
+    sqlite3_reset(statement_);
+    sqlite3_clear_bindings(statement_);
+  }
+
+  Query& bind(std::nullptr_t) { return check(sqlite3_bind_null(statement_, ++bound_)); }
+  Query& bind(std::string_view text) {
+    return check(sqlite3_bind_text64(statement_, ++bound_, text.data() == nullptr ? "" : text.data(),
+                                     text.size(), SQLITE_STATIC, SQLITE_UTF8));
+  }
+  Query& bind(const std::string& text) { return bind(std::string_view(text)); }
+  Query& bind(std::string&&) = delete;
+  Query& bind(const char* text) { return bind(std::string_view(text)); }
+  Query& bind(const Digest& digest) {
+    return check(sqlite3_bind_blob64(statement_, ++bound_, digest.data(), digest.size(), SQLITE_STATIC));
+  }
+  Query& bind(std::integral auto number) {
+    return check(sqlite3_bind_int64(statement_, ++bound_, static_cast<sqlite3_int64>(number)));
+  }
+  Query& bind(double number) { return check(sqlite3_bind_double(statement_, ++bound_, number)); }
+  template <class T>
+  Query& bind(const std::optional<T>& value) {
+    return value ? bind(*value) : bind(nullptr);
+  }
+
+  /// Whether there is another row.
+  bool step();
+  void run() {
+    while (step()) {
+    }
+  }
+
+  bool is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
+  std::int64_t integer(int column) const { return sqlite3_column_int64(statement_, column); }
+  double real(int column) const { return sqlite3_column_double(statement_, column); }
+  /// The bytes as they are, valid until the next step; empty for NULL.
+  std::string_view bytes(int column) const;
+  /// Text, or a blob as if it were text, made fit (utf8.hpp); empty for NULL.
+  std::string text(int column) const;
+  std::optional<std::string> optional_text(int column) const;
+  std::optional<std::int64_t> optional_integer(int column) const;
+  /// Empty for anything that is not 32 bytes.
+  std::optional<Digest> digest(int column) const;
+
+ private:
+  Query& check(int code);
+
+  sqlite3* connection_;
+  sqlite3_stmt* statement_;
+  int bound_ = 0;
+};
+
+}  // namespace codewake::internal

@@ -1,0 +1,67 @@
+// The SQLite store: one file, shared by any number of processes, and by Code Wake for Python.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codewake/export.hpp"
+#include "codewake/store.hpp"
+
+namespace codewake {
+
+/// Keeps everything in one SQLite database. Linked with `pkg-config codewake-sqlite`, or loaded as the plugin
+/// `code_wake_sqlite_store,SqliteStore`.
+///
+/// The first call that needs it opens the file, makes it where there is none, and upgrades one that Code Wake
+/// for Python made, in place and in one transaction. The journal mode is WAL: reads do not wait for writes.
+/// What `write` returned from survives the death of the program; with `synchronous=full` also that of the
+/// machine, with `normal` the machine's death may cost the last transactions, never the soundness of the
+/// file.
+///
+/// Thread-safe. Every call may block on the disk, and on other processes' writes for as long as
+/// `busy_timeout`. After fork() the child opens the file anew; a database in memory starts empty there. A
+/// child that was forked while another thread was in the middle of a call is refused with StoreError
+/// (unavailable).
+class CODEWAKE_API SqliteStore : public Store {
+ public:
+  /// `parameters`: first `sqlite:////absolute/path`, `sqlite:///relative/path` (to the working directory of
+  /// now), or `sqlite:///:memory:`, then any of `busy_timeout=60s` and `synchronous=off|normal|full`. Opens
+  /// nothing. Throws ConfigError for parameters that make no sense.
+  explicit SqliteStore(const std::vector<std::string>& parameters);
+  explicit SqliteStore(std::string dsn);
+  ~SqliteStore() override;
+
+  BatchResult write(const Batch& batch) override;
+  AppInserted insert_app(std::string_view name, std::optional<std::string_view> vsn) override;
+
+  std::optional<ProcessRecord> get_process_by_id(Id id) override;
+  std::optional<EnvironmentRecord> get_environment_by_id(Id id) override;
+  std::optional<AppRecord> get_app_by_id(Id id) override;
+  std::optional<AppVersionRecord> get_app_vsn_by_id(Id id) override;
+  std::optional<EventRecord> get_event_by_id(Id id) override;
+  std::vector<AppRecord> get_apps() override;
+  std::vector<AppVersionRecord> get_app_vsns(Id app_id) override;
+  std::vector<ProcessRecord> get_processes(const ProcessQuery& query) override;
+  std::vector<EventRecord> get_events_by_data(const std::vector<Attribute>& where,
+                                              std::optional<Id> process_id = std::nullopt) override;
+  EventPage get_events(const EventQuery& query) override;
+  std::vector<ExceptionGroup> get_exceptions(const ExceptionQuery& query) override;
+
+  std::vector<StoredPosition> get_positions(std::string_view prefix) override;
+  void forget_positions(std::string_view prefix) override;
+
+  /// Closes the file, with its WAL written back where no other process has it open. Later calls are refused
+  /// with StoreError (unavailable).
+  bool shutdown(std::chrono::nanoseconds timeout) override;
+  void at_fork(ForkPhase phase) noexcept override;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace codewake

@@ -1,0 +1,105 @@
+#include "parameters.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string_view>
+
+#include "codewake/dsn.hpp"
+#include "codewake/errors.hpp"
+
+namespace codewake::internal {
+namespace {
+
+constexpr std::string_view kForms =
+    "write sqlite:////absolute/path, sqlite:///relative/path or sqlite:///:memory:";
+constexpr std::string_view kKnown = "known parameters are busy_timeout=60s and synchronous=off|normal|full";
+
+[[noreturn]] void refuse(std::string_view what, std::string_view remedy) {
+  throw ConfigError({.key = "store.config"}, fmt::format("{}; {}", what, remedy));
+}
+
+/// `500ms`, `60s` or `2m`; a bare number is seconds.
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || !(number >= 0) || number > 1e6) return std::nullopt;
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  double factor = 0;
+  if (unit == "ms") factor = 1;
+  if (unit == "s" || unit.empty()) factor = 1e3;
+  if (unit == "m") factor = 60e3;
+  if (factor == 0) return std::nullopt;
+  return std::chrono::milliseconds(static_cast<std::int64_t>(number * factor));
+}
+
+std::optional<Synchronous> parse_synchronous(std::string_view text) {
+  if (text == "off") return Synchronous::off;
+  if (text == "normal") return Synchronous::normal;
+  if (text == "full") return Synchronous::full;
+  return std::nullopt;
+}
+
+void apply(SqliteParameters& parameters, std::string_view key, std::string_view value) {
+  if (key == "busy_timeout") {
+    const auto duration = parse_duration(value);
+    if (!duration)
+      refuse(fmt::format("busy_timeout={} is no duration", value), "write busy_timeout=60s or 500ms");
+    parameters.busy_timeout = *duration;
+  } else if (key == "synchronous") {
+    const auto synchronous = parse_synchronous(value);
+    if (!synchronous)
+      refuse(fmt::format("synchronous={} is unknown", value), "write synchronous=off, normal or full");
+    parameters.synchronous = *synchronous;
+  } else {
+    refuse(fmt::format("SQLite parameter \"{}\" is unknown", key), kKnown);
+  }
+}
+
+void apply_pair(SqliteParameters& parameters, std::string_view text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string_view::npos)
+    refuse(fmt::format("SQLite parameter \"{}\" has no value", text), kKnown);
+  apply(parameters, text.substr(0, equals), text.substr(equals + 1));
+}
+
+/// Of what Python's sqlite3 takes in a DSN's query, only the timeout means something here.
+void apply_query(SqliteParameters& parameters, const Dsn& dsn) {
+  constexpr std::array<std::string_view, 6> kPythonOnly = {
+      "check_same_thread", "isolation_level", "detect_types", "cached_statements", "factory", "uri"};
+  for (const auto& [key, value] : dsn.query) {
+    if (std::find(kPythonOnly.begin(), kPythonOnly.end(), key) != kPythonOnly.end()) continue;
+    apply(parameters, key == "timeout" ? "busy_timeout" : key, value);
+  }
+}
+
+void apply_dsn(SqliteParameters& parameters, std::string_view text) {
+  const Dsn dsn = parse_dsn(text);
+  if (dsn.scheme != "sqlite" && !dsn.scheme.starts_with("sqlite+")) {
+    refuse(fmt::format("\"{}\" is no DSN of an SQLite database", dsn.to_display()), kForms);
+  }
+  if (!dsn.host.empty() || !dsn.user.empty() || dsn.password || dsn.port) {
+    refuse(fmt::format("\"{}\" names a host, and SQLite has none", dsn.to_display()), kForms);
+  }
+  apply_query(parameters, dsn);
+  parameters.memory = dsn.path.empty() || dsn.path == ":memory:";
+  parameters.path = ":memory:";
+  if (!parameters.memory) parameters.path = std::filesystem::absolute(dsn.path).lexically_normal().string();
+}
+
+}  // namespace
+
+SqliteParameters parse_sqlite_parameters(const std::vector<std::string>& parameters) {
+  if (parameters.empty()) refuse("no SQLite database is named", kForms);
+  SqliteParameters parsed;
+  apply_dsn(parsed, parameters.front());
+  for (std::size_t i = 1; i < parameters.size(); ++i) apply_pair(parsed, parameters[i]);
+  return parsed;
+}
+
+}  // namespace codewake::internal

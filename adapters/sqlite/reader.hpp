@@ -1,0 +1,63 @@
+// Everything that is read.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codewake/store.hpp"
+#include "connection.hpp"
+#include "schema.hpp"
+
+namespace codewake::internal {
+
+/// All that is read while one of these lives is of one moment.
+class Snapshot {
+ public:
+  /// Throws SQLite::Exception.
+  explicit Snapshot(Connection& connection) : connection_(connection) { Query(connection, "BEGIN").run(); }
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+  // Ending a transaction that only read has no result that could be lost.
+  ~Snapshot() { sqlite3_exec(connection_.handle(), "ROLLBACK", nullptr, nullptr, nullptr); }
+
+ private:
+  Connection& connection_;
+};
+
+/// Thread-bound to whoever holds the lock that guards its connection. Every call throws StoreError or
+/// SQLite::Exception.
+class Reader {
+ public:
+  /// `connection` must outlive it. `schema`: which tables and columns there are.
+  Reader(Connection& connection, SchemaState schema) : connection_(connection), schema_(schema) {}
+
+  std::optional<EnvironmentRecord> environment(Id id);
+  std::optional<AppRecord> app(Id id);
+  std::optional<AppVersionRecord> app_vsn(Id id);
+  std::optional<ProcessRecord> process(Id id);
+  std::optional<EventRecord> event(Id id);
+  std::vector<AppRecord> apps();
+  std::vector<AppVersionRecord> app_vsns(Id app_id);
+  std::vector<ProcessRecord> processes(const ProcessQuery& query);
+  std::vector<EventRecord> events_by_data(const std::vector<Attribute>& where, std::optional<Id> process_id);
+  EventPage events(const EventQuery& query);
+  std::vector<ExceptionGroup> exceptions(const ExceptionQuery& query);
+  std::vector<StoredPosition> positions(std::string_view prefix);
+
+ private:
+  /// The events of these ids that are there (and are of the process), in the order of `ids`.
+  std::vector<EventRecord> load(std::span<const Id> ids, std::optional<Id> process_id = std::nullopt);
+  void load_data(const std::string& ids, std::vector<EventRecord>& events);
+  void load_frames(std::vector<EventRecord>& events);
+  /// Ids, ascending, among which is every event that matches all of the terms.
+  std::vector<Id> candidates(const std::vector<Attribute>& where);
+  void scan(const Attribute& term, std::vector<Id>& ids);
+
+  Connection& connection_;
+  SchemaState schema_;
+};
+
+}  // namespace codewake::internal

@@ -1,0 +1,190 @@
+#include "schema.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codewake/errors.hpp"
+
+namespace codewake::internal {
+namespace {
+
+struct Table {
+  std::string_view name;
+  std::vector<std::string_view> columns;
+  const char* ddl;
+};
+
+/// As Code Wake for Python makes them; types and constraints are its contract.
+const std::vector<Table>& older_tables() {
+  static const std::vector<Table> tables = {
+      {"environments",
+       {"id", "name"},
+       "CREATE TABLE environments (id INTEGER NOT NULL, name VARCHAR NOT NULL, PRIMARY KEY (id), UNIQUE "
+       "(name))"},
+      {"apps",
+       {"id", "name"},
+       "CREATE TABLE apps (id INTEGER NOT NULL, name VARCHAR NOT NULL, PRIMARY KEY (id), UNIQUE (name))"},
+      {"stacktraces",
+       {"id", "digest"},
+       "CREATE TABLE stacktraces (id INTEGER NOT NULL, digest BINARY NOT NULL, PRIMARY KEY (id), UNIQUE "
+       "(digest))"},
+      {"app_vsns",
+       {"id", "vsn", "app_id"},
+       "CREATE TABLE app_vsns (id INTEGER NOT NULL, vsn VARCHAR NOT NULL, app_id INTEGER NOT NULL, PRIMARY "
+       "KEY (id), "
+       "FOREIGN KEY(app_id) REFERENCES apps (id))"},
+      {"stackframes",
+       {"id", "stacktrace_id", "filename", "lineno", "src"},
+       "CREATE TABLE stackframes (id INTEGER NOT NULL, stacktrace_id INTEGER NOT NULL, filename VARCHAR NOT "
+       "NULL, "
+       "lineno INTEGER NOT NULL, src VARCHAR, PRIMARY KEY (id), FOREIGN KEY(stacktrace_id) REFERENCES "
+       "stacktraces "
+       "(id))"},
+      {"processes",
+       {"id", "run_ts", "environment_id", "pid", "username", "fqdn", "exe_path", "app_id", "app_vsn_id"},
+       "CREATE TABLE processes (id INTEGER NOT NULL, run_ts FLOAT NOT NULL, environment_id INTEGER, pid "
+       "INTEGER, "
+       "username VARCHAR, fqdn VARCHAR, exe_path VARCHAR, app_id INTEGER NOT NULL, app_vsn_id INTEGER, "
+       "PRIMARY KEY "
+       "(id), FOREIGN KEY(environment_id) REFERENCES environments (id), FOREIGN KEY(app_id) REFERENCES apps "
+       "(id), "
+       "FOREIGN KEY(app_vsn_id) REFERENCES app_vsns (id))"},
+      {"events",
+       {"id", "when_ts", "process_id", "digest", "stacktrace_id"},
+       "CREATE TABLE events (id INTEGER NOT NULL, when_ts FLOAT NOT NULL, process_id INTEGER NOT NULL, "
+       "digest BINARY, "
+       "stacktrace_id INTEGER, PRIMARY KEY (id), FOREIGN KEY(process_id) REFERENCES processes (id), FOREIGN "
+       "KEY(stacktrace_id) REFERENCES stacktraces (id))"},
+      {"events_data",
+       {"id", "key", "val", "event_id"},
+       "CREATE TABLE events_data (id INTEGER NOT NULL, \"key\" VARCHAR NOT NULL, val VARCHAR, event_id "
+       "INTEGER NOT "
+       "NULL, PRIMARY KEY (id), FOREIGN KEY(event_id) REFERENCES events (id))"},
+  };
+  return tables;
+}
+
+struct AddedColumn {
+  std::string_view name;
+  const char* ddl;
+};
+
+constexpr std::array<AddedColumn, 4> kFrameColumns = {{
+    {"function", "ALTER TABLE stackframes ADD COLUMN \"function\" VARCHAR"},
+    {"module", "ALTER TABLE stackframes ADD COLUMN \"module\" VARCHAR"},
+    {"build_id", "ALTER TABLE stackframes ADD COLUMN \"build_id\" VARCHAR"},
+    {"offset", "ALTER TABLE stackframes ADD COLUMN \"offset\" INTEGER"},
+}};
+
+// Two Python processes that met a version for the first time at once made two rows of it: the lowest id
+// stays.
+constexpr const char* kMergeVersions = R"(
+UPDATE processes SET app_vsn_id = (
+    SELECT min(kept.id) FROM app_vsns AS kept JOIN app_vsns AS own ON own.id = processes.app_vsn_id
+    WHERE kept.app_id = own.app_id AND kept.vsn = own.vsn)
+  WHERE app_vsn_id IN (SELECT id FROM app_vsns)
+    AND app_vsn_id NOT IN (SELECT min(id) FROM app_vsns GROUP BY app_id, vsn);
+DELETE FROM app_vsns WHERE id NOT IN (SELECT min(id) FROM app_vsns GROUP BY app_id, vsn);
+)";
+
+constexpr const char* kAdditions = R"(
+CREATE UNIQUE INDEX codewake_app_vsns_unique ON app_vsns(app_id, vsn);
+CREATE INDEX codewake_stackframes_stacktrace ON stackframes(stacktrace_id);
+CREATE INDEX codewake_processes_app ON processes(app_id, run_ts);
+CREATE INDEX codewake_events_when ON events(when_ts);
+CREATE INDEX codewake_events_process ON events(process_id, when_ts);
+CREATE INDEX codewake_events_stacktrace ON events(when_ts) WHERE stacktrace_id IS NOT NULL;
+CREATE INDEX codewake_events_data_event ON events_data(event_id);
+CREATE TABLE journals (segment VARCHAR NOT NULL, position INTEGER NOT NULL, process_id INTEGER NOT NULL, PRIMARY KEY (segment));
+CREATE TABLE codewake_schema (version INTEGER NOT NULL);
+)";
+
+std::set<std::string, std::less<>> columns_of(Connection& connection, std::string_view table) {
+  std::set<std::string, std::less<>> columns;
+  Query query(connection, "SELECT name FROM pragma_table_info(?)", table);
+  while (query.step()) columns.insert(query.text(0));
+  return columns;
+}
+
+void check_columns(const Table& table, const std::set<std::string, std::less<>>& columns,
+                   const std::string& path) {
+  for (const std::string_view column : table.columns) {
+    if (columns.contains(column)) continue;
+    throw StoreError(
+        StoreError::Kind::unavailable,
+        fmt::format("SQLite database {}: its table {} is another program's: it has no column {}; "
+                    "name another file; this one was left as it is",
+                    path, table.name, column));
+  }
+}
+
+void make_tables(Connection& connection, const std::string& path) {
+  for (const Table& table : older_tables()) {
+    const auto columns = columns_of(connection, table.name);
+    if (columns.empty()) {
+      connection.exec(table.ddl);
+    } else {
+      check_columns(table, columns, path);
+    }
+  }
+  const auto frame_columns = columns_of(connection, "stackframes");
+  for (const AddedColumn& column : kFrameColumns) {
+    if (!frame_columns.contains(column.name)) connection.exec(column.ddl);
+  }
+  connection.exec(kMergeVersions);
+  connection.exec(kAdditions);
+  Query(connection, "INSERT INTO codewake_schema(version) VALUES(?)", kSchemaVersion).run();
+}
+
+}  // namespace
+
+SchemaState inspect_schema(Connection& connection, const SqliteParameters& parameters) {
+  SchemaState state;
+  std::size_t found = 0;
+  bool versioned = false;
+  {
+    Query query(connection, "SELECT name FROM sqlite_master WHERE type = 'table'");
+    while (query.step()) {
+      const std::string name = query.text(0);
+      const auto is_it = [&](const Table& table) { return table.name == name; };
+      if (std::any_of(older_tables().begin(), older_tables().end(), is_it)) ++found;
+      if (name == "codewake_schema") versioned = true;
+    }
+  }
+  state.complete = found == older_tables().size();
+  if (!versioned) return state;
+  Query query(connection, "SELECT max(version) FROM codewake_schema");
+  if (query.step()) state.version = static_cast<int>(query.integer(0));
+  if (state.version > kSchemaVersion) {
+    throw StoreError(
+        StoreError::Kind::unavailable,
+        fmt::format(
+            "SQLite database {}: its schema has version {}, this library knows {} at most; use a newer "
+            "version of the library; the database was left as it is",
+            parameters.path, state.version, kSchemaVersion));
+  }
+  return state;
+}
+
+void upgrade_schema(Connection& connection, const SqliteParameters& parameters) {
+  connection.exec("BEGIN IMMEDIATE");
+  try {
+    if (inspect_schema(connection, parameters).version < kSchemaVersion)
+      make_tables(connection, parameters.path);
+    connection.exec("COMMIT");
+  } catch (...) {
+    if (sqlite3_get_autocommit(connection.handle()) == 0) {
+      // Only what was thrown first says what is wrong.
+      sqlite3_exec(connection.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
+    }
+    throw;
+  }
+}
+
+}  // namespace codewake::internal

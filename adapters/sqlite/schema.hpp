@@ -1,0 +1,28 @@
+// The tables: those of Code Wake for Python, and what has been added to them.
+//
+// Invariant: a database is either as the older package made it (version 0, maybe with no tables at all), or
+// has all of the additions and their version in codewake_schema. One transaction leads from one to the other.
+#pragma once
+
+#include "connection.hpp"
+
+namespace codewake::internal {
+
+inline constexpr int kSchemaVersion = 1;
+
+/// What a reader finds. Version 0 is complete only where all of the older package's tables are there.
+struct SchemaState {
+  int version = 0;
+  bool complete = false;
+};
+
+/// Reads what there is. Throws StoreError (unavailable) where it was made by a newer version of this library,
+/// and SQLite::Exception where the file is no database.
+SchemaState inspect_schema(Connection& connection, const SqliteParameters& parameters);
+
+/// Makes or upgrades the tables, unless another process has done so in the meantime. Throws StoreError
+/// (unavailable) where a table of one of our names is somebody else's, and SQLite::Exception. Changes nothing
+/// where it throws.
+void upgrade_schema(Connection& connection, const SqliteParameters& parameters);
+
+}  // namespace codewake::internal

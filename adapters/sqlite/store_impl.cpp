@@ -1,0 +1,237 @@
+#include "store_impl.hpp"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <new>
+#include <thread>
+#include <utility>
+
+namespace codewake {
+
+using internal::Connection;
+using internal::Reader;
+using internal::SchemaState;
+using internal::Writer;
+
+namespace {
+
+/// For how long fork() may be held up by calls that are under way.
+constexpr std::chrono::milliseconds kForkWait{100};
+
+/// Whether a file that cannot be opened for writing may be opened as one that nobody writes.
+bool may_be_immutable(const SQLite::Exception& failure, const std::string& path) {
+  const int code = failure.getErrorCode() & 0xff;
+  std::error_code ignored;
+  const bool wal_is_empty = !std::filesystem::exists(path + "-wal", ignored) ||
+                            std::filesystem::file_size(path + "-wal", ignored) == 0;
+  return (code == SQLITE_CANTOPEN || code == SQLITE_READONLY) && wal_is_empty &&
+         std::filesystem::is_regular_file(path, ignored);
+}
+
+/// Several processes may try at once, and SQLite does not wait here.
+void switch_to_wal(Connection& connection) {
+  const auto deadline = connection.deadline();
+  while (true) {
+    try {
+      internal::Query(connection, "PRAGMA journal_mode=WAL").run();
+      return;
+    } catch (const SQLite::Exception& failure) {
+      if (!internal::is_transient(failure) || std::chrono::steady_clock::now() >= deadline) throw;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+void upgrade(Connection& connection, const internal::SqliteParameters& parameters) {
+  const auto deadline = connection.deadline();
+  while (true) {
+    try {
+      internal::upgrade_schema(connection, parameters);
+      return;
+    } catch (const SQLite::Exception& failure) {
+      if (!internal::is_transient(failure) || std::chrono::steady_clock::now() >= deadline) throw;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+}  // namespace
+
+SqliteStore::Impl::Impl(internal::SqliteParameters parameters) : parameters_(std::move(parameters)) {}
+
+SqliteStore::Impl::~Impl() {
+  close();
+}
+
+void SqliteStore::Impl::check_usable() const {
+  if (shared_->closed) {
+    throw StoreError(
+        StoreError::Kind::unavailable,
+        fmt::format("SQLite database {}: the store has been shut down; make a new one", parameters_.path));
+  }
+  if (shared_->inherited_in_use) {
+    throw StoreError(
+        StoreError::Kind::unavailable,
+        fmt::format(
+            "SQLite database {}: it was in use by another thread while this process was forked from its "
+            "parent; exec the child, or fork while nothing is being written",
+            parameters_.path));
+  }
+}
+
+Writer& SqliteStore::Impl::open_writer() {
+  check_usable();
+  if (shared_->write_connection && shared_->write_connection->file_was_moved()) {
+    shared_->writer.reset();
+    shared_->write_connection.reset();
+  }
+  if (!shared_->write_connection) open_connection();
+  if (shared_->read_only) {
+    if (shared_->immutable) shared_->write_connection.reset();
+    throw StoreError(
+        StoreError::Kind::unavailable,
+        fmt::format(
+            "SQLite database {}: it can only be read; make the file and its folder writable for this user",
+            parameters_.path));
+  }
+  return *shared_->writer;
+}
+
+Reader& SqliteStore::Impl::open_memory_reader() {
+  open_writer();
+  if (!shared_->memory_reader) {
+    shared_->memory_reader = std::make_unique<Reader>(*shared_->write_connection, shared_->schema);
+  }
+  return *shared_->memory_reader;
+}
+
+void SqliteStore::Impl::open_connection() {
+  shared_->immutable = false;
+  try {
+    shared_->write_connection = std::make_unique<Connection>(parameters_, Connection::Mode::writing);
+    prepare_file();
+  } catch (const SQLite::Exception& failure) {
+    shared_->write_connection.reset();
+    if (!may_be_immutable(failure, parameters_.path)) throw;
+    open_immutable();
+  } catch (...) {
+    shared_->write_connection.reset();
+    throw;
+  }
+  if (!shared_->read_only)
+    shared_->writer = std::make_unique<Writer>(*shared_->write_connection, parameters_);
+}
+
+void SqliteStore::Impl::open_immutable() {
+  auto connection = std::make_unique<Connection>(parameters_, Connection::Mode::immutable);
+  shared_->schema = internal::inspect_schema(*connection, parameters_);
+  shared_->write_connection = std::move(connection);
+  shared_->read_only = shared_->immutable = true;
+}
+
+void SqliteStore::Impl::prepare_file() {
+  Connection& connection = *shared_->write_connection;
+  shared_->schema = internal::inspect_schema(connection, parameters_);
+  shared_->read_only = connection.read_only();
+  if (shared_->read_only) return;
+  if (shared_->schema.version < internal::kSchemaVersion) {
+    upgrade(connection, parameters_);
+    shared_->schema = internal::inspect_schema(connection, parameters_);
+  }
+  if (!parameters_.memory) switch_to_wal(connection);
+}
+
+bool SqliteStore::Impl::reader_is_open() const {
+  return shared_->reader != nullptr && !shared_->read_connection->file_was_moved();
+}
+
+void SqliteStore::Impl::open_reader() {
+  check_usable();
+  if (shared_->write_connection && shared_->write_connection->file_was_moved()) close();
+  if (!shared_->write_connection) open_connection();
+  if (!shared_->schema.complete) {
+    throw StoreError(
+        StoreError::Kind::unavailable,
+        fmt::format(
+            "SQLite database {}: it has no tables of Code Wake and can only be read; name another file",
+            parameters_.path));
+  }
+  if (reader_is_open()) return;
+  shared_->reader.reset();
+  const auto mode = shared_->immutable ? Connection::Mode::immutable : Connection::Mode::reading;
+  shared_->read_connection = std::make_unique<Connection>(parameters_, mode);
+  shared_->reader = std::make_unique<Reader>(*shared_->read_connection, shared_->schema);
+}
+
+void SqliteStore::Impl::close() noexcept {
+  shared_->reader.reset();
+  shared_->read_connection.reset();
+  shared_->memory_reader.reset();
+  shared_->writer.reset();
+  shared_->write_connection.reset();
+}
+
+BatchResult SqliteStore::Impl::write_batch(const Batch& batch) {
+  constexpr std::string_view kDoing = "writing a batch";
+  const std::lock_guard lock(shared_->write_mutex);
+  try {
+    return translate(kDoing, [&] { return open_writer().write(batch); });
+  } catch (const internal::CommitInDoubt& doubt) {
+    // A connection that has read nothing yet says what is in the file.
+    shared_->writer.reset();
+    shared_->write_connection.reset();
+    const StoreError failure = internal::to_store_error(doubt.failure, parameters_.path, kDoing);
+    bool stored = false;
+    try {
+      stored = open_writer().is_stored(batch, doubt.result);
+    } catch (const std::exception& second) {
+      throw StoreError(StoreError::Kind::in_doubt,
+                       fmt::format("{}; then: {}", failure.what(), second.what()));
+    }
+    if (!stored) throw failure;
+    return doubt.result;
+  }
+}
+
+bool SqliteStore::Impl::shutdown(std::chrono::nanoseconds timeout) {
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::min<std::chrono::nanoseconds>(timeout, std::chrono::hours(24));
+  std::unique_lock write_lock(shared_->write_mutex, std::defer_lock);
+  std::unique_lock read_lock(shared_->read_mutex, std::defer_lock);
+  if (!write_lock.try_lock_until(deadline) || !read_lock.try_lock_until(deadline)) return false;
+  shared_->closed = true;
+  close();
+  return true;
+}
+
+void SqliteStore::Impl::at_fork(ForkPhase phase) noexcept {
+  switch (phase) {
+    case ForkPhase::before:
+      shared_->write_locked = shared_->write_mutex.try_lock_for(kForkWait);
+      shared_->read_locked = shared_->read_mutex.try_lock_for(kForkWait);
+      if (shared_->write_locked && shared_->read_locked && !parameters_.memory) {
+        if (shared_->write_connection) shared_->write_connection->skip_checkpoint_on_close();
+        if (shared_->read_connection) shared_->read_connection->skip_checkpoint_on_close();
+        close();
+      }
+      break;
+    case ForkPhase::after_in_parent:
+      if (std::exchange(shared_->read_locked, false)) shared_->read_mutex.unlock();
+      if (std::exchange(shared_->write_locked, false)) shared_->write_mutex.unlock();
+      break;
+    case ForkPhase::after_in_child: {
+      // Nothing of the parent's is closed here: that would drop locks that the parent relies on.
+      auto fresh = std::make_unique<Shared>();
+      fresh->closed = shared_->closed;
+      fresh->inherited_in_use = !parameters_.memory && !(shared_->write_locked && shared_->read_locked);
+      fresh->left_to_parent = shared_.release();
+      shared_ = std::move(fresh);
+      break;
+    }
+  }
+}
+
+}  // namespace codewake

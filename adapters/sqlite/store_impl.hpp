@@ -1,0 +1,136 @@
+// The connections of a SqliteStore, who may use them when, and how they come and go.
+//
+// Invariants:
+//  - A connection is used by whoever holds the mutex that guards it; one writes, another reads, so that reads
+//  do not wait
+//    for writes (WAL). A database in memory has one for both, guarded by `write_mutex`.
+//  - Where both mutexes are needed, `write_mutex` is taken first.
+//  - While the process forks, no connection to a file is open. SQLite remembers for the whole process which
+//  files are
+//    locked, a child inherits that memory without the locks, and would corrupt the file by relying on them.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <string_view>
+
+#include "codewake/errors.hpp"
+#include "codewake/sqlite_store.hpp"
+#include "connection.hpp"
+#include "parameters.hpp"
+#include "reader.hpp"
+#include "schema.hpp"
+#include "sqlite_error.hpp"
+#include "writer.hpp"
+
+namespace codewake {
+
+class SqliteStore::Impl {
+ public:
+  explicit Impl(internal::SqliteParameters parameters);
+  ~Impl();
+
+  /// Runs `work(Writer&)` with the writing connection. Throws StoreError.
+  template <class Work>
+  auto write(std::string_view doing, Work work) {
+    const std::lock_guard lock(shared_->write_mutex);
+    return translate(doing, [&] { return work(open_writer()); });
+  }
+
+  /// Runs `work(Reader&)` with a connection that reads. Throws StoreError.
+  template <class Work>
+  auto read(std::string_view doing, Work work) {
+    if (parameters_.memory) {
+      const std::lock_guard lock(shared_->write_mutex);
+      return translate(doing, [&] { return work(open_memory_reader()); });
+    }
+    {
+      const std::lock_guard lock(shared_->read_mutex);
+      if (reader_is_open()) return translate(doing, [&] { return retry_reading(work); });
+    }
+    const std::scoped_lock locks(shared_->write_mutex, shared_->read_mutex);
+    return translate(doing, [&] {
+      open_reader();
+      const CloseImmutable close(*this);
+      return retry_reading(work);
+    });
+  }
+
+  BatchResult write_batch(const Batch& batch);
+  bool shutdown(std::chrono::nanoseconds timeout);
+  void at_fork(ForkPhase phase) noexcept;
+
+ private:
+  /// What fork() leaves to the parent: the child starts with a new one.
+  struct Shared {
+    std::timed_mutex write_mutex, read_mutex;
+    // Guarded by write_mutex.
+    std::unique_ptr<internal::Connection> write_connection;
+    std::unique_ptr<internal::Writer> writer;
+    std::unique_ptr<internal::Reader> memory_reader;
+    internal::SchemaState schema;
+    bool read_only = false;
+    bool immutable = false;
+    // Guarded by read_mutex.
+    std::unique_ptr<internal::Connection> read_connection;
+    std::unique_ptr<internal::Reader> reader;
+    // Guarded by both.
+    bool closed = false;
+    bool inherited_in_use = false;
+    // Written around fork() only, by the thread that forks.
+    bool write_locked = false, read_locked = false;
+    Shared* left_to_parent = nullptr;
+  };
+
+  /// A file that nobody could write when it was opened is opened anew for each call: somebody may write it by
+  /// then.
+  struct CloseImmutable {
+    explicit CloseImmutable(Impl& i) : impl(i) {}
+    CloseImmutable(const CloseImmutable&) = delete;
+    CloseImmutable& operator=(const CloseImmutable&) = delete;
+    ~CloseImmutable() {
+      if (impl.shared_->immutable) impl.close();
+    }
+    Impl& impl;
+  };
+
+  template <class Work>
+  auto translate(std::string_view doing, Work work) {
+    try {
+      return work();
+    } catch (const SQLite::Exception& failure) {
+      throw internal::to_store_error(failure, parameters_.path, doing);
+    }
+  }
+
+  template <class Work>
+  auto retry_reading(Work work) {
+    const auto deadline = shared_->read_connection->deadline();
+    while (true) {
+      try {
+        return work(*shared_->reader);
+      } catch (const SQLite::Exception& failure) {
+        if (!internal::is_transient(failure) || std::chrono::steady_clock::now() >= deadline) throw;
+      }
+    }
+  }
+
+  // With write_mutex held.
+  void check_usable() const;
+  internal::Writer& open_writer();
+  internal::Reader& open_memory_reader();
+  void open_connection();
+  void open_immutable();
+  void prepare_file();
+  // With read_mutex held.
+  bool reader_is_open() const;
+  // With both held.
+  void open_reader();
+  void close() noexcept;
+
+  const internal::SqliteParameters parameters_;
+  std::unique_ptr<Shared> shared_ = std::make_unique<Shared>();
+};
+
+}  // namespace codewake

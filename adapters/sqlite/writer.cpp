@@ -1,0 +1,340 @@
+#include "writer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <thread>
+
+#include "codewake/digest.hpp"
+#include "codewake/errors.hpp"
+#include "codewake/stacktrace.hpp"
+#include "codewake/utf8.hpp"
+#include "schema.hpp"
+#include "sqlite_error.hpp"
+
+namespace codewake::internal {
+namespace {
+
+/// Beyond this, the ids of stack traces are looked up again.
+constexpr std::size_t kMostKnown = 65'536;
+
+std::string fit(std::string_view text) {
+  return is_storable(text) ? std::string(text) : to_storable(text);
+}
+
+std::optional<std::string> fit(const std::optional<std::string>& text) {
+  if (!text) return std::nullopt;
+  return fit(std::string_view(*text));
+}
+
+/// A source line may be in any encoding.
+std::vector<Frame> fit(std::span<const Frame> frames) {
+  std::vector<Frame> fitted(frames.begin(), frames.end());
+  for (Frame& frame : fitted) {
+    for (std::string* text : {&frame.filename, &frame.src, &frame.function, &frame.module, &frame.build_id}) {
+      if (!is_storable(*text)) *text = to_storable(*text);
+    }
+  }
+  return fitted;
+}
+
+std::optional<std::string_view> not_empty(const std::string& text) {
+  return text.empty() ? std::nullopt : std::optional<std::string_view>(text);
+}
+
+void check_batch(const Batch& batch) {
+  for (const BatchProcess& process : batch.processes) {
+    if (process.id == 0 && (process.info == nullptr || process.info->app_name.empty())) {
+      throw StoreError(StoreError::Kind::rejected,
+                       "a process needs an id, or a description with the name of its app");
+    }
+  }
+  const auto check_index = [&](std::uint32_t process) {
+    if (process < batch.processes.size()) return;
+    throw StoreError(
+        StoreError::Kind::rejected,
+        fmt::format("the batch has {} processes and names the one at {}", batch.processes.size(), process));
+  };
+  for (const BatchEvent& event : batch.events) check_index(event.process);
+  for (const JournalPosition& position : batch.positions) check_index(position.process);
+}
+
+/// The first of `count` unused ids above `last`.
+Id next_ids(Connection& connection, std::string_view sql, std::size_t count) {
+  Query query(connection, sql);
+  const Id last = query.step() ? query.integer(0) : 0;
+  if (last > std::numeric_limits<Id>::max() - static_cast<Id>(count) - 1) {
+    throw StoreError(StoreError::Kind::unavailable,
+                     "the SQLite database has used up the ids of its events; use a new file");
+  }
+  return std::max<Id>(last, 0) + 1;
+}
+
+}  // namespace
+
+std::size_t Writer::Hash::operator()(const Digest& digest) const noexcept {
+  std::size_t hash = 0;
+  std::memcpy(&hash, digest.data(), sizeof hash);
+  return hash;
+}
+
+Writer::Writer(Connection& connection, const SqliteParameters& parameters)
+    : connection_(connection), parameters_(parameters) {
+  register_feed(connection.handle(), &feed_);
+}
+
+template <class Work>
+auto Writer::transact(Work work) {
+  const auto deadline = connection_.deadline();
+  while (true) {
+    try {
+      begin();
+      auto result = work();
+      commit();
+      return result;
+    } catch (const SQLite::Exception& failure) {
+      roll_back();
+      if (!is_transient(failure) || std::chrono::steady_clock::now() >= deadline) throw;
+      std::this_thread::sleep_for(
+          std::chrono::milliseconds(1));  // SQLite did not wait: not every lock has a wait
+    } catch (...) {
+      roll_back();
+      throw;
+    }
+  }
+}
+
+void Writer::begin() {
+  Query(connection_, "BEGIN IMMEDIATE").run();
+  Query version(connection_, "PRAGMA data_version");
+  version.step();
+  if (version.integer(0) == data_version_) return;
+  // Somebody else has written: what was known may be gone, and the tables may be of a newer version.
+  known_ = {};
+  if (!inspect_schema(connection_, parameters_).complete) {
+    throw StoreError(
+        StoreError::Kind::unavailable,
+        fmt::format("SQLite database {}: its tables are gone; restore them, or name another file",
+                    parameters_.path));
+  }
+  data_version_ = version.integer(0);
+}
+
+void Writer::commit() {
+  try {
+    Query(connection_, "COMMIT").run();
+  } catch (const SQLite::Exception& failure) {
+    const bool given_up = sqlite3_get_autocommit(connection_.handle()) != 0;
+    if (given_up && is_io_error(failure)) throw CommitInDoubt{failure, {}};
+    throw;
+  }
+}
+
+void Writer::roll_back() noexcept {
+  known_ = {};
+  if (sqlite3_get_autocommit(connection_.handle()) == 0) {
+    // Fails only where the connection is beyond use, which the next call will say.
+    sqlite3_exec(connection_.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
+  }
+}
+
+BatchResult Writer::write(const Batch& batch) {
+  check_batch(batch);
+  BatchResult result;
+  try {
+    transact([&] {
+      result = write_all(batch);
+      return true;
+    });
+  } catch (CommitInDoubt& doubt) {
+    doubt.result = result;
+    throw;
+  }
+  return result;
+}
+
+BatchResult Writer::write_all(const Batch& batch) {
+  feed_.batch = &batch;
+  feed_.process_ids.clear();
+  for (const BatchProcess& process : batch.processes) feed_.process_ids.push_back(process_id(process));
+  insert_events(batch);
+  insert_positions(batch);
+  feed_.batch = nullptr;
+  BatchResult result{.process_ids = feed_.process_ids, .event_ids = std::vector<Id>(batch.events.size())};
+  Id id = feed_.first_event_id;
+  for (Id& event_id : result.event_ids) event_id = id++;
+  return result;
+}
+
+void Writer::insert_events(const Batch& batch) {
+  feed_.stacktrace_ids.clear();
+  std::size_t attributes = 0;
+  std::unordered_map<const Stacktrace*, Id> same_object;
+  for (const BatchEvent& event : batch.events) {
+    attributes += event.data.size();
+    Id id = 0;
+    if (event.stacktrace != nullptr) {
+      const auto [known, added] = same_object.try_emplace(event.stacktrace, 0);
+      if (added) known->second = stacktrace_id(*event.stacktrace);
+      id = known->second;
+    }
+    feed_.stacktrace_ids.push_back(id);
+  }
+  if (batch.events.empty()) return;
+  feed_.first_event_id = next_ids(connection_, "SELECT max(id) FROM events", batch.events.size());
+  feed_.first_data_id = next_ids(connection_, "SELECT max(id) FROM events_data", attributes);
+  Query(connection_,
+        "INSERT INTO events(id, when_ts, process_id, digest, stacktrace_id) "
+        "SELECT id, when_ts, process_id, digest, stacktrace_id FROM codewake_feed_events")
+      .run();
+  if (attributes == 0) return;
+  Query(connection_,
+        "INSERT INTO events_data(id, \"key\", val, event_id) "
+        "SELECT id, \"key\", val, event_id FROM codewake_feed_data")
+      .run();
+}
+
+void Writer::insert_positions(const Batch& batch) {
+  for (const JournalPosition& position : batch.positions) {
+    Query(connection_,
+          "INSERT INTO journals(segment, position, process_id) VALUES(?, ?, ?) ON CONFLICT(segment) "
+          "DO UPDATE SET position = excluded.position, process_id = excluded.process_id",
+          position.segment, position.position, feed_.process_ids[position.process])
+        .run();
+  }
+}
+
+Id Writer::process_id(const BatchProcess& process) {
+  if (process.id == 0) return insert_process(*process.info);
+  if (known_.processes.contains(process.id)) return process.id;
+  if (!Query(connection_, "SELECT 1 FROM processes WHERE id = ?", process.id).step()) {
+    throw StoreError(StoreError::Kind::rejected,
+                     fmt::format("SQLite database {}: there is no process {}", parameters_.path, process.id));
+  }
+  known_.processes.insert(process.id);
+  return process.id;
+}
+
+Id Writer::insert_process(const ProcessInfo& info) {
+  const Id app = app_id(fit(std::string_view(info.app_name)));
+  std::optional<Id> vsn, environment;
+  if (info.app_vsn && !info.app_vsn->empty()) vsn = vsn_id(app, fit(std::string_view(*info.app_vsn)));
+  if (info.env_name && !info.env_name->empty())
+    environment = environment_id(fit(std::string_view(*info.env_name)));
+  const auto username = fit(info.username), fqdn = fit(info.fqdn), exe_path = fit(info.exe_path);
+  Query insert(
+      connection_,
+      "INSERT INTO processes(run_ts, environment_id, pid, username, fqdn, exe_path, app_id, app_vsn_id) "
+      "VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+      to_unix_seconds(info.run_ts), environment, info.pid, username, fqdn, exe_path, app, vsn);
+  insert.run();
+  const Id id = sqlite3_last_insert_rowid(connection_.handle());
+  known_.processes.insert(id);
+  return id;
+}
+
+Id Writer::app_id(const std::string& name) {
+  const auto [known, added] = known_.apps.try_emplace(name, 0);
+  if (!added) return known->second;
+  Query(connection_, "INSERT INTO apps(name) VALUES(?) ON CONFLICT DO NOTHING", name).run();
+  Query find(connection_, "SELECT id FROM apps WHERE name = ?", name);
+  find.step();
+  return known->second = find.integer(0);
+}
+
+Id Writer::vsn_id(Id app, const std::string& vsn) {
+  const auto [known, added] = known_.vsns.try_emplace({app, vsn}, 0);
+  if (!added) return known->second;
+  Query(connection_, "INSERT INTO app_vsns(vsn, app_id) VALUES(?, ?) ON CONFLICT DO NOTHING", vsn, app).run();
+  Query find(connection_, "SELECT id FROM app_vsns WHERE app_id = ? AND vsn = ?", app, vsn);
+  find.step();
+  return known->second = find.integer(0);
+}
+
+Id Writer::environment_id(const std::string& name) {
+  const auto [known, added] = known_.environments.try_emplace(name, 0);
+  if (!added) return known->second;
+  Query(connection_, "INSERT INTO environments(name) VALUES(?) ON CONFLICT DO NOTHING", name).run();
+  Query find(connection_, "SELECT id FROM environments WHERE name = ?", name);
+  find.step();
+  return known->second = find.integer(0);
+}
+
+Id Writer::stacktrace_id(const Stacktrace& stacktrace) {
+  const std::vector<Frame> frames = fit(stacktrace.frames());
+  const Digest digest = digest_of(frames);
+  if (known_.stacktraces.size() >= kMostKnown) known_.stacktraces.clear();
+  const auto [known, added] = known_.stacktraces.try_emplace(digest, 0);
+  if (!added) return known->second;
+  Query(connection_, "INSERT INTO stacktraces(digest) VALUES(?) ON CONFLICT DO NOTHING", digest).run();
+  if (sqlite3_changes(connection_.handle()) == 1) {
+    known->second = sqlite3_last_insert_rowid(connection_.handle());
+    insert_frames(known->second, frames);
+    return known->second;
+  }
+  Query find(connection_, "SELECT id FROM stacktraces WHERE digest = ?", digest);
+  find.step();
+  return known->second = find.integer(0);
+}
+
+void Writer::insert_frames(Id stacktrace, std::span<const Frame> frames) {
+  for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame) {  // the outermost has the lowest id
+    std::optional<std::int64_t> offset;
+    if (!frame->module.empty()) offset = static_cast<std::int64_t>(frame->offset);
+    Query(connection_,
+          "INSERT INTO stackframes(stacktrace_id, filename, lineno, src, \"function\", \"module\", "
+          "\"build_id\", "
+          "\"offset\") VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+          stacktrace, frame->filename, frame->lineno, frame->src, not_empty(frame->function),
+          not_empty(frame->module), not_empty(frame->build_id), offset)
+        .run();
+  }
+}
+
+AppInserted Writer::insert_app(std::string_view name, std::optional<std::string_view> vsn) {
+  if (name.empty()) throw StoreError(StoreError::Kind::rejected, "an app needs a name");
+  return transact([&] {
+    AppInserted inserted;
+    inserted.app.name = fit(name);
+    inserted.app.id = app_id(inserted.app.name);
+    if (vsn && !vsn->empty()) {
+      const std::string fitted = fit(*vsn);
+      inserted.app_vsn = AppVersionRecord{vsn_id(inserted.app.id, fitted), fitted, inserted.app.id};
+    }
+    return inserted;
+  });
+}
+
+void Writer::forget_positions(std::string_view prefix) {
+  transact([&] {
+    Query(connection_, "DELETE FROM journals WHERE substr(segment, 1, length(?1)) = ?1", prefix).run();
+    return true;
+  });
+}
+
+bool Writer::is_stored(const Batch& batch, const BatchResult& result) {
+  if (!batch.events.empty()) {
+    const BatchEvent& last = batch.events.back();
+    return Query(connection_, "SELECT 1 FROM events WHERE id = ? AND process_id = ? AND when_ts = ?",
+                 result.event_ids.back(), result.process_ids[last.process], to_unix_seconds(last.when))
+        .step();
+  }
+  if (!batch.positions.empty()) {
+    const JournalPosition& last = batch.positions.back();
+    return Query(connection_, "SELECT 1 FROM journals WHERE segment = ? AND position = ?", last.segment,
+                 last.position)
+        .step();
+  }
+  for (std::size_t i = 0; i < batch.processes.size(); ++i) {
+    const BatchProcess& process = batch.processes[i];
+    if (process.id != 0) continue;
+    return Query(connection_, "SELECT 1 FROM processes WHERE id = ? AND run_ts = ?", result.process_ids[i],
+                 to_unix_seconds(process.info->run_ts))
+        .step();
+  }
+  return true;
+}
+
+}  // namespace codewake::internal

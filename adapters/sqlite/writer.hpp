@@ -1,0 +1,80 @@
+// Everything that is written, through the one connection that writes.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "codewake/store.hpp"
+#include "connection.hpp"
+#include "feed.hpp"
+#include "parameters.hpp"
+
+namespace codewake::internal {
+
+/// COMMIT failed on the disk, and SQLite has given the transaction up: whether it was stored must be looked
+/// up.
+struct CommitInDoubt {
+  SQLite::Exception failure;
+  BatchResult result;
+};
+
+/// Thread-bound to whoever holds the lock that guards it. Every call throws StoreError or SQLite::Exception,
+/// and has changed nothing then, except where CommitInDoubt is thrown.
+class Writer {
+ public:
+  /// `connection` and `parameters` must outlive it.
+  Writer(Connection& connection, const SqliteParameters& parameters);
+
+  BatchResult write(const Batch& batch);
+  AppInserted insert_app(std::string_view name, std::optional<std::string_view> vsn);
+  void forget_positions(std::string_view prefix);
+
+  /// Whether what `write` said it did is there: asked through a new connection after CommitInDoubt.
+  bool is_stored(const Batch& batch, const BatchResult& result);
+
+ private:
+  struct Hash {
+    std::size_t operator()(const std::pair<Id, std::string>& vsn) const noexcept {
+      return std::hash<std::string>{}(vsn.second) ^ static_cast<std::size_t>(vsn.first) * 0x9E3779B97F4A7C15U;
+    }
+    std::size_t operator()(const Digest& digest) const noexcept;
+  };
+  /// Ids that were read or made since another connection last changed the database. Never from a transaction
+  /// that was rolled back.
+  struct Known {
+    std::unordered_map<std::string, Id> apps, environments;
+    std::unordered_map<std::pair<Id, std::string>, Id, Hash> vsns;
+    std::unordered_map<Digest, Id, Hash> stacktraces;
+    std::unordered_set<Id> processes;
+  };
+
+  /// Runs `work` in a transaction of its own, again where somebody else was in the way.
+  template <class Work>
+  auto transact(Work work);
+  void begin();
+  void commit();
+  void roll_back() noexcept;
+
+  Id app_id(const std::string& name);
+  Id vsn_id(Id app, const std::string& vsn);
+  Id environment_id(const std::string& name);
+  Id stacktrace_id(const Stacktrace& stacktrace);
+  Id insert_process(const ProcessInfo& info);
+  Id process_id(const BatchProcess& process);
+  void insert_frames(Id stacktrace, std::span<const Frame> frames);
+  void insert_events(const Batch& batch);
+  void insert_positions(const Batch& batch);
+  BatchResult write_all(const Batch& batch);
+
+  Connection& connection_;
+  const SqliteParameters& parameters_;
+  Feed feed_;
+  Known known_;
+  std::int64_t data_version_ = -1;
+};
+
+}  // namespace codewake::internal

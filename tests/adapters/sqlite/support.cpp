@@ -1,0 +1,63 @@
+#include "support.hpp"
+
+#include <fmt/format.h>
+
+#include <stdexcept>
+#include <string_view>
+
+namespace codewake::testing {
+namespace {
+
+std::string shown(sqlite3_stmt* row, int column) {
+  const auto* data = static_cast<const char*>(sqlite3_column_blob(row, column));
+  const std::string_view bytes(data == nullptr ? "" : data,
+                               static_cast<std::size_t>(sqlite3_column_bytes(row, column)));
+  if (sqlite3_column_type(row, column) == SQLITE_NULL) return "NULL";
+  if (sqlite3_column_type(row, column) != SQLITE_BLOB) return std::string(bytes);
+  std::string text = "x'";
+  for (const char byte : bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+  return text + "'";
+}
+
+}  // namespace
+
+Database::Database(const std::filesystem::path& path) {
+  sqlite3* connection = nullptr;
+  const int code =
+      sqlite3_open_v2(path.c_str(), &connection, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  connection_.reset(connection);
+  if (code != SQLITE_OK) throw std::runtime_error(sqlite3_errmsg(connection));
+  sqlite3_busy_timeout(connection, 60'000);
+}
+
+void Database::exec(const std::string& sql) {
+  if (sqlite3_exec(connection_.get(), sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK) return;
+  throw std::runtime_error(sql + ": " + sqlite3_errmsg(connection_.get()));
+}
+
+std::vector<std::vector<std::string>> Database::rows(const std::string& sql) {
+  sqlite3_stmt* statement = nullptr;
+  if (sqlite3_prepare_v2(connection_.get(), sql.c_str(), -1, &statement, nullptr) != SQLITE_OK) {
+    throw std::runtime_error(sql + ": " + sqlite3_errmsg(connection_.get()));
+  }
+  std::vector<std::vector<std::string>> rows;
+  int code = SQLITE_ROW;
+  while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+    auto& row = rows.emplace_back();
+    for (int i = 0; i < sqlite3_column_count(statement); ++i) row.push_back(shown(statement, i));
+  }
+  const std::string message = sqlite3_errmsg(connection_.get());
+  sqlite3_finalize(statement);
+  if (code != SQLITE_DONE) throw std::runtime_error(sql + ": " + message);
+  return rows;
+}
+
+std::int64_t Database::number(const std::string& sql) {
+  return std::stoll(rows(sql).at(0).at(0));
+}
+
+std::string dsn_of(const std::filesystem::path& path) {
+  return "sqlite:///" + std::filesystem::absolute(path).string();
+}
+
+}  // namespace codewake::testing

@@ -1,0 +1,36 @@
+// What the tests of the SQLite store share: looking into a database without the store.
+#pragma once
+
+#include <sqlite3.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace codewake::testing {
+
+/// A connection of the test's own, as any other program would have one. Every call throws std::runtime_error
+/// with what SQLite said.
+class Database {
+ public:
+  explicit Database(const std::filesystem::path& path);
+
+  void exec(const std::string& sql);
+  /// Every row; a column of any type as its text, NULL as "NULL", a blob as `x'…'`.
+  std::vector<std::vector<std::string>> rows(const std::string& sql);
+  /// The first column of the first row, as an integer.
+  std::int64_t number(const std::string& sql);
+
+ private:
+  struct Close {
+    void operator()(sqlite3* connection) const { sqlite3_close(connection); }
+  };
+  std::unique_ptr<sqlite3, Close> connection_;
+};
+
+/// `sqlite:////…` for the path.
+std::string dsn_of(const std::filesystem::path& path);
+
+}  // namespace codewake::testing
