@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "codewake/export.hpp"
@@ -100,10 +101,12 @@ struct CODEWAKE_API Config {
   };
 
   /// Every key in the order of the documentation, with its effective value and where that came from.
-  const std::vector<Entry>& entries() const noexcept { return entries_; }
+  const std::vector<Entry>& entries() const& noexcept { return entries_; }
+  std::vector<Entry> entries() && noexcept { return std::move(entries_); }
 
   /// Sections of the file that this library does not know; they belong to other programs.
-  const std::vector<std::string>& foreign_sections() const noexcept { return foreign_sections_; }
+  const std::vector<std::string>& foreign_sections() const& noexcept { return foreign_sections_; }
+  std::vector<std::string> foreign_sections() && noexcept { return std::move(foreign_sections_); }
 
   /// The file that was read; empty where there was none.
   const std::filesystem::path& file() const noexcept { return file_; }

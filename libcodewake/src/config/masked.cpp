@@ -57,10 +57,12 @@ std::string mask_assignments(std::string_view text) {
   while (true) {
     const std::size_t equals = text.find('=');
     if (equals == std::string_view::npos) return result.append(text);
-    std::size_t begin = equals;
+    std::size_t end = equals;
+    while (end > 0 && text[end - 1] == ' ') --end;
+    std::size_t begin = end;
     while (begin > 0 && !separates_names(text[begin - 1])) --begin;
     result.append(text.substr(0, equals + 1));
-    const std::string_view name = text.substr(begin, equals - begin);
+    const std::string_view name = text.substr(begin, end - begin);
     const bool in_query = begin > 0 && (text[begin - 1] == '?' || text[begin - 1] == '&');
     text.remove_prefix(equals + 1);
     if (!internal::is_secret_name(name)) continue;
@@ -78,7 +80,6 @@ std::string masked(std::string_view parameter) {
 namespace internal {
 
 bool is_secret_name(std::string_view name) {
-  while (!name.empty() && name.back() == ' ') name.remove_suffix(1);
   return std::ranges::any_of(kSecretNames,
                              [name](std::string_view end) { return ends_with_ignoring_case(name, end); });
 }

@@ -1,0 +1,89 @@
+#include "config/masked.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "codewake/config.hpp"
+
+using codewake::masked;
+using codewake::internal::is_secret_name;
+using codewake::internal::on_one_line;
+using codewake::internal::shown;
+
+TEST_CASE("What holds no secret is shown as it is") {
+  for (const char* text :
+       {"", "sqlite:////tmp/x.sqlite", "sqlite:///:memory:", "postgresql://user@host:5432/db?sslmode=require",
+        "http://localhost:8080", "http://localhost:8080/a@b", "http://[::1]:80/a", "journal_mode=WAL",
+        "passwords", "a=b&c=d", "timeout=5s"}) {
+    CHECK(masked(text) == text);
+  }
+}
+
+TEST_CASE("The password of a URL is masked, however it is written") {
+  const std::vector<std::pair<const char*, const char*>> cases = {
+      {"postgresql://user:hush@host:5432/db", "postgresql://user:***@host:5432/db"},
+      {"postgresql+psycopg2://u:p%40ss@h/db", "postgresql+psycopg2://u:***@h/db"},
+      {"redis://:hush@host", "redis://:***@host"},
+      {"http://u:@h", "http://u:***@h"},
+      {"http://u:12345@h", "http://u:***@h"},
+      {"http://u:a:b@h", "http://u:***@h"},
+      {"http://u:a@b@h", "http://u:***@h"},
+      {"http://u:a/b@h", "http://u:***@h"},
+      {"http://u:a?b#c d@h", "http://u:***@h"},
+      {"postgresql:///u:hush@h/db", "postgresql:///u:***@h/db"},
+      {"u:hush@h", "u:***@h"},
+      {"postgresql:/u:hush@h", "postgresql:***@h"},
+      {"http://[::1]:80/u:hush@x", "http://[:***@x"},
+  };
+  for (const auto& [text, expected] : cases) {
+    CAPTURE(text);
+    CHECK(masked(text) == expected);
+    CHECK(masked(expected) == expected);
+  }
+}
+
+TEST_CASE("The values of names for secrets are masked, in a query up to the next &, elsewhere to the end") {
+  const std::vector<std::pair<const char*, const char*>> cases = {
+      {"password=hush", "password=***"},
+      {"password=hush and more, even & this", "password=***"},
+      {"PASSWORD=hush", "PASSWORD=***"},
+      {"passwd=hush", "passwd=***"},
+      {"pwd=hush", "pwd=***"},
+      {"api_key=hush", "api_key=***"},
+      {"X-Api-Key=hush", "X-Api-Key=***"},
+      {"access_token=hush", "access_token=***"},
+      {"client_secret = hush", "client_secret =***"},
+      {"host=h password='a b' dbname=d", "host=h password=***"},
+      {"http://h/?token=hush&a=b", "http://h/?token=***&a=b"},
+      {"http://h/?a=b&sslpassword=hush", "http://h/?a=b&sslpassword=***"},
+      {"http://h/?a=b&password=hush;token=hush&c=d&pwd=hush", "http://h/?a=b&password=***&c=d&pwd=***"},
+      {"http://u:hush@h/?secret=hush", "http://u:***@h/?secret=***"},
+  };
+  for (const auto& [text, expected] : cases) {
+    CAPTURE(text);
+    CHECK(masked(text) == expected);
+    CHECK(masked(expected) == expected);
+  }
+}
+
+TEST_CASE("A name is one for a secret by its end") {
+  CHECK(is_secret_name("password"));
+  CHECK(is_secret_name("SSLPassword"));
+  CHECK(is_secret_name("apikey"));
+  CHECK(is_secret_name("passphrase"));
+  CHECK_FALSE(is_secret_name(""));
+  CHECK_FALSE(is_secret_name("word"));
+  CHECK_FALSE(is_secret_name("token_file"));
+}
+
+TEST_CASE("What a message shows stands on one line, in quotes, and is not too long") {
+  CHECK(shown("a\nb\tc\x7f") == "'a\\x0ab\\x09c\\x7f'");
+  CHECK(shown("u:hush@h") == "'u:***@h'");
+  CHECK(on_one_line("caf\xE9") == "caf\uFFFD");
+  CHECK(on_one_line(std::string(200, 'a')) == std::string(200, 'a'));
+  CHECK(on_one_line(std::string(201, 'a')) == std::string(200, 'a') + "…");
+  CHECK(on_one_line(std::string(199, 'a') + "é") == std::string(199, 'a') + "…");
+}
