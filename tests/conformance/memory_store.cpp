@@ -6,8 +6,9 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <iterator>
 #include <map>
-#include <span>
 #include <utility>
 
 #include "codewake/digest.hpp"

@@ -14,13 +14,14 @@
 // case begins with it. One executable may instantiate the suite for any number of stores. Needs doctest and
 // libcodewake, and doctest's main from elsewhere.
 //
-// The checks are in three files, by what they look at: conformance_records.hpp (what goes in comes out),
-// conformance_queries.hpp (what is found, in which order) and conformance_batches.hpp (all or nothing,
-// positions, threads, several clients, life).
+// The checks are in four files, by what they look at: conformance_records.hpp and conformance_attributes.hpp
+// (what goes in comes out), conformance_queries.hpp (what is found, in which order) and
+// conformance_batches.hpp (all or nothing, positions, threads, several clients, life).
 #pragma once
 
 #include <doctest/doctest.h>
 
+#include "codewake/testing/conformance_attributes.hpp"
 #include "codewake/testing/conformance_batches.hpp"
 #include "codewake/testing/conformance_queries.hpp"
 #include "codewake/testing/conformance_records.hpp"
@@ -36,13 +37,18 @@
     ::codewake::testing::conformance::check(storage());                  \
   }
 
-#define CODEWAKE_STORE_CONFORMANCE_FOR(store, storage, ...)                           \
-  static ::codewake::testing::Storage storage() {                                     \
-    return (__VA_ARGS__)();                                                           \
-  }                                                                                   \
-  CODEWAKE_STORE_CONFORMANCE_RECORDS(CODEWAKE_STORE_CONFORMANCE_CASE, store, storage) \
-  CODEWAKE_STORE_CONFORMANCE_QUERIES(CODEWAKE_STORE_CONFORMANCE_CASE, store, storage) \
-  CODEWAKE_STORE_CONFORMANCE_BATCHES(CODEWAKE_STORE_CONFORMANCE_CASE, store, storage)
+#define CODEWAKE_STORE_CONFORMANCE_FOR(store, storage, ...) \
+  static ::codewake::testing::Storage storage() {           \
+    return (__VA_ARGS__)();                                 \
+  }                                                         \
+  CODEWAKE_STORE_CONFORMANCE_EVERY(CODEWAKE_STORE_CONFORMANCE_CASE, store, storage)
+
+/// Expands CASE(store, storage, sentence, check) for every check.
+#define CODEWAKE_STORE_CONFORMANCE_EVERY(CASE, store, storage) \
+  CODEWAKE_STORE_CONFORMANCE_RECORDS(CASE, store, storage)     \
+  CODEWAKE_STORE_CONFORMANCE_ATTRIBUTES(CASE, store, storage)  \
+  CODEWAKE_STORE_CONFORMANCE_QUERIES(CASE, store, storage)     \
+  CODEWAKE_STORE_CONFORMANCE_BATCHES(CASE, store, storage)
 
 #define CODEWAKE_STORE_CONFORMANCE_RECORDS(CASE, store, storage)                                          \
   CASE(store, storage, "an app is found again under the same id", app_is_found_again)                     \
@@ -60,23 +66,25 @@
        event_goes_to_the_process_recorded_last)                                                           \
   CASE(store, storage, "a time is kept to the microsecond", time_is_kept_to_the_microsecond)              \
   CASE(store, storage, "a time that is not given is now", time_defaults_to_now)                           \
-  CASE(store, storage, "attributes keep their order, and keys may repeat",                                \
-       attributes_keep_order_and_repeated_keys)                                                           \
-  CASE(store, storage, "NULL is not an empty value", null_is_not_empty)                                   \
-  CASE(store, storage, "no data is not an empty list", no_data_is_not_an_empty_list)                      \
-  CASE(store, storage, "a digest is what the older system computes", digest_is_the_older_system_s)        \
-  CASE(store, storage, "values of every type become text", values_of_every_type_become_text)              \
-  CASE(store, storage, "values of a megabyte and a thousand attributes are kept", large_events_are_kept)  \
-  CASE(store, storage, "every plane of Unicode is kept", every_plane_of_unicode_is_kept)                  \
-  CASE(store, storage, "text is not normalized", text_is_not_normalized)                                  \
-  CASE(store, storage, "text that is not UTF-8 is made fit", bad_text_is_made_fit)                        \
-  CASE(store, storage, "names and frames that are not UTF-8 are made fit",                                \
-       bad_text_of_names_and_frames_is_made_fit)                                                          \
-  CASE(store, storage, "text that means something to SQL is only text", awkward_text_is_only_text)        \
   CASE(store, storage, "frames keep their order and every field", frames_keep_order_and_every_field)      \
   CASE(store, storage, "equal stacks share an id and others do not", equal_stacks_share_an_id)            \
   CASE(store, storage, "a stack without frames is not the same as none", empty_stack_is_not_none)         \
   CASE(store, storage, "a stack of the greatest depth is kept", deepest_stack_is_kept)
+
+#define CODEWAKE_STORE_CONFORMANCE_ATTRIBUTES(CASE, store, storage)                                      \
+  CASE(store, storage, "attributes keep their order, and keys may repeat",                               \
+       attributes_keep_order_and_repeated_keys)                                                          \
+  CASE(store, storage, "NULL is not an empty value", null_is_not_empty)                                  \
+  CASE(store, storage, "no data is not an empty list", no_data_is_not_an_empty_list)                     \
+  CASE(store, storage, "a digest is what the older system computes", digest_is_the_older_system_s)       \
+  CASE(store, storage, "values of every type become text", values_of_every_type_become_text)             \
+  CASE(store, storage, "values of a megabyte and a thousand attributes are kept", large_events_are_kept) \
+  CASE(store, storage, "every plane of Unicode is kept", every_plane_of_unicode_is_kept)                 \
+  CASE(store, storage, "text is not normalized", text_is_not_normalized)                                 \
+  CASE(store, storage, "text that is not UTF-8 is made fit", bad_text_is_made_fit)                       \
+  CASE(store, storage, "names and frames that are not UTF-8 are made fit",                               \
+       bad_text_of_names_and_frames_is_made_fit)                                                         \
+  CASE(store, storage, "text that means something to SQL is only text", awkward_text_is_only_text)
 
 #define CODEWAKE_STORE_CONFORMANCE_QUERIES(CASE, store, storage)                                       \
   CASE(store, storage, "events are found by one, two and three terms", events_are_found_by_terms)      \
