@@ -22,10 +22,10 @@ class CODEWAKE_API ConfigError : public Error {
   /// Where the trouble is. `source` is a file's path or a variable's name; line and column count from 1, 0
   /// means that there is none; `key` is the dotted key, such as `store.adapter`, and may be empty.
   struct Place {
-    std::string source;
+    std::string source = {};
     int line = 0;
     int column = 0;
-    std::string key;
+    std::string key = {};
   };
 
   ConfigError(Place place, std::string_view message);

@@ -19,13 +19,14 @@ class Stacktrace;
 /// One run of a program, as it introduces itself.
 struct ProcessInfo {
   Time run_ts = now();
-  std::string app_name;                 ///< never empty
-  std::optional<std::string> app_vsn;   ///< an empty string counts as none, as in the older system
-  std::optional<std::string> env_name;  ///< likewise
-  std::optional<std::int64_t> pid;
-  std::optional<std::string> username;
-  std::optional<std::string> fqdn;
-  std::optional<std::string> exe_path;
+  std::string app_name = {};  ///< never empty
+  std::optional<std::string> app_vsn =
+      std::nullopt;  ///< an empty string counts as none, as in the older system
+  std::optional<std::string> env_name = std::nullopt;  ///< likewise
+  std::optional<std::int64_t> pid = std::nullopt;
+  std::optional<std::string> username = std::nullopt;
+  std::optional<std::string> fqdn = std::nullopt;
+  std::optional<std::string> exe_path = std::nullopt;
 
   bool operator==(const ProcessInfo&) const = default;
 };
@@ -33,9 +34,9 @@ struct ProcessInfo {
 /// An event on its way from `log()` to a store. Borrows its data and its stack trace for the call.
 struct EventInput {
   /// Empty: the process that `Store::insert_process` recorded last through the same store object.
-  std::optional<Id> process_id;
+  std::optional<Id> process_id = std::nullopt;
   /// Empty: no data at all (a NULL digest), which is not the same as an empty list.
-  std::optional<std::span<const AttributeArgument>> data;
+  std::optional<std::span<const AttributeArgument>> data = std::nullopt;
   Time when = now();
   /// May be null: no stack trace, which is not the same as one without frames.
   const Stacktrace* stacktrace = nullptr;
@@ -50,24 +51,24 @@ struct BatchProcess {
 /// An event of a batch. Text is UTF-8 without NUL bytes: the library has seen to that.
 struct BatchEvent {
   std::uint32_t process = 0;  ///< index into Batch::processes
-  Time when;
+  Time when = {};
   bool has_data = false;  ///< false: no data at all, a NULL digest
-  std::span<const AttributeView> data;
+  std::span<const AttributeView> data = {};
   const Stacktrace* stacktrace = nullptr;  ///< may be null; `frames()` gives what to store
 };
 
 /// How far a journal's segment has been stored. A segment's name is unique in the world.
 struct JournalPosition {
-  std::string_view segment;
+  std::string_view segment = {};
   std::uint64_t position = 0;
   std::uint32_t process = 0;  ///< index into Batch::processes: whose journal this is
 };
 
 /// What one `Store::write` stores, all or nothing. Everything in it is borrowed for the call.
 struct Batch {
-  std::span<const BatchProcess> processes;
-  std::span<const BatchEvent> events;
-  std::span<const JournalPosition> positions;
+  std::span<const BatchProcess> processes = {};
+  std::span<const BatchEvent> events = {};
+  std::span<const JournalPosition> positions = {};
 };
 
 /// What `Store::write` did.

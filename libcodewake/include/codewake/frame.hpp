@@ -8,19 +8,20 @@ namespace codewake {
 
 /// A frame whose place in the code has been resolved as far as it could be.
 struct Frame {
-  /// The source file's path as the compiler recorded it; the module's path where the line is not known.
-  std::string filename;
+  /// The source file's path as the compiler recorded it, made absolute where it was found; the module's path
+  /// where the line is not known.
+  std::string filename = {};
   /// Counts from 1; 0 where it is not known.
   std::uint32_t lineno = 0;
   /// The source line without the white space around it, empty where the file could not be read; `+0xOFFSET`
   /// within the module where the line is not known, so that two stacks of unknown lines do not look the same.
-  std::string src;
+  std::string src = {};
   /// Demangled; empty where it is not known, as in frames that Code Wake for Python wrote.
-  std::string function;
+  std::string function = {};
   /// The executable's or shared object's path; empty where it is not known.
-  std::string module;
+  std::string module = {};
   /// The module's GNU build-id in lower-case hexadecimal; empty where it has none.
-  std::string build_id;
+  std::string build_id = {};
   /// Of the call within the module, as in its ELF file (load address taken off).
   std::uint64_t offset = 0;
 

@@ -18,11 +18,15 @@ namespace codewake {
 /// The number of the library's binary interface. A plugin built for another number is refused.
 inline constexpr std::uint32_t kAbiNumber = 1;
 
-/// The binary interface of the C++ compiler and library, as this translation unit was compiled.
-#define CODEWAKE_STRINGIZE_(x) #x
-#define CODEWAKE_STRINGIZE(x) CODEWAKE_STRINGIZE_(x)
-inline constexpr char kCxxAbi[] =
-    "gxx_abi=" CODEWAKE_STRINGIZE(__GXX_ABI_VERSION) " cxx11_abi=" CODEWAKE_STRINGIZE(_GLIBCXX_USE_CXX11_ABI);
+/// The C++ library and its string ABI, as this translation unit was compiled: what two sides must share to
+/// pass objects.
+#if defined(_LIBCPP_VERSION)
+inline constexpr char kCxxAbi[] = "libc++";
+#elif defined(_GLIBCXX_USE_CXX11_ABI) && _GLIBCXX_USE_CXX11_ABI == 0
+inline constexpr char kCxxAbi[] = "libstdc++ with the strings from before C++11";
+#else
+inline constexpr char kCxxAbi[] = "libstdc++";
+#endif
 
 /// One class of a plugin: its name, one line about its parameters, and how to make one.
 struct PluginClass {

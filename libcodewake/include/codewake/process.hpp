@@ -42,7 +42,7 @@ struct ProcessOptions {
 struct LogOptions {
   /// Whether the event gets a stack trace: of the exception's throw, or of this call. Empty: as configured.
   std::optional<bool> inc_st = std::nullopt;
-  /// At most so many frames of it, the innermost. Empty: stacktraces.max_frames.
+  /// At most so many frames of it, the innermost; 0 leaves it out. Empty: stacktraces.max_frames.
   std::optional<std::size_t> st_len = std::nullopt;
   /// When it happened. Empty: now.
   std::optional<Time> when_ts = std::nullopt;
@@ -89,7 +89,8 @@ class CODEWAKE_API Process {
   /// it waits for nothing; else for the store.
   static Process& instance();
 
-  /// The same with options; these are for the first call: std::logic_error where the process exists already.
+  /// The same with options; these are for the first call: ConfigError where the process exists already and
+  /// any option is given.
   static Process& instance(ProcessOptions options);
 
   /// Whether `instance()` has been called with success.
@@ -102,8 +103,8 @@ class CODEWAKE_API Process {
   /// returns: failures are counted in stats() and said once on stderr. With `.sync` it waits until the event
   /// is stored and returns the record, or throws StoreError.
   std::optional<EventRecord> log();
-  std::optional<EventRecord> log(std::initializer_list<AttributeArgument> data,
-                                 const LogOptions& options = {}) {
+  CODEWAKE_PART_OF_CALLER std::optional<EventRecord> log(std::initializer_list<AttributeArgument> data,
+                                                         const LogOptions& options = {}) {
     return log_data(std::span(data.begin(), data.size()), options);
   }
   std::optional<EventRecord> log(const Attributes& data, const LogOptions& options = {});
@@ -117,12 +118,14 @@ class CODEWAKE_API Process {
   /// nested one `exception.cause.1.type`, `exception.cause.1.message` … as attributes, and the stack of its
   /// throw. For what is not a std::exception the message is the text, if it is text. A null exception_ptr is
   /// an event without exception. Otherwise as above.
-  std::optional<EventRecord> log(std::initializer_list<AttributeArgument> data,
-                                 const std::exception& exception, const LogOptions& options = {}) {
+  CODEWAKE_PART_OF_CALLER std::optional<EventRecord> log(std::initializer_list<AttributeArgument> data,
+                                                         const std::exception& exception,
+                                                         const LogOptions& options = {}) {
     return log_exception(std::span(data.begin(), data.size()), exception, options);
   }
-  std::optional<EventRecord> log(std::initializer_list<AttributeArgument> data,
-                                 const std::exception_ptr& exception, const LogOptions& options = {}) {
+  CODEWAKE_PART_OF_CALLER std::optional<EventRecord> log(std::initializer_list<AttributeArgument> data,
+                                                         const std::exception_ptr& exception,
+                                                         const LogOptions& options = {}) {
     return log_exception(std::span(data.begin(), data.size()), exception, options);
   }
   std::optional<EventRecord> log(const Attributes& data, const std::exception& exception,
@@ -142,11 +145,11 @@ class CODEWAKE_API Process {
   /// second call does nothing.
   bool shutdown(std::chrono::nanoseconds timeout);
 
-  ProcessStats stats() const noexcept;
+  ProcessStats stats() const;
 
   /// The id of the process's record; empty until a store that queues has stored it. In a child made by
   /// fork(), of the child.
-  std::optional<Id> id() const;
+  std::optional<Id> id() const noexcept;
 
   /// The configuration it was made from.
   const Config& config() const noexcept;
@@ -163,7 +166,11 @@ class CODEWAKE_API Process {
   explicit Process(ProcessOptions options);
   ~Process();
 
-  std::optional<EventRecord> log_data(std::span<const AttributeArgument> data, const LogOptions& options);
+  static void at_fork(ForkPhase phase) noexcept;
+  static const int at_fork_registered_;
+
+  std::optional<EventRecord> log_data(std::optional<std::span<const AttributeArgument>> data,
+                                      const LogOptions& options);
   std::optional<EventRecord> log_exception(std::span<const AttributeArgument> data,
                                            const std::exception& exception, const LogOptions& options);
   std::optional<EventRecord> log_exception(std::span<const AttributeArgument> data,

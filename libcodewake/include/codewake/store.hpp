@@ -42,26 +42,26 @@ struct AppInserted {
 
 /// Which processes: every field that is given must match.
 struct ProcessQuery {
-  std::optional<Id> app_id;
-  std::optional<Time> from;  ///< from ≤ run_ts
-  std::optional<Time> to;    ///< run_ts < to
+  std::optional<Id> app_id = std::nullopt;
+  std::optional<Time> from = std::nullopt;  ///< from ≤ run_ts
+  std::optional<Time> to = std::nullopt;    ///< run_ts < to
 };
 
 /// Which events: every field that is given must match.
 struct EventQuery {
-  std::optional<Time> from;  ///< from ≤ when
-  std::optional<Time> to;    ///< when < to
-  std::optional<Id> process_id;
-  std::optional<std::string> app_name;
-  std::optional<std::string> env_name;
+  std::optional<Time> from = std::nullopt;  ///< from ≤ when
+  std::optional<Time> to = std::nullopt;    ///< when < to
+  std::optional<Id> process_id = std::nullopt;
+  std::optional<std::string> app_name = std::nullopt;
+  std::optional<std::string> env_name = std::nullopt;
   /// Each must be among the event's attributes, the same key and the same value; a NULL value matches NULL
   /// only.
-  std::vector<Attribute> where;
-  std::optional<bool> has_stacktrace;
+  std::vector<Attribute> where = {};
+  std::optional<bool> has_stacktrace = std::nullopt;
   /// At most so many events a page; at least 1.
   std::size_t limit = 100;
   /// Empty for the first page, then EventPage::next.
-  std::string cursor;
+  std::string cursor = {};
 };
 
 /// Events, newest first (by time, then by id), and where to go on.
@@ -73,10 +73,10 @@ struct EventPage {
 
 /// Which groups of exceptions.
 struct ExceptionQuery {
-  std::optional<Time> from;  ///< from ≤ when of the events that are counted
-  std::optional<Time> to;    ///< when < to
-  std::optional<std::string> app_name;
-  std::optional<std::string> env_name;
+  std::optional<Time> from = std::nullopt;  ///< from ≤ when of the events that are counted
+  std::optional<Time> to = std::nullopt;    ///< when < to
+  std::optional<std::string> app_name = std::nullopt;
+  std::optional<std::string> env_name = std::nullopt;
   std::size_t limit = 100;
 };
 
@@ -108,7 +108,8 @@ class CODEWAKE_API Store {
   /// storage has such a thing. Survives whatever the storage survives once it returns. Throws StoreError.
   virtual BatchResult write(const Batch& batch) = 0;
 
-  /// Finds or makes the app, and its version where one is given (not empty). Throws StoreError.
+  /// Finds or makes the app, and its version where one is given (not empty). The text comes as the caller has
+  /// it: an implementation passes it through to_storable (utf8.hpp). Throws StoreError.
   virtual AppInserted insert_app(std::string_view name, std::optional<std::string_view> vsn) = 0;
 
   /// Records a process. Default: a batch of one. The result is empty only where the store queues and `sync`
@@ -116,8 +117,8 @@ class CODEWAKE_API Store {
   virtual std::optional<ProcessRecord> insert_process(const ProcessInfo& info, bool sync = true);
 
   /// Records an event. Text is made fit (utf8: bad sequences become U+FFFD, NUL bytes U+2400). Default: a
-  /// batch of one, read back where `sync`. The result is there where `sync`. Throws StoreError;
-  /// std::logic_error where neither the event nor the store names a process.
+  /// batch of one, read back where `sync`. The result is there where `sync`. Throws StoreError,
+  /// also where neither the event nor the store names a process.
   virtual std::optional<EventRecord> insert_event(const EventInput& event, bool sync = false);
 
   // ── reading ──
@@ -172,8 +173,19 @@ class CODEWAKE_API Store {
   /// Default: does nothing.
   virtual void at_fork(ForkPhase phase) noexcept;
 
-  /// Default: zeros; Process counts for stores that do not queue.
+  /// Whether `insert_event` only queues, so that the caller never waits for the storage. Default: no.
+  virtual bool queues() const noexcept;
+
+  /// What became of the events. Default: zeros; Process counts for stores that do not queue.
   virtual StoreStats stats() const;
+
+  /// The process that `insert_process` recorded last through this object; empty where there is none, or where
+  /// a store that queues has not stored it yet. Thread-safe; never blocks.
+  std::optional<Id> last_process_id() const noexcept;
+
+ protected:
+  /// For implementations that record processes on their own way. 0: none.
+  void set_last_process_id(Id id) noexcept { last_process_id_.store(id, std::memory_order_release); }
 
  private:
   std::atomic<Id> last_process_id_{0};

@@ -23,8 +23,8 @@ CODEWAKE_API bool throw_hook_in_force() noexcept;
 CODEWAKE_API std::string throw_hook_problem();
 
 /// Turns the recording of throw sites on or off for the whole program; off costs next to nothing at a throw.
-/// It is off until Process turns it on (stacktraces.include.from_exceptions), or somebody else does.
-/// Thread-safe.
+/// It is on from the moment the library is loaded, with 64 frames, until Process sets it as configured
+/// (stacktraces.include.from_exceptions, stacktraces.max_frames), or somebody else does. Thread-safe.
 CODEWAKE_API void record_throws(bool on, std::size_t max_frames = 64) noexcept;
 
 }  // namespace codewake

@@ -136,6 +136,10 @@ void* find_in_program(const char* function) {
   return address;
 }
 
+// From the moment the library is loaded: a program may meet its first exception before it has made its
+// Process.
+[[maybe_unused]] const bool recording_since_load = (record_throws(true), true);
+
 }  // namespace
 
 bool throw_hook_in_force() noexcept {

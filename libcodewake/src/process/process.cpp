@@ -1,0 +1,453 @@
+#include "codewake/process.hpp"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "codewake/errors.hpp"
+#include "codewake/plugin.hpp"
+#include "codewake/throw_hook.hpp"
+#include "process/identity.hpp"
+#include "stacktrace/exceptions.hpp"
+
+// Invariants:
+//  - There is at most one Process. It is made under `setup_mutex`, published by `the_process`, and never
+//  destroyed:
+//    threads and static destructors may log until the very end.
+//  - In a child made by fork() `unregistered` is set before any of its code runs; the first log() there
+//  records the
+//    child's own process before its event.
+//  - log() without .sync lets no exception out.
+
+namespace codewake {
+namespace {
+
+std::atomic<Process*> the_process{nullptr};
+
+std::mutex& setup_mutex() {
+  static auto& mutex = *new std::mutex;
+  return mutex;
+}
+
+// Whether this thread is making the process: then it has the set-up mutex, also when the store's constructor
+// comes back to instance(), or forks.
+thread_local bool making_it_here = false;
+
+bool any_given(const ProcessOptions& options) {
+  return options.app_name || options.app_vsn || options.env_name || options.st_for_non_exceptions ||
+         options.st_from_exceptions || options.store;
+}
+
+std::shared_ptr<Store> store_from(const Config& config) {
+  if (!config.store.adapter) {
+    throw ConfigError(
+        {.source = config.looked_at(), .key = "store.adapter"},
+        "no store is configured: set CODE_WAKE_STORE_ADAPTER and CODE_WAKE_STORE_CONFIG, write a file, or "
+        "give Process::instance a store");
+  }
+  return load_store(config.store.module, config.store.class_name, config.store.parameters,
+                    config.plugin_path);
+}
+
+void say_once(std::atomic<bool>& said, const char* what, const char* detail) {
+  if (!said.exchange(true, std::memory_order_relaxed)) std::fprintf(stderr, "codewake: %s%s\n", what, detail);
+}
+
+// The attributes that describe an exception and its nested causes, behind those of the caller.
+class ExceptionAttributes {
+ public:
+  ExceptionAttributes(std::span<const AttributeArgument> data,
+                      std::vector<internal::ExceptionDescription> chain)
+      : chain_(std::move(chain)), arguments_(data.begin(), data.end()) {
+    keys_.reserve(2 * chain_.size());  // so that the views into it stay
+    for (std::size_t i = 0; i < chain_.size(); ++i) {
+      const std::string prefix = i == 0 ? "exception." : "exception.cause." + std::to_string(i) + ".";
+      arguments_.emplace_back(keys_.emplace_back(prefix + "type"), Value(chain_[i].type));
+      if (chain_[i].message)
+        arguments_.emplace_back(keys_.emplace_back(prefix + "message"), Value(*chain_[i].message));
+    }
+  }
+  ExceptionAttributes(const ExceptionAttributes&) = delete;
+  ExceptionAttributes& operator=(const ExceptionAttributes&) = delete;
+
+  std::span<const AttributeArgument> arguments() const noexcept { return arguments_; }
+
+ private:
+  std::vector<internal::ExceptionDescription> chain_;
+  std::vector<std::string> keys_;
+  std::vector<AttributeArgument> arguments_;
+};
+
+std::vector<AttributeArgument> borrow(const Attributes& data) {
+  std::vector<AttributeArgument> arguments;
+  arguments.reserve(data.size());
+  for (const Attribute& attribute : data) arguments.emplace_back(attribute.key, Value(attribute.value));
+  return arguments;
+}
+
+}  // namespace
+
+class Process::Impl {
+ public:
+  explicit Impl(ProcessOptions options);
+
+  /// Does `log`, which records one event. Without sync every exception ends here: counted, and said once.
+  template <class Log>
+  std::optional<EventRecord> guard(bool sync, Log log);
+
+  std::optional<EventRecord> record_data(std::optional<std::span<const AttributeArgument>> data,
+                                         const LogOptions& options);
+  template <class Exception>
+  std::optional<EventRecord> record_exception(std::span<const AttributeArgument> data,
+                                              const Exception& exception, const LogOptions& options);
+  std::optional<Id> id() const noexcept;
+  ProcessStats stats() const;
+  void forked(ForkPhase phase) noexcept;
+
+  const Config config;
+  const std::shared_ptr<Store> store;
+  std::atomic<bool> shut_down{false};
+  std::atomic<bool> has_filter{false};
+  std::mutex filter_mutex;
+  std::shared_ptr<const EventFilter> filter;
+
+ private:
+  static Config configured(const ProcessOptions& options);
+
+  std::size_t frames_wanted(const LogOptions& options) const noexcept {
+    return std::min(options.st_len.value_or(config.stacktraces.max_frames), config.stacktraces.max_frames);
+  }
+  std::optional<EventRecord> record(EventInput event, bool sync);
+  std::optional<EventRecord> filter_and_hand_over(EventInput event, bool sync);
+  std::optional<EventRecord> hand_over(EventInput event, bool sync);
+  void register_process();
+  void count_failure(const char* what, bool rejected) noexcept;
+
+  struct Counters {
+    std::atomic<std::uint64_t> logged{0};
+    std::atomic<std::uint64_t> stored{0};
+    std::atomic<std::uint64_t> rejected{0};
+    std::atomic<std::uint64_t> filtered{0};
+    std::atomic<std::uint64_t> lost_filter_error{0};
+    std::atomic<std::uint64_t> lost_error{0};
+    std::atomic<std::uint64_t> lost_after_shutdown{0};
+  } counters_;
+
+  ProcessInfo info_;
+  std::atomic<Id> id_{0};  // 0: not known yet, as with a store that queues
+  std::mutex register_mutex_;
+  std::atomic<bool> unregistered_{true};
+  std::atomic<bool> said_failure_{false};
+  std::atomic<bool> said_no_hook_{false};
+};
+
+Config Process::Impl::configured(const ProcessOptions& options) {
+  Config config = Config::load();
+  if (options.app_name) config.app_name = options.app_name;
+  if (options.app_vsn) config.app_vsn = options.app_vsn;
+  if (options.env_name) config.environment_name = options.env_name;
+  if (options.st_from_exceptions) config.stacktraces.from_exceptions = *options.st_from_exceptions;
+  if (options.st_for_non_exceptions) config.stacktraces.for_non_exceptions = *options.st_for_non_exceptions;
+  return config;
+}
+
+Process::Impl::Impl(ProcessOptions options)
+    : config(configured(options)), store(options.store ? std::move(options.store) : store_from(config)) {
+  info_ = internal::identify_process();
+  info_.app_name = config.app_name.value_or("");
+  if (info_.app_name.empty()) info_.app_name = info_.exe_path.value_or("unknown");
+  info_.app_vsn = config.app_vsn;
+  info_.env_name = config.environment_name;
+  record_throws(config.stacktraces.from_exceptions, config.stacktraces.max_frames);
+  register_process();
+}
+
+void Process::Impl::register_process() {
+  const std::lock_guard lock(register_mutex_);
+  if (!unregistered_.load(std::memory_order_relaxed)) return;
+  const std::optional<ProcessRecord> record = store->insert_process(info_, false);
+  id_.store(record ? record->id : 0, std::memory_order_relaxed);
+  unregistered_.store(false, std::memory_order_release);
+}
+
+template <class Log>
+std::optional<EventRecord> Process::Impl::guard(bool sync, Log log) {
+  counters_.logged.fetch_add(1, std::memory_order_relaxed);
+  if (shut_down.load(std::memory_order_relaxed)) {
+    counters_.lost_after_shutdown.fetch_add(1, std::memory_order_relaxed);
+    if (sync) throw StoreError(StoreError::Kind::unavailable, "the process has been shut down");
+    return std::nullopt;
+  }
+  try {
+    return log();
+  } catch (const StoreError& e) {
+    count_failure(e.what(), e.kind() == StoreError::Kind::rejected);
+    if (sync) throw;
+  } catch (const std::exception& e) {
+    count_failure(e.what(), false);
+    if (sync) throw;
+  } catch (...) {
+    count_failure("the store threw something that is no exception", false);
+    if (sync) throw;
+  }
+  return std::nullopt;
+}
+
+std::optional<EventRecord> Process::Impl::record(EventInput event, bool sync) {
+  return has_filter.load(std::memory_order_acquire) ? filter_and_hand_over(event, sync)
+                                                    : hand_over(event, sync);
+}
+
+std::optional<EventRecord> Process::Impl::hand_over(EventInput event, bool sync) {
+  if (unregistered_.load(std::memory_order_acquire)) register_process();
+  if (const Id id = id_.load(std::memory_order_relaxed)) event.process_id = id;
+  std::optional<EventRecord> record = store->insert_event(event, sync);
+  counters_.stored.fetch_add(1, std::memory_order_relaxed);
+  return record;
+}
+
+std::optional<EventRecord> Process::Impl::filter_and_hand_over(EventInput event, bool sync) {
+  std::shared_ptr<const EventFilter> accepts;
+  {
+    const std::lock_guard lock(filter_mutex);
+    accepts = filter;
+  }
+  if (accepts == nullptr) return hand_over(event, sync);
+  FilteredEvent seen{.data = Attributes(event.data.value_or(std::span<const AttributeArgument>())),
+                     .has_data = event.data.has_value(),
+                     .when = event.when,
+                     .has_stacktrace = event.stacktrace != nullptr};
+  bool accepted = false;
+  try {
+    accepted = (*accepts)(seen);
+  } catch (...) {
+    counters_.lost_filter_error.fetch_add(1, std::memory_order_relaxed);
+    return std::nullopt;
+  }
+  if (!accepted) {
+    counters_.filtered.fetch_add(1, std::memory_order_relaxed);
+    return std::nullopt;
+  }
+  const std::vector<AttributeArgument> data = borrow(seen.data);
+  event.data.reset();
+  if (seen.has_data || !data.empty()) event.data = data;
+  event.when = seen.when;
+  if (!seen.has_stacktrace) event.stacktrace = nullptr;
+  return hand_over(event, sync);
+}
+
+void Process::Impl::count_failure(const char* what, bool rejected) noexcept {
+  (rejected ? counters_.rejected : counters_.lost_error).fetch_add(1, std::memory_order_relaxed);
+  say_once(said_failure_,
+           "an event could not be recorded (more of this is counted in stats(), not said): ", what);
+}
+
+std::optional<EventRecord> Process::Impl::record_data(std::optional<std::span<const AttributeArgument>> data,
+                                                      const LogOptions& options) {
+  EventInput event{.data = data, .when = options.when_ts.value_or(now())};
+  const std::size_t frames = frames_wanted(options);
+  if (frames == 0 || !options.inc_st.value_or(config.stacktraces.for_non_exceptions)) {
+    return record(event, options.sync);
+  }
+  const Stacktrace stack = Stacktrace::current(frames);
+  event.stacktrace = &stack;
+  return record(event, options.sync);
+}
+
+template <class Exception>
+std::optional<EventRecord> Process::Impl::record_exception(std::span<const AttributeArgument> data,
+                                                           const Exception& exception,
+                                                           const LogOptions& options) {
+  const Time when = options.when_ts.value_or(now());
+  std::optional<Stacktrace> stack;
+  const std::size_t frames = frames_wanted(options);
+  if (frames != 0 && options.inc_st.value_or(config.stacktraces.from_exceptions)) {
+    stack = Stacktrace::thrown_at(exception);
+    if (stack) {
+      stack->truncate(frames);
+    } else if (!throw_hook_in_force()) {
+      say_once(said_no_hook_,
+               "exceptions are recorded without the stack of their throw: ", throw_hook_problem().c_str());
+    }
+    if (!stack && options.inc_st == true) stack = Stacktrace::current(frames);
+  }
+  const ExceptionAttributes attributes(data, internal::describe(exception));
+  return record({.data = attributes.arguments(), .when = when, .stacktrace = stack ? &*stack : nullptr},
+                options.sync);
+}
+
+void Process::Impl::forked(ForkPhase phase) noexcept {
+  if (phase == ForkPhase::before) {
+    register_mutex_.lock();
+    filter_mutex.lock();
+    store->at_fork(phase);
+    return;
+  }
+  store->at_fork(phase);
+  if (phase == ForkPhase::after_in_child) {
+    info_.pid = getpid();
+    info_.run_ts = now();
+    id_.store(0, std::memory_order_relaxed);
+    unregistered_.store(true, std::memory_order_relaxed);
+    for (auto* counter :
+         {&counters_.logged, &counters_.stored, &counters_.rejected, &counters_.filtered,
+          &counters_.lost_filter_error, &counters_.lost_error, &counters_.lost_after_shutdown}) {
+      counter->store(0, std::memory_order_relaxed);
+    }
+  }
+  filter_mutex.unlock();
+  register_mutex_.unlock();
+}
+
+std::optional<Id> Process::Impl::id() const noexcept {
+  const Id id = id_.load(std::memory_order_relaxed);
+  return id != 0 ? std::optional(id) : store->last_process_id();
+}
+
+ProcessStats Process::Impl::stats() const {
+  ProcessStats stats{.logged = counters_.logged,
+                     .rejected = counters_.rejected,
+                     .filtered = counters_.filtered,
+                     .lost_filter_error = counters_.lost_filter_error,
+                     .lost_error = counters_.lost_error,
+                     .lost_after_shutdown = counters_.lost_after_shutdown};
+  if (!store->queues()) {
+    stats.accepted = stats.stored = counters_.stored;
+    return stats;
+  }
+  const StoreStats queue = store->stats();
+  stats.accepted = queue.accepted;
+  stats.stored = queue.stored;
+  stats.queued = queue.queued;
+  stats.rejected += queue.rejected;
+  stats.lost_full = queue.lost_full;
+  stats.lost_error += queue.lost_error;
+  return stats;
+}
+
+Process::Process(ProcessOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+
+Process::~Process() = default;
+
+Process& Process::instance() {
+  if (Process* const process = the_process.load(std::memory_order_acquire)) return *process;
+  return instance(ProcessOptions());
+}
+
+Process& Process::instance(ProcessOptions options) {
+  if (making_it_here)
+    throw ConfigError({.source = "Process::instance"}, "called while the process is being made");
+  const std::lock_guard lock(setup_mutex());
+  if (Process* const process = the_process.load(std::memory_order_relaxed)) {
+    if (any_given(options)) {
+      throw ConfigError({.source = "Process::instance"},
+                        "the process exists already, options come too late: give them to the first call");
+    }
+    return *process;
+  }
+  making_it_here = true;
+  const std::unique_ptr<bool, void (*)(bool*)> made(&making_it_here, [](bool* flag) { *flag = false; });
+  auto* const process = new Process(std::move(options));
+  the_process.store(process, std::memory_order_release);
+  std::atexit([] {
+    Process& self = *the_process.load(std::memory_order_relaxed);
+    self.shutdown(self.config().queue.exit_timeout);
+  });
+  return *process;
+}
+
+void Process::at_fork(ForkPhase phase) noexcept {
+  if (making_it_here) return;
+  if (phase == ForkPhase::before) setup_mutex().lock();
+  if (Process* const process = the_process.load(std::memory_order_relaxed)) process->impl_->forked(phase);
+  if (phase != ForkPhase::before) setup_mutex().unlock();
+}
+
+// From the moment the library is loaded, so that also a fork while the process is being made in another
+// thread is safe.
+[[maybe_unused]] const int Process::at_fork_registered_ =
+    pthread_atfork([] { at_fork(ForkPhase::before); }, [] { at_fork(ForkPhase::after_in_parent); },
+                   [] { at_fork(ForkPhase::after_in_child); });
+
+bool Process::exists() noexcept {
+  return the_process.load(std::memory_order_acquire) != nullptr;
+}
+
+std::optional<EventRecord> Process::log() {
+  return log_data(std::nullopt, {});
+}
+
+std::optional<EventRecord> Process::log(const Attributes& data, const LogOptions& options) {
+  return impl_->guard(options.sync, [&] { return impl_->record_data(borrow(data), options); });
+}
+
+std::optional<EventRecord> Process::log(const Attributes& data, const std::exception& exception,
+                                        const LogOptions& options) {
+  return impl_->guard(options.sync,
+                      [&] { return impl_->record_exception(borrow(data), exception, options); });
+}
+
+std::optional<EventRecord> Process::log(const Attributes& data, const std::exception_ptr& exception,
+                                        const LogOptions& options) {
+  if (exception == nullptr) return log(data, options);
+  return impl_->guard(options.sync,
+                      [&] { return impl_->record_exception(borrow(data), exception, options); });
+}
+
+std::optional<EventRecord> Process::log_data(std::optional<std::span<const AttributeArgument>> data,
+                                             const LogOptions& options) {
+  return impl_->guard(options.sync, [&] { return impl_->record_data(data, options); });
+}
+
+std::optional<EventRecord> Process::log_exception(std::span<const AttributeArgument> data,
+                                                  const std::exception& exception,
+                                                  const LogOptions& options) {
+  return impl_->guard(options.sync, [&] { return impl_->record_exception(data, exception, options); });
+}
+
+std::optional<EventRecord> Process::log_exception(std::span<const AttributeArgument> data,
+                                                  const std::exception_ptr& exception,
+                                                  const LogOptions& options) {
+  if (exception == nullptr) return log_data(data, options);
+  return impl_->guard(options.sync, [&] { return impl_->record_exception(data, exception, options); });
+}
+
+void Process::set_filter(EventFilter filter) {
+  const std::lock_guard lock(impl_->filter_mutex);
+  impl_->has_filter.store(filter != nullptr, std::memory_order_release);
+  impl_->filter = filter ? std::make_shared<const EventFilter>(std::move(filter)) : nullptr;
+}
+
+bool Process::flush(std::chrono::nanoseconds timeout) {
+  return impl_->store->flush(timeout);
+}
+
+bool Process::shutdown(std::chrono::nanoseconds timeout) {
+  if (impl_->shut_down.exchange(true)) return true;
+  return impl_->store->shutdown(timeout);
+}
+
+ProcessStats Process::stats() const {
+  return impl_->stats();
+}
+
+std::optional<Id> Process::id() const noexcept {
+  return impl_->id();
+}
+
+const Config& Process::config() const noexcept {
+  return impl_->config;
+}
+
+const std::shared_ptr<Store>& Process::store() const noexcept {
+  return impl_->store;
+}
+
+}  // namespace codewake
