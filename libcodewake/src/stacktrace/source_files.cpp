@@ -6,7 +6,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <iterator>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 namespace codewake::internal {
@@ -74,6 +75,19 @@ std::string_view shortened(std::string_view text) {
 }
 
 }  // namespace
+
+std::string locate_source(const std::string& path, const std::string& module) {
+  const std::filesystem::path recorded(path);
+  if (recorded.is_absolute()) return path;
+  for (std::filesystem::path folder = std::filesystem::path(module).parent_path(); folder.is_absolute();
+       folder = folder.parent_path()) {
+    std::error_code failed;  // a folder that may not be looked into holds no source for us
+    const std::filesystem::path candidate = (folder / recorded).lexically_normal();
+    if (std::filesystem::is_regular_file(candidate, failed)) return candidate.string();
+    if (!folder.has_relative_path()) break;  // the root
+  }
+  return path;
+}
 
 std::string SourceFiles::line(const std::string& path, std::uint32_t number) {
   const File& source = file(path);

@@ -200,8 +200,8 @@ Symbolizer::Frames Symbolizer::resolve_in(const Module& module, std::uintptr_t a
     frame.build_id = module.build_id;
     frame.offset = address - module.base;
     frame.lineno = call.line;
-    frame.filename = call.line == 0 ? module.path : call.file;
-    frame.src = call.line == 0 ? hexadecimal(frame.offset) : sources_.line(call.file, call.line);
+    frame.filename = call.line == 0 ? module.path : locate_source(call.file, module.path);
+    frame.src = call.line == 0 ? hexadecimal(frame.offset) : sources_.line(frame.filename, call.line);
   }
   return frames;
 }

@@ -1,0 +1,74 @@
+#include "stacktrace/loaded_modules.hpp"
+
+#include <dlfcn.h>
+#include <doctest/doctest.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+using codewake::internal::LoadedModules;
+using codewake::internal::Module;
+
+namespace {
+
+int variable_of_program = 1;
+
+std::uintptr_t address_of(const void* object) {
+  return reinterpret_cast<std::uintptr_t>(object);
+}
+
+std::string plugin_path() {
+  return std::string(std::getenv("CODEWAKE_TEST_PROGRAMS")) + "/frames_plugin.so";
+}
+
+}  // namespace
+
+TEST_CASE("The program is a module with its own path and a build-id") {
+  LoadedModules modules;
+  modules.refresh();
+  const Module* program = modules.find(address_of(&variable_of_program));
+  REQUIRE(program != nullptr);
+  CHECK(std::filesystem::equivalent(program->path, "/proc/self/exe"));
+  CHECK(program->build_id.size() == 40);
+}
+
+TEST_CASE("An address between the modules belongs to none") {
+  LoadedModules modules;
+  CHECK(modules.find(address_of(&variable_of_program)) == nullptr);  // nothing was looked at yet
+  modules.refresh();
+  REQUIRE_FALSE(modules.all().empty());
+  CHECK(modules.find(0) == nullptr);
+  CHECK(modules.find(UINTPTR_MAX) == nullptr);
+  for (const Module& module : modules.all()) {
+    CHECK(modules.find(module.begin) == &module);
+    CHECK(modules.find(module.end - 1) == &module);
+    CHECK(modules.find(module.end) != &module);
+  }
+}
+
+TEST_CASE("A shared object comes and goes, and has one identity wherever it is") {
+  LoadedModules modules;
+  modules.refresh();
+  const std::size_t before = modules.all().size();
+  std::size_t identity = 0;
+  for (int round = 0; round < 2; ++round) {
+    void* handle = dlopen(plugin_path().c_str(), RTLD_NOW | RTLD_LOCAL);
+    REQUIRE_MESSAGE(handle != nullptr, dlerror());
+    const std::uintptr_t address = address_of(dlsym(handle, "call_back"));
+    CHECK(modules.find(address) == nullptr);
+    modules.refresh();
+    CHECK(modules.all().size() == before + 1);
+    const Module* plugin = modules.find(address);
+    REQUIRE(plugin != nullptr);
+    CHECK(std::filesystem::equivalent(plugin->path, plugin_path()));
+    if (round == 1) CHECK(plugin->identity == identity);
+    identity = plugin->identity;
+    dlclose(handle);
+    modules.refresh();
+    CHECK(modules.all().size() == before);
+    CHECK(modules.find(address) == nullptr);
+  }
+}
