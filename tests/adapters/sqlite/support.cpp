@@ -1,9 +1,17 @@
 #include "support.hpp"
 
+#include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstdio>
 #include <stdexcept>
 #include <string_view>
+#include <system_error>
+
+#include "support/temporary_folder.hpp"
 
 namespace codewake::testing {
 namespace {
@@ -58,6 +66,73 @@ std::int64_t Database::number(const std::string& sql) {
 
 std::string dsn_of(const std::filesystem::path& path) {
   return "sqlite:///" + std::filesystem::absolute(path).string();
+}
+
+std::filesystem::path copy_reference(const std::filesystem::path& folder) {
+  const std::filesystem::path copy = folder / "reference.sqlite";
+  std::filesystem::copy_file(test_data("reference/pycodewake.sqlite"), copy);
+  std::filesystem::permissions(copy, std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
+  return copy;
+}
+
+std::vector<std::vector<std::string>> older_rows(Database& database) {
+  std::vector<std::vector<std::string>> all;
+  for (const char* select :
+       {"id, name FROM environments", "id, name FROM apps", "id, digest FROM stacktraces",
+        "id, vsn, app_id FROM app_vsns", "id, stacktrace_id, filename, lineno, src FROM stackframes",
+        "id, run_ts, environment_id, pid, username, fqdn, exe_path, app_id, app_vsn_id FROM processes",
+        "id, when_ts, process_id, digest, stacktrace_id FROM events",
+        "id, \"key\", val, typeof(val), event_id FROM events_data"}) {
+    for (auto& row : database.rows(std::string("SELECT ") + select + " ORDER BY id"))
+      all.push_back(std::move(row));
+  }
+  return all;
+}
+
+pid_t start_child(const std::function<void()>& body) {
+  std::fflush(nullptr);  // what is buffered here must not be written twice
+  const pid_t child = fork();
+  if (child < 0) throw std::system_error(errno, std::generic_category(), "fork");
+  if (child != 0) return child;
+  try {
+    body();
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "child: {}\n", e.what());
+    std::_Exit(70);
+  }
+  std::_Exit(0);
+}
+
+int wait_for(pid_t child) {
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) throw std::system_error(errno, std::generic_category(), "waitpid");
+  }
+  return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+BatchResult write_events(Store& store, std::string_view app, std::string_view key,
+                         std::span<const std::string> values) {
+  const ProcessInfo info{.app_name = std::string(app), .app_vsn = "1.0", .env_name = "test"};
+  const BatchProcess process{.info = &info};
+  std::vector<AttributeView> attributes;
+  for (const std::string& value : values) attributes.push_back({key, value});
+  std::vector<BatchEvent> events;
+  for (const AttributeView& attribute : attributes) {
+    events.push_back({.when = info.run_ts, .has_data = true, .data = std::span(&attribute, 1)});
+  }
+  return store.write({.processes = std::span(&process, 1), .events = events});
+}
+
+std::string store_error(StoreError::Kind kind, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const StoreError& e) {
+    CHECK(e.kind() == kind);
+    return e.what();
+  }
+  FAIL_CHECK("no StoreError was thrown");
+  return "";
 }
 
 }  // namespace codewake::testing

@@ -3,11 +3,19 @@
 
 #include <sqlite3.h>
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "codewake/errors.hpp"
+#include "codewake/store.hpp"
 
 namespace codewake::testing {
 
@@ -32,5 +40,25 @@ class Database {
 
 /// `sqlite:////…` for the path.
 std::string dsn_of(const std::filesystem::path& path);
+
+/// A copy, in `folder`, of the database that Code Wake for Python wrote.
+std::filesystem::path copy_reference(const std::filesystem::path& folder);
+
+/// Every row of the older package's tables in their older columns, ordered by id.
+std::vector<std::vector<std::string>> older_rows(Database& database);
+
+/// Forks; the child runs `body` and ends with 0, or with 70 and the message on stderr where `body` throws.
+pid_t start_child(const std::function<void()>& body);
+
+/// Waits; the exit code, or minus the signal that ended it.
+int wait_for(pid_t child);
+
+/// An app's process with one event for each of `values`, under the key `key`, in one batch.
+BatchResult write_events(Store& store, std::string_view app, std::string_view key,
+                         std::span<const std::string> values);
+
+/// The message of the StoreError that `work` throws, which must be of this kind; fails the test case
+/// otherwise.
+std::string store_error(StoreError::Kind kind, const std::function<void()>& work);
 
 }  // namespace codewake::testing

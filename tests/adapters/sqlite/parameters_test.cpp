@@ -1,0 +1,59 @@
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "codewake/errors.hpp"
+#include "codewake/sqlite_store.hpp"
+#include "support.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace codewake::testing {
+namespace {
+
+std::string config_error(const std::vector<std::string>& parameters) {
+  try {
+    const SqliteStore store(parameters);
+  } catch (const ConfigError& e) {
+    return e.what();
+  }
+  return "";
+}
+
+TEST_CASE("parameters of the SQLite store that make no sense are refused, each with what to write instead") {
+  CHECK(config_error({}).find("no SQLite database is named") != std::string::npos);
+  CHECK(config_error({"/tmp/x.sqlite"}).find("sqlite:////absolute/path") != std::string::npos);
+  CHECK(config_error({"postgresql://host/db"}).find("no DSN of an SQLite database") != std::string::npos);
+  CHECK(config_error({"sqlite://host/db"}).find("names a host") != std::string::npos);
+  CHECK(config_error({"sqlite:////x", "colour=red"}).find("\"colour\" is unknown; known parameters are") !=
+        std::string::npos);
+  CHECK(config_error({"sqlite:////x?colour=red"}).find("\"colour\" is unknown") != std::string::npos);
+  CHECK(config_error({"sqlite:////x", "synchronous"}).find("has no value") != std::string::npos);
+  CHECK(config_error({"sqlite:////x", "synchronous=maybe"}).find("off, normal or full") != std::string::npos);
+  for (const char* duration : {"", "soon", "-1s", "1h", "nan", "1e9"}) {
+    CAPTURE(duration);
+    CHECK(config_error({"sqlite:////x", std::string("busy_timeout=") + duration}).find("is no duration") !=
+          std::string::npos);
+  }
+}
+
+TEST_CASE("parameters of the SQLite store that make sense are taken, those of Python's driver too") {
+  for (const char* dsn : {"sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite+pysqlite:///:memory:",
+                          "sqlite:///:memory:?timeout=10&check_same_thread=false&synchronous=full"}) {
+    CAPTURE(dsn);
+    CHECK(SqliteStore(std::string(dsn)).get_apps().empty());
+  }
+  CHECK(config_error({"sqlite:///:memory:", "busy_timeout=500ms", "synchronous=off"}).empty());
+}
+
+TEST_CASE("making a SQLite store touches no file, the first call makes it") {
+  const TemporaryFolder folder;
+  SqliteStore store(
+      dsn_of(folder / "odd name?#%.sqlite").replace(dsn_of(folder.path()).size() + 9, 3, "%3F%23%25"));
+  CHECK(std::filesystem::is_empty(folder.path()));
+  CHECK(store.get_apps().empty());
+  CHECK(std::filesystem::exists(folder / "odd name?#%.sqlite"));
+}
+
+}  // namespace
+}  // namespace codewake::testing
