@@ -37,7 +37,8 @@ struct EventInput {
   std::optional<Id> process_id = std::nullopt;
   /// Empty: no data at all (a NULL digest), which is not the same as an empty list.
   std::optional<std::span<const AttributeArgument>> data = std::nullopt;
-  Time when = now();
+  /// Empty: now, by the cheapest clock that the store has.
+  std::optional<Time> when = std::nullopt;
   /// May be null: no stack trace, which is not the same as one without frames.
   const Stacktrace* stacktrace = nullptr;
 };

@@ -131,7 +131,6 @@ class Process::Impl {
   void count_failure(const char* what, bool rejected) noexcept;
 
   struct Counters {
-    std::atomic<std::uint64_t> logged{0};
     std::atomic<std::uint64_t> stored{0};
     std::atomic<std::uint64_t> rejected{0};
     std::atomic<std::uint64_t> filtered{0};
@@ -140,6 +139,7 @@ class Process::Impl {
     std::atomic<std::uint64_t> lost_after_shutdown{0};
   } counters_;
 
+  const bool queues_;
   ProcessInfo info_;
   std::atomic<Id> id_{0};  // 0: not known yet, as with a store that queues
   std::mutex register_mutex_;
@@ -159,7 +159,9 @@ Config Process::Impl::configured(const ProcessOptions& options) {
 }
 
 Process::Impl::Impl(ProcessOptions options)
-    : config(configured(options)), store(options.store ? std::move(options.store) : store_from(config)) {
+    : config(configured(options)),
+      store(options.store ? std::move(options.store) : store_from(config)),
+      queues_(store->queues()) {
   info_ = internal::identify_process();
   info_.app_name = config.app_name.value_or("");
   if (info_.app_name.empty()) info_.app_name = info_.exe_path.value_or("unknown");
@@ -179,7 +181,6 @@ void Process::Impl::register_process() {
 
 template <class Log>
 std::optional<EventRecord> Process::Impl::guard(bool sync, Log log) {
-  counters_.logged.fetch_add(1, std::memory_order_relaxed);
   if (shut_down.load(std::memory_order_relaxed)) {
     counters_.lost_after_shutdown.fetch_add(1, std::memory_order_relaxed);
     if (sync) throw StoreError(StoreError::Kind::unavailable, "the process has been shut down");
@@ -209,7 +210,7 @@ std::optional<EventRecord> Process::Impl::hand_over(EventInput event, bool sync)
   if (unregistered_.load(std::memory_order_acquire)) register_process();
   if (const Id id = id_.load(std::memory_order_relaxed)) event.process_id = id;
   std::optional<EventRecord> record = store->insert_event(event, sync);
-  counters_.stored.fetch_add(1, std::memory_order_relaxed);
+  if (!queues_) counters_.stored.fetch_add(1, std::memory_order_relaxed);
   return record;
 }
 
@@ -222,7 +223,7 @@ std::optional<EventRecord> Process::Impl::filter_and_hand_over(EventInput event,
   if (accepts == nullptr) return hand_over(event, sync);
   FilteredEvent seen{.data = Attributes(event.data.value_or(std::span<const AttributeArgument>())),
                      .has_data = event.data.has_value(),
-                     .when = event.when,
+                     .when = event.when ? *event.when : now(),
                      .has_stacktrace = event.stacktrace != nullptr};
   bool accepted = false;
   try {
@@ -251,7 +252,7 @@ void Process::Impl::count_failure(const char* what, bool rejected) noexcept {
 
 std::optional<EventRecord> Process::Impl::record_data(std::optional<std::span<const AttributeArgument>> data,
                                                       const LogOptions& options) {
-  EventInput event{.data = data, .when = options.when_ts.value_or(now())};
+  EventInput event{.data = data, .when = options.when_ts};
   const std::size_t frames = frames_wanted(options);
   if (frames == 0 || !options.inc_st.value_or(config.stacktraces.for_non_exceptions)) {
     return record(event, options.sync);
@@ -265,7 +266,6 @@ template <class Exception>
 std::optional<EventRecord> Process::Impl::record_exception(std::span<const AttributeArgument> data,
                                                            const Exception& exception,
                                                            const LogOptions& options) {
-  const Time when = options.when_ts.value_or(now());
   std::optional<Stacktrace> stack;
   const std::size_t frames = frames_wanted(options);
   if (frames != 0 && options.inc_st.value_or(config.stacktraces.from_exceptions)) {
@@ -279,8 +279,9 @@ std::optional<EventRecord> Process::Impl::record_exception(std::span<const Attri
     if (!stack && options.inc_st == true) stack = Stacktrace::current(frames);
   }
   const ExceptionAttributes attributes(data, internal::describe(exception));
-  return record({.data = attributes.arguments(), .when = when, .stacktrace = stack ? &*stack : nullptr},
-                options.sync);
+  return record(
+      {.data = attributes.arguments(), .when = options.when_ts, .stacktrace = stack ? &*stack : nullptr},
+      options.sync);
 }
 
 void Process::Impl::forked(ForkPhase phase) noexcept {
@@ -297,8 +298,8 @@ void Process::Impl::forked(ForkPhase phase) noexcept {
     id_.store(0, std::memory_order_relaxed);
     unregistered_.store(true, std::memory_order_relaxed);
     for (auto* counter :
-         {&counters_.logged, &counters_.stored, &counters_.rejected, &counters_.filtered,
-          &counters_.lost_filter_error, &counters_.lost_error, &counters_.lost_after_shutdown}) {
+         {&counters_.stored, &counters_.rejected, &counters_.filtered, &counters_.lost_filter_error,
+          &counters_.lost_error, &counters_.lost_after_shutdown}) {
       counter->store(0, std::memory_order_relaxed);
     }
   }
@@ -312,23 +313,21 @@ std::optional<Id> Process::Impl::id() const noexcept {
 }
 
 ProcessStats Process::Impl::stats() const {
-  ProcessStats stats{.logged = counters_.logged,
-                     .rejected = counters_.rejected,
+  StoreStats store_stats;
+  store_stats.accepted = store_stats.stored = counters_.stored;
+  if (queues_) store_stats = store->stats();
+  ProcessStats stats{.accepted = store_stats.accepted,
+                     .stored = store_stats.stored,
+                     .queued = store_stats.queued,
+                     .rejected = counters_.rejected + store_stats.rejected,
                      .filtered = counters_.filtered,
                      .lost_filter_error = counters_.lost_filter_error,
-                     .lost_error = counters_.lost_error,
+                     .lost_full = store_stats.lost_full,
+                     .lost_error = counters_.lost_error + store_stats.lost_error,
                      .lost_after_shutdown = counters_.lost_after_shutdown};
-  if (!store->queues()) {
-    stats.accepted = stats.stored = counters_.stored;
-    return stats;
-  }
-  const StoreStats queue = store->stats();
-  stats.accepted = queue.accepted;
-  stats.stored = queue.stored;
-  stats.queued = queue.queued;
-  stats.rejected += queue.rejected;
-  stats.lost_full = queue.lost_full;
-  stats.lost_error += queue.lost_error;
+  // Not counted by itself: a counter that all threads share would cost more than all else that log() does.
+  stats.logged = stats.accepted + counters_.rejected + stats.filtered + stats.lost_filter_error +
+                 stats.lost_full + stats.lost_error + stats.lost_after_shutdown;
   return stats;
 }
 

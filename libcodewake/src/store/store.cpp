@@ -43,7 +43,7 @@ std::optional<EventRecord> Store::insert_event(const EventInput& event, bool syn
   const internal::StorableAttributes data(event.data.value_or(std::span<const AttributeArgument>()));
   const BatchProcess process{.id = *process_id};
   const BatchEvent batch_event{.process = 0,
-                               .when = event.when,
+                               .when = event.when ? *event.when : now(),
                                .has_data = event.data.has_value(),
                                .data = data.views(),
                                .stacktrace = event.stacktrace};
