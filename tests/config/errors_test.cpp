@@ -276,6 +276,9 @@ TEST_CASE("Broken YAML is an error with the place, in the parser's own words") {
   begins("app: *nowhere", "x.conf:1:6");
   begins("app: @a", "x.conf:1:6");
   begins("app: }", "x.conf:1:6");
+  begins(",app", "x.conf:1:1");
+  begins("- a\n, b", "x.conf:2:1");
+  begins("app: {name: a}\n...\nb\n", "x.conf:3:1");
   begins("other:\n  - a\n b", "x.conf:3:2");
 }
 
@@ -291,15 +294,15 @@ TEST_CASE("A tab for indentation is an error that says so") {
 TEST_CASE("More than one document is an error") {
   const std::string remedy = "a second YAML document begins here; keep all in one, without the line ---";
   check({
-      {"app: {name: a}\n---\napp: {vsn: b}\n", "x.conf:3:1: " + remedy},
-      {"app: {name: a}\n---\n", "x.conf:3:1: " + remedy},
-      {"app: {name: a}\n...\nb\n", "x.conf:3:1: " + remedy},
+      {"app: {name: a}\n---\napp: {vsn: b}\n", "x.conf:2:1: " + remedy},
+      {"app: {name: a}\n---\n", "x.conf:2:1: " + remedy},
+      {"app: {name: a}\n...\n---\nb\n", "x.conf:3:1: " + remedy},
       {"---\napp: {name: a}\n...\n", ""},
   });
 }
 
 TEST_CASE("YAML that nests too deeply is an error") {
-  const std::string message = "x.conf:1:1: broken YAML: it nests too deeply; write it flatter";
+  const std::string message = "x.conf:1:1: broken YAML: it nests too deeply; use fewer levels";
   CHECK(error_of(std::string(100'000, '[')) == message);
   CHECK(error_of(std::string(100'000, '{')) == message);
 }

@@ -5,12 +5,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <yaml-cpp/depthguard.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <set>
+#include <sstream>
 #include <system_error>
 #include <utility>
 
@@ -54,26 +56,60 @@ void check_characters(std::string_view text, std::string_view source) {
   }
 }
 
-// The part of a line that comes before its text.
-std::string_view indentation(std::string_view text, int line) {
-  for (int i = 0; i < line; ++i) text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
-  return text.substr(0, text.find_first_not_of(" \t"));
+// A line, counted from 0, with all that follows.
+std::string_view from_line(std::string_view text, int line) {
+  for (int i = 0; i < line; ++i) text.remove_prefix(std::min(text.find('\n') + 1, text.size()));
+  return text;
 }
 
-YAML::Node load(std::string_view yaml, std::string_view source) {
+bool is_indented_with_tab(std::string_view yaml, int line) {
+  const std::string_view text = from_line(yaml, line);
+  return text.substr(0, text.find_first_not_of(" \t")).find('\t') != std::string_view::npos;
+}
+
+// Where the first two documents begin. YAML::LoadAll would say so too, but never comes to an end for text
+// such as ",a", where the parser gives one empty document after the other.
+class DocumentMarks : public YAML::EventHandler {
+ public:
+  explicit DocumentMarks(const std::string& yaml) {
+    std::istringstream stream(yaml);
+    YAML::Parser parser(stream);
+    while (marks_.size() < 2 && parser.HandleNextDocument(*this)) continue;
+  }
+
+  const std::vector<YAML::Mark>& marks() const noexcept { return marks_; }
+
+  void OnDocumentStart(const YAML::Mark& mark) override { marks_.push_back(mark); }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+  }
+  void OnMapEnd() override {}
+
+ private:
+  std::vector<YAML::Mark> marks_;
+};
+
+YAML::Node load(const std::string& yaml, std::string_view source) {
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(yaml));
-    if (documents.empty()) return {};
-    if (documents.size() > 1) {
-      throw ConfigError(place_at(source, documents[1].Mark()),
+    const std::vector<YAML::Mark> marks = DocumentMarks(yaml).marks();
+    if (marks.size() > 1 && !from_line(yaml, marks[1].line).starts_with("---")) {
+      throw YAML::ParserException(marks[1], "unexpected text");
+    }
+    if (marks.size() > 1) {
+      throw ConfigError(place_at(source, marks[1]),
                         "a second YAML document begins here; keep all in one, without the line ---");
     }
-    return documents[0];
+    return YAML::Load(yaml);
   } catch (const YAML::DeepRecursion& error) {
-    throw ConfigError(place_at(source, error.mark), "broken YAML: it nests too deeply; write it flatter");
+    throw ConfigError(place_at(source, error.mark), "broken YAML: it nests too deeply; use fewer levels");
   } catch (const YAML::Exception& error) {
-    const bool tab =
-        !error.mark.is_null() && indentation(yaml, error.mark.line).find('\t') != std::string_view::npos;
+    const bool tab = !error.mark.is_null() && is_indented_with_tab(yaml, error.mark.line);
     throw ConfigError(place_at(source, error.mark),
                       fmt::format("broken YAML: {}; {}", error.msg,
                                   tab ? "indent with spaces, not with tabs"
@@ -223,7 +259,7 @@ Document parse_document(std::string_view yaml, std::string_view source) {
   if (yaml.size() > kLongestFile)
     throw ConfigError({std::string(source)}, "is longer than 1 MiB; is it a configuration?");
   check_characters(yaml, source);
-  return Walker(source).walk(load(yaml, source));
+  return Walker(source).walk(load(std::string(yaml), source));
 }
 
 }  // namespace codewake::internal

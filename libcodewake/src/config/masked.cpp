@@ -30,19 +30,13 @@ bool ends_with_ignoring_case(std::string_view text, std::string_view end) {
          std::ranges::equal(text.substr(text.size() - end.size()), end, {}, lower);
 }
 
-// Whether a port, and nothing else, stands between the colon before `rest` and what follows the authority.
-bool begins_with_port(std::string_view rest) {
-  const std::size_t digits = std::min(rest.find_first_not_of("0123456789"), rest.size());
-  return digits > 0 && digits <= 5 && (digits == rest.size() || rest[digits] == '/' || rest[digits] == '?');
-}
-
-// A password is what stands between the first colon that does not begin a port and the last @.
+// A password is what stands between the first colon after the scheme and the last @. What is taken for one
+// may be a port and a path with an @ in it.
 std::string mask_url(std::string_view text) {
   const std::size_t at = text.rfind('@');
   if (at == std::string_view::npos) return std::string(text);
   const std::size_t scheme = text.find("://");
-  std::size_t colon = text.find(':', scheme == std::string_view::npos ? 0 : scheme + 3);
-  while (colon < at && begins_with_port(text.substr(colon + 1))) colon = text.find(':', colon + 1);
+  const std::size_t colon = text.find(':', scheme == std::string_view::npos ? 0 : scheme + 3);
   if (colon >= at) return std::string(text);
   return fmt::format("{}{}{}", text.substr(0, colon + 1), kMask, text.substr(at));
 }
