@@ -27,6 +27,15 @@ TEST_CASE("A relative path is looked for from the folders above the module") {
   CHECK(locate_source("/elsewhere/a.cpp", module) == "/elsewhere/a.cpp");
 }
 
+TEST_CASE("A folder that stands wrongly before an absolute path is taken off") {
+  const TemporaryFolder folder;
+  const std::string source = folder.write("a.cpp", "x").string();
+  CHECK(locate_source("/build/folder/" + source, "/program") == source);
+  CHECK(locate_source(source, "/program") == source);
+  CHECK(locate_source(folder.path().string() + "//a.cpp", "/program") == folder.path().string() + "//a.cpp");
+  CHECK(locate_source("/build//include/a.hpp", "/program") == "/build//include/a.hpp");
+}
+
 TEST_CASE("A line is found by its number and trimmed") {
   const TemporaryFolder folder;
   const std::string path = folder.write("a.cpp", "first\n\t second  \r\n\n   \nlast").string();

@@ -74,16 +74,28 @@ std::string_view shortened(std::string_view text) {
   return text.substr(0, end);
 }
 
+bool is_file(const std::filesystem::path& path) {
+  std::error_code failed;  // what may not be looked at holds no source for us
+  return std::filesystem::is_regular_file(path, failed);
+}
+
+// libbacktrace puts the build folder ahead of absolute paths too, as clang writes them: /build//source/a.cpp.
+std::string without_wrong_folder(const std::string& path) {
+  const std::size_t slashes = path.find("//");
+  if (slashes == std::string::npos || is_file(path)) return path;
+  std::string rest = path.substr(slashes + 1);
+  return is_file(rest) ? rest : path;
+}
+
 }  // namespace
 
 std::string locate_source(const std::string& path, const std::string& module) {
   const std::filesystem::path recorded(path);
-  if (recorded.is_absolute()) return path;
+  if (recorded.is_absolute()) return without_wrong_folder(path);
   for (std::filesystem::path folder = std::filesystem::path(module).parent_path(); folder.is_absolute();
        folder = folder.parent_path()) {
-    std::error_code failed;  // a folder that may not be looked into holds no source for us
     const std::filesystem::path candidate = (folder / recorded).lexically_normal();
-    if (std::filesystem::is_regular_file(candidate, failed)) return candidate.string();
+    if (is_file(candidate)) return candidate.string();
     if (!folder.has_relative_path()) break;  // the root
   }
   return path;
