@@ -14,8 +14,8 @@
 using codewake::testing::build_setting;
 using codewake::testing::Installation;
 using codewake::testing::Outcome;
-using codewake::testing::quoted;
 using codewake::testing::run;
+using codewake::testing::shell_word;
 using codewake::testing::TemporaryFolder;
 
 namespace {
@@ -46,7 +46,7 @@ std::filesystem::path write_configuration(const TemporaryFolder& folder) {
 // What the installed command line reads back, oldest first.
 std::vector<nlohmann::json> events_of(const std::filesystem::path& configuration) {
   const Installation& installation = Installation::instance();
-  std::istringstream lines(must(fmt::format("{} events --format ndjson", quoted(installation.tool())),
+  std::istringstream lines(must(fmt::format("{} events --format ndjson", shell_word(installation.tool())),
                                 installation.run_environment(configuration)));
   std::vector<nlohmann::json> events;
   for (std::string line; std::getline(lines, line);)
@@ -59,14 +59,14 @@ void check_records(const std::filesystem::path& executable) {
   const TemporaryFolder folder;
   const std::filesystem::path configuration = write_configuration(folder);
   const Installation& installation = Installation::instance();
-  must(quoted(executable), installation.run_environment(configuration));
+  must(shell_word(executable), installation.run_environment(configuration));
   const std::vector<nlohmann::json> events = events_of(configuration);
   REQUIRE(events.size() == 2);
   CHECK(events[0].dump().find("\"42\"") != std::string::npos);
   const std::string fault = events[1].dump();
   CHECK_MESSAGE(fault.find("std::out_of_range") != std::string::npos, fault);
   const std::string shown =
-      must(fmt::format("{} event {}", quoted(installation.tool()), events[1].at("id").dump()),
+      must(fmt::format("{} event {}", shell_word(installation.tool()), events[1].at("id").dump()),
            installation.run_environment(configuration));
   CHECK_MESSAGE(shown.find("third_of") != std::string::npos, shown);
 }
@@ -76,8 +76,8 @@ void compile_by_pkg_config(const std::string& compiler, std::string_view package
   const Installation& installation = Installation::instance();
   const std::string flags =
       must(fmt::format("pkg-config --cflags --libs {}", package), installation.pkg_config_environment());
-  must(fmt::format("{} {} {} -o {} {}", compiler, compiler_flags(), quoted(program(name)), quoted(executable),
-                   flags.substr(0, flags.find('\n'))));
+  must(fmt::format("{} {} {} -o {} {}", compiler, compiler_flags(), shell_word(program(name)),
+                   shell_word(executable), flags.substr(0, flags.find('\n'))));
 }
 
 }  // namespace
@@ -101,7 +101,7 @@ TEST_CASE(
 TEST_CASE("a program built with pkg-config makes the SQLite store itself") {
   const TemporaryFolder folder;
   compile_by_pkg_config("g++", "codewake-sqlite", "direct.cpp", folder / "direct");
-  must(fmt::format("{} sqlite:///{}", quoted(folder / "direct"), (folder / "direct.sqlite").string()),
+  must(fmt::format("{} sqlite:///{}", shell_word(folder / "direct"), (folder / "direct.sqlite").string()),
        Installation::instance().run_environment(folder.write("empty.conf", "")));
 }
 
@@ -109,12 +109,13 @@ TEST_CASE(
     "a program built with find_package records and is read back, and another makes the SQLite store itself") {
   const TemporaryFolder folder;
   const std::string environment =
-      fmt::format("CXX=g++ CXXFLAGS={} CMAKE_PREFIX_PATH={}", quoted(compiler_flags()),
-                  quoted(Installation::instance().in_prefix("")));
-  must(fmt::format("cmake -S {} -B {}", quoted(program("")), quoted(folder / "build")), environment);
-  must(fmt::format("cmake --build {}", quoted(folder / "build")));
+      fmt::format("CXX=g++ CXXFLAGS={} CMAKE_PREFIX_PATH={}", shell_word(compiler_flags()),
+                  shell_word(Installation::instance().in_prefix("")));
+  must(fmt::format("cmake -S {} -B {}", shell_word(program("")), shell_word(folder / "build")), environment);
+  must(fmt::format("cmake --build {}", shell_word(folder / "build")));
   check_records(folder / "build/consumer");
-  must(fmt::format("{} sqlite:///{}", quoted(folder / "build/direct"), (folder / "direct.sqlite").string()),
+  must(fmt::format("{} sqlite:///{}", shell_word(folder / "build/direct"),
+                   (folder / "direct.sqlite").string()),
        Installation::instance().run_environment(folder.write("empty.conf", "")));
 }
 
@@ -125,8 +126,8 @@ TEST_CASE("find_package refuses a version that is not there and an adapter that 
                  fmt::format("cmake_minimum_required(VERSION 3.20)\nproject(refused LANGUAGES CXX)\n"
                              "find_package(codewake {})\n",
                              request));
-    return run(fmt::format("cmake -S {} -B {}", quoted(folder.path()), quoted(folder / "build")),
-               fmt::format("CMAKE_PREFIX_PATH={}", quoted(Installation::instance().in_prefix(""))));
+    return run(fmt::format("cmake -S {} -B {}", shell_word(folder.path()), shell_word(folder / "build")),
+               fmt::format("CMAKE_PREFIX_PATH={}", shell_word(Installation::instance().in_prefix(""))));
   };
   CHECK(configure("REQUIRED").status == 0);
   CHECK(configure("99.0 REQUIRED").status != 0);

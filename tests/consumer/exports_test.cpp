@@ -12,8 +12,8 @@
 
 using codewake::testing::Installation;
 using codewake::testing::Outcome;
-using codewake::testing::quoted;
 using codewake::testing::run;
+using codewake::testing::shell_word;
 
 namespace {
 
@@ -23,7 +23,8 @@ std::filesystem::path library() {
 
 // The names that a shared object exports, as the linker knows them.
 std::set<std::string> exports_of(const std::filesystem::path& object) {
-  const Outcome listed = run(fmt::format("nm --dynamic --defined-only --format=posix {}", quoted(object)));
+  const Outcome listed =
+      run(fmt::format("nm --dynamic --defined-only --format=posix {}", shell_word(object)));
   REQUIRE_MESSAGE(listed.status == 0, listed.output);
   std::set<std::string> names;
   std::istringstream lines(listed.output);
@@ -59,7 +60,7 @@ TEST_CASE("an adapter exports its store and its description, and nothing else") 
 }
 
 TEST_CASE("the library's soname has the number of its binary interface") {
-  const Outcome shown = run(fmt::format("readelf --dynamic --wide {}", quoted(library())));
+  const Outcome shown = run(fmt::format("readelf --dynamic --wide {}", shell_word(library())));
   REQUIRE(shown.status == 0);
   CHECK(shown.output.find("soname: [libcodewake.so.0]") != std::string::npos);
   CHECK(std::filesystem::exists(Installation::instance().libdir() / "libcodewake.so.0"));

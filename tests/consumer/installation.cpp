@@ -12,7 +12,7 @@
 
 namespace codewake::testing {
 
-std::string quoted(const std::filesystem::path& path) {
+std::string shell_word(const std::filesystem::path& path) {
   std::string text = "'";
   for (const char c : path.string()) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return text + "'";
@@ -50,18 +50,19 @@ Installation::Installation() {
   tool_ = prefix_ / build_setting("CODEWAKE_BINDIR") / "codewake";
   const Outcome installed =
       run(fmt::format("{} install -C {} --no-rebuild --destdir {}", build_setting("CODEWAKE_MESON"),
-                      quoted(build_setting("CODEWAKE_BUILD_FOLDER")), quoted(folder_.path())));
+                      shell_word(build_setting("CODEWAKE_BUILD_FOLDER")), shell_word(folder_.path())));
   if (installed.status != 0) throw std::runtime_error("meson install failed: " + installed.output);
 }
 
 std::string Installation::pkg_config_environment() const {
-  return fmt::format("PKG_CONFIG_LIBDIR={} PKG_CONFIG_SYSROOT_DIR={}", quoted(libdir_ / "pkgconfig"),
-                     quoted(folder_.path()));
+  return fmt::format("PKG_CONFIG_LIBDIR={} PKG_CONFIG_SYSROOT_DIR={}", shell_word(libdir_ / "pkgconfig"),
+                     shell_word(folder_.path()));
 }
 
 std::string Installation::run_environment(const std::filesystem::path& config) const {
   return fmt::format("env -u CODE_WAKE_PLUGIN_PATH LD_LIBRARY_PATH={} CODE_WAKE_CONFIG={}",
-                     quoted(libdir_.string() + ":" + (libdir_ / "codewake").string()), quoted(config));
+                     shell_word(libdir_.string() + ":" + (libdir_ / "codewake").string()),
+                     shell_word(config));
 }
 
 }  // namespace codewake::testing

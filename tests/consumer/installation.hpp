@@ -19,7 +19,7 @@ struct Outcome {
 Outcome run(std::string_view command, std::string_view environment = {});
 
 /// An argument as the shell reads it back.
-std::string quoted(const std::filesystem::path& path);
+std::string shell_word(const std::filesystem::path& path);
 
 /// A copy of this build as `meson install` makes it. Made once for the test program, by the first call.
 class Installation {
