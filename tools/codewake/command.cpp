@@ -68,6 +68,7 @@ void add_choice(CLI::App* command, const std::string& name, Choice& target,
                 std::vector<std::pair<std::string, Choice>> choices, const std::string& description) {
   std::vector<std::string> names;
   for (const auto& choice : choices) names.push_back(choice.first);
+  const std::string shown = fmt::format("{}", fmt::join(names, "|"));
   command
       ->add_option_function<std::string>(
           name,
@@ -77,7 +78,7 @@ void add_choice(CLI::App* command, const std::string& name, Choice& target,
             }
           },
           description)
-      ->type_name("")
+      ->option_text(shown)
       ->check(CLI::IsMember(names));
 }
 
@@ -108,12 +109,11 @@ CLI::App* add_command(CLI::App& app, const std::string& name, const std::string&
 void add_store_options(CLI::App* command, Session& session) {
   command
       ->add_option("--store", session.options.store,
-                   "The store, instead of the configured one: sqlite:///FILE, postgresql://…, https://…; the "
-                   "adapter's further parameters after commas (a comma itself is %2C)")
+                   "Use this store instead of the configured one: sqlite:///FILE, https://HOST, …")
       ->type_name("DSN");
   command
       ->add_option("--adapter", session.options.adapter,
-                   "The store's adapter, where --store does not tell it or the configured one is not meant")
+                   "Use this adapter instead of the one that --store or the configuration means")
       ->type_name("MODULE,CLASS");
 }
 
@@ -125,7 +125,7 @@ void add_output_options(CLI::App* command, Session& session) {
   add_choice<ColorMode>(
       command, "--color", session.options.color,
       {{"auto", ColorMode::automatic}, {"always", ColorMode::always}, {"never", ColorMode::never}},
-      "When to colour a table (default: auto, on a terminal unless NO_COLOR is set)");
+      "When to colour a table (default: auto, which means on a terminal)");
 }
 
 void add_time_option(CLI::App* command, const std::string& name, std::optional<Time>& target,

@@ -64,7 +64,7 @@ void add_completion_command(CLI::App& app, Session& session) {
                   {"source <(codewake completion bash)", "codewake completion zsh > ~/.zfunc/_codewake",
                    "codewake completion fish > ~/.config/fish/completions/codewake.fish"});
   command->add_option("shell", options->shell, "The shell")
-      ->type_name("")
+      ->option_text("bash|zsh|fish")
       ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
   on_run(command, session, options, run_completion);

@@ -149,8 +149,12 @@ void add_events(CLI::App& app, Session& session) {
   command->add_option("--process", query.process_id, "Only events of this process")->type_name("ID");
   add_time_option(command, "--since", query.from, "Only events at or after this time");
   add_time_option(command, "--until", query.to, "Only events before this time");
-  command->add_flag("--stacks,!--no-stacks", query.has_stacktrace,
-                    "Only events with (without) a stack trace");
+  CLI::Option* const stacks = command->add_flag_callback(
+      "--stacks", [&query] { query.has_stacktrace = true; }, "Only events with a stack trace");
+  command
+      ->add_flag_callback(
+          "--no-stacks", [&query] { query.has_stacktrace = false; }, "Only events without a stack trace")
+      ->excludes(stacks);
   command->add_option("--limit", query.limit, "At most so many events, 0 for all (default: 100)")
       ->type_name("N");
   command->add_option("--cursor", query.cursor, "Go on where an earlier list ended")->type_name("CURSOR");

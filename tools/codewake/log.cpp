@@ -88,6 +88,11 @@ class Recorder {
   Process* process_ = nullptr;
 };
 
+/// What to say where the store is away in the middle of the input.
+Error stopped_before(const NewEvent& event, const StoreError& error) {
+  return Error(fmt::format("stopped before line {}: {}", event.line, error.what()));
+}
+
 /// Records the lines of one read together. Returns whether every one of them is stored; says which is not,
 /// and why.
 bool record_lines(Recorder& recorder, const std::vector<Attribute>& common,
@@ -117,14 +122,13 @@ bool record_lines(Recorder& recorder, const std::vector<Attribute>& common,
     recorder.record(events);
     return all_well;
   } catch (const StoreError& error) {
-    if (error.kind() != StoreError::Kind::rejected) {
-      throw Error(fmt::format("stopped before line {}: {}", events.front().line, error.what()));
-    }
+    if (error.kind() != StoreError::Kind::rejected) throw stopped_before(events.front(), error);
   }
   for (const NewEvent& event : events) {  // one of them is not to be had; the others are
     try {
       recorder.record({event});
     } catch (const StoreError& error) {
+      if (error.kind() != StoreError::Kind::rejected) throw stopped_before(event, error);
       refuse(event.line, error.what());
     }
   }

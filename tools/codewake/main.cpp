@@ -18,7 +18,8 @@ namespace {
 
 constexpr const char* kHelpFooter =
     "Every command reads the configuration as programs do ($CODE_WAKE_CONFIG, /etc/code_wake.conf,\n"
-    "./etc/code_wake.conf, and the CODE_WAKE_* variables over it), unless --store names a store.\n"
+    "./etc/code_wake.conf, and the CODE_WAKE_* variables over it), unless --store names a store;\n"
+    "further parameters of its adapter follow after commas (a comma itself is written %2C).\n"
     "'codewake COMMAND --help' shows the options of a command, with examples.\n"
     "Exit codes: 0 done, 1 failed, 2 used wrongly.\n"
     "\n"
@@ -48,6 +49,8 @@ int run(int argc, char** argv, Session& session) {
   app.set_help_flag("--help,-h", "Print this help and exit");
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
+  app.get_formatter()->label("SUBCOMMAND", "COMMAND");
+  app.get_formatter()->label("Subcommands", "Commands");
   app.footer(kHelpFooter);
   add_commands(app, session);
   try {
