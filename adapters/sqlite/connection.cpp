@@ -55,6 +55,7 @@ Connection::Connection(const SqliteParameters& parameters, Mode mode)
   exec(pragma_of(parameters.synchronous));
   exec(fmt::format("PRAGMA wal_autocheckpoint={}", kCheckpointPages).c_str());
   exec(fmt::format("PRAGMA journal_size_limit={}", kWalLimitBytes).c_str());
+  exec("PRAGMA secure_delete=FAST");  // overwrites what is deleted where that costs no writes of its own
   if (mode == Mode::reading && !parameters.memory) exec("PRAGMA query_only=ON");
 }
 

@@ -4,10 +4,14 @@
 #include <algorithm>
 #include <bit>
 #include <charconv>
+#include <iterator>
+#include <limits>
 #include <utility>
 
 #include "codewake/errors.hpp"
+#include "codewake/utf8.hpp"
 #include "condition.hpp"
+#include "pair_index.hpp"
 #include "reader.hpp"
 
 namespace codewake::internal {
@@ -20,6 +24,15 @@ bool matches(const EventRecord& event, const std::vector<Attribute>& where) {
   return std::all_of(where.begin(), where.end(), [&](const Attribute& term) {
     return std::find(event.data.begin(), event.data.end(), term) != event.data.end();
   });
+}
+
+/// As the terms would have been stored.
+std::vector<Attribute> fit(std::vector<Attribute> where) {
+  for (Attribute& term : where) {
+    term.key = to_storable(term.key);
+    if (term.value) term.value = to_storable(*term.value);
+  }
+  return where;
 }
 
 /// True for every row that is read as this term, and for few others: blobs and text with NUL bytes, which
@@ -94,7 +107,7 @@ std::vector<EventRecord> Reader::events_by_data(const std::vector<Attribute>& wh
     if (process_id) query.bind(*process_id);
     while (query.step()) ids.push_back(query.integer(0));
   } else {
-    ids = candidates(where);
+    ids = candidates(where, std::numeric_limits<std::size_t>::max()).value();
   }
   std::vector<EventRecord> found;
   for (std::span<const Id> rest(ids); !rest.empty();) {
@@ -107,25 +120,59 @@ std::vector<EventRecord> Reader::events_by_data(const std::vector<Attribute>& wh
   return found;
 }
 
-std::vector<Id> Reader::candidates(const std::vector<Attribute>& where) {
-  std::vector<Id> ids;
-  scan(where.front(), ids);
-  std::sort(ids.begin(), ids.end());
-  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-  return ids;
+Id Reader::indexed_to() {
+  return schema_.version < 1 ? 0 : pairs_indexed_to(connection_);
 }
 
-void Reader::scan(const Attribute& term, std::vector<Id>& ids) {
+// Rows that another program wrote are in no run until this library writes again.
+bool Reader::tail_is_short() {
+  constexpr Id kLong = 1'000'000;
+  Query last(connection_, "SELECT max(id) FROM events_data");
+  return last.step() && last.integer(0) - indexed_to() < kLong;
+}
+
+void Reader::scan_tail(const Attribute& term, std::vector<Id>& ids) {
   Condition condition;
+  condition.add("d.id > ?", indexed_to());
   add_term(condition, "", term, "");
   Query rows(connection_, "SELECT d.event_id FROM events_data d WHERE " + condition.sql());
   condition.bind_to(rows);
   while (rows.step()) ids.push_back(rows.integer(0));
 }
 
+// The terms with few events decide. Those with many are not even read to their end, unless all have many.
+std::optional<std::vector<Id>> Reader::candidates(const std::vector<Attribute>& where, std::size_t limit) {
+  std::vector<std::vector<Id>> tails(where.size());
+  for (std::size_t i = 0; i < where.size(); ++i) scan_tail(where[i], tails[i]);
+  for (const std::size_t few :
+       {std::size_t{4'096}, std::size_t{1} << 20, std::numeric_limits<std::size_t>::max()}) {
+    std::optional<std::vector<Id>> common;
+    for (std::size_t i = 0; i < where.size(); ++i) {
+      std::vector<Id> ids = tails[i];
+      const bool all =
+          ids.size() <= std::min(few, limit) &&
+          (schema_.version < 1 ||
+           probe_pair_index(connection_, pair_hash(where[i].key, where[i].value), std::min(few, limit), ids));
+      if (!all) continue;
+      std::sort(ids.begin(), ids.end());
+      ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+      if (common) {
+        std::vector<Id> both;
+        std::set_intersection(common->begin(), common->end(), ids.begin(), ids.end(),
+                              std::back_inserter(both));
+        ids = std::move(both);
+      }
+      common = std::move(ids);
+    }
+    if (common || few >= limit) return common;
+  }
+  return std::nullopt;
+}
+
 EventPage Reader::events(const EventQuery& query) {
   const Snapshot snapshot(connection_);
   const std::size_t limit = std::max<std::size_t>(query.limit, 1);
+  const std::vector<Attribute> where = fit(query.where);
   std::optional<Place> after;
   if (!query.cursor.empty()) after = parse_cursor(query.cursor);
   Condition fixed;
@@ -134,7 +181,13 @@ EventPage Reader::events(const EventQuery& query) {
   if (query.has_stacktrace) {
     fixed.add(*query.has_stacktrace ? "e.stacktrace_id IS NOT NULL" : "e.stacktrace_id IS NULL");
   }
-  for (const Attribute& term : query.where) {
+  // Walking by time finds common terms soonest, the index rare ones.
+  constexpr std::size_t kRare = 20'000;
+  std::optional<std::vector<Id>> rare;
+  if (!where.empty() && tail_is_short()) rare = candidates(where, kRare);
+  if (rare) fixed.add("e.id IN (SELECT value FROM json_each(?))", to_json(*rare));
+  for (const Attribute& term : where) {
+    if (rare) break;  // the events that are loaded are looked at
     add_term(fixed, "EXISTS (SELECT 1 FROM events_data d WHERE d.event_id = e.id AND", term, ")");
   }
   EventPage page;
@@ -160,7 +213,7 @@ EventPage Reader::events(const EventQuery& query) {
     after = places.back();
     std::vector<EventRecord> events = load(ids);
     for (std::size_t i = 0; i < events.size(); ++i) {
-      if (!matches(events[i], query.where)) continue;
+      if (!matches(events[i], where)) continue;
       if (page.events.size() == limit) {
         page.next = to_cursor(last);
         return page;

@@ -32,6 +32,8 @@ ProcessRecord to_process(const Query& row) {
   return process;
 }
 
+}  // namespace
+
 std::string to_json(std::span<const Id> ids) {
   std::string json = "[";
   for (const Id id : ids) {
@@ -40,8 +42,6 @@ std::string to_json(std::span<const Id> ids) {
   }
   return json + "]";
 }
-
-}  // namespace
 
 std::optional<EnvironmentRecord> Reader::environment(Id id) {
   Query query(connection_, "SELECT id, name FROM environments WHERE id = ?", id);

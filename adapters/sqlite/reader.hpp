@@ -27,6 +27,9 @@ class Snapshot {
   Connection& connection_;
 };
 
+/// `[1,2,3]`, for json_each.
+std::string to_json(std::span<const Id> ids);
+
 /// Thread-bound to whoever holds the lock that guards its connection. Every call throws StoreError or
 /// SQLite::Exception.
 class Reader {
@@ -42,7 +45,7 @@ class Reader {
   std::vector<AppRecord> apps();
   std::vector<AppVersionRecord> app_vsns(Id app_id);
   std::vector<ProcessRecord> processes(const ProcessQuery& query);
-  std::vector<EventRecord> events_by_data(const std::vector<Attribute>& where, std::optional<Id> process_id);
+  std::vector<EventRecord> events_by_data(const std::vector<Attribute>& terms, std::optional<Id> process_id);
   EventPage events(const EventQuery& query);
   std::vector<ExceptionGroup> exceptions(const ExceptionQuery& query);
   std::vector<StoredPosition> positions(std::string_view prefix);
@@ -52,9 +55,13 @@ class Reader {
   std::vector<EventRecord> load(std::span<const Id> ids, std::optional<Id> process_id = std::nullopt);
   void load_data(const std::string& ids, std::vector<EventRecord>& events);
   void load_frames(std::vector<EventRecord>& events);
-  /// Ids, ascending, among which is every event that matches all of the terms.
-  std::vector<Id> candidates(const std::vector<Attribute>& where);
-  void scan(const Attribute& term, std::vector<Id>& ids);
+  /// Ids, ascending, among which is every event that has all of the terms; nothing where there would be more
+  /// than `limit`.
+  std::optional<std::vector<Id>> candidates(const std::vector<Attribute>& where, std::size_t limit);
+  /// Adds the events that have a term in the rows that no run of the pair index holds yet.
+  void scan_tail(const Attribute& term, std::vector<Id>& ids);
+  Id indexed_to();
+  bool tail_is_short();
 
   Connection& connection_;
   SchemaState schema_;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "codewake/errors.hpp"
+#include "pair_index.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -101,7 +102,8 @@ CREATE INDEX codewake_events_when ON events(when_ts);
 CREATE INDEX codewake_events_process ON events(process_id, when_ts);
 CREATE INDEX codewake_events_stacktrace ON events(when_ts) WHERE stacktrace_id IS NOT NULL;
 CREATE INDEX codewake_events_data_event ON events_data(event_id);
-CREATE TABLE journals (segment VARCHAR NOT NULL, position INTEGER NOT NULL, process_id INTEGER NOT NULL, PRIMARY KEY (segment));
+CREATE TABLE journals (segment VARCHAR NOT NULL, position INTEGER NOT NULL, process_id INTEGER NOT NULL,
+  PRIMARY KEY (segment));
 CREATE TABLE codewake_schema (version INTEGER NOT NULL);
 )";
 
@@ -139,6 +141,7 @@ void make_tables(Connection& connection, const std::string& path) {
   }
   connection.exec(kMergeVersions);
   connection.exec(kAdditions);
+  connection.exec(kPairIndexTables);
   Query(connection, "INSERT INTO codewake_schema(version) VALUES(?)", kSchemaVersion).run();
 }
 

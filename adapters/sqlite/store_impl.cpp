@@ -133,6 +133,11 @@ void SqliteStore::Impl::open_immutable() {
 }
 
 void SqliteStore::Impl::prepare_file() {
+  // SQLite takes a file of one byte for an empty one, and would overwrite it.
+  std::error_code ignored;
+  if (!parameters_.memory && std::filesystem::file_size(parameters_.path, ignored) == 1) {
+    throw SQLite::Exception("file is not a database", SQLITE_NOTADB);
+  }
   Connection& connection = *shared_->write_connection;
   shared_->schema = internal::inspect_schema(connection, parameters_);
   shared_->read_only = connection.read_only();

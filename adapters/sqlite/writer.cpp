@@ -11,6 +11,7 @@
 #include "codewake/errors.hpp"
 #include "codewake/stacktrace.hpp"
 #include "codewake/utf8.hpp"
+#include "pair_index.hpp"
 #include "schema.hpp"
 #include "sqlite_error.hpp"
 
@@ -194,6 +195,7 @@ void Writer::insert_events(const Batch& batch) {
         "INSERT INTO events_data(id, \"key\", val, event_id) "
         "SELECT id, \"key\", val, event_id FROM codewake_feed_data")
       .run();
+  advance_pair_index(connection_, feed_.first_data_id + static_cast<Id>(attributes) - 1);
 }
 
 void Writer::insert_positions(const Batch& batch) {
