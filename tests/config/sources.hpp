@@ -1,6 +1,7 @@
 // A program's surroundings as a test wants them.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <map>
 #include <optional>

@@ -43,8 +43,7 @@ bool reads_back(const internal::Setting& setting) {
 void check_setting(const internal::Setting& setting) {
   if (!reads_back(setting)) return;
   const std::string before = internal::show(setting);
-  internal::assign(setting,
-                   {.form = internal::Written::Form::variable, .text = before, .items = {}, .place = {}});
+  internal::assign(setting, {.form = internal::Written::Form::variable, .text = before});
   require(internal::show(setting) == before, "a value does not read back as it shows");
 }
 
@@ -63,7 +62,6 @@ void check_variables(const std::string& value) {
     try {
       internal::assign(setting, {.form = internal::Written::Form::variable,
                                  .text = value,
-                                 .items = {},
                                  .place = {.source = key.variable, .key = std::string(key.name)}});
       check_setting(setting);
     } catch (const ConfigError& error) {

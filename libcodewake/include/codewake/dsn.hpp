@@ -15,16 +15,16 @@ namespace codewake {
 /// The parts of `scheme://user:password@host:port/path?key=value&…`, percent-decoded. A plain value:
 /// reentrant.
 struct CODEWAKE_API Dsn {
-  std::string scheme;  ///< in lower case, such as `postgresql+psycopg2`; never empty
-  std::string user;    ///< empty where there is none
-  std::optional<std::string> password;
-  std::string host;  ///< empty where there is none; an IPv6 address stands without its brackets
-  std::optional<std::uint16_t> port;
+  std::string scheme;     ///< in lower case, such as `postgresql+psycopg2`; never empty
+  std::string user = {};  ///< empty where there is none
+  std::optional<std::string> password = {};
+  std::string host = {};  ///< empty where there is none; an IPv6 address stands without its brackets
+  std::optional<std::uint16_t> port = {};
   /// What follows the slash after the authority: `rel` of `sqlite:///rel`, `/abs` of `sqlite:////abs`, `db`
   /// of `postgresql://host/db`. Empty where there is none.
-  std::string path;
+  std::string path = {};
   /// In the order given; keys may repeat, a value may be empty, a plus sign is a space.
-  std::vector<std::pair<std::string, std::string>> query;
+  std::vector<std::pair<std::string, std::string>> query = {};
 
   bool operator==(const Dsn&) const = default;
 

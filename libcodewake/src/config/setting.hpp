@@ -25,9 +25,9 @@ struct Written {
     variable,  ///< an environment variable
   };
   Form form = Form::plain;
-  std::string text;
-  std::vector<std::string> items;  ///< of a list
-  ConfigError::Place place;
+  std::string text = {};
+  std::vector<std::string> items = {};  ///< of a list
+  ConfigError::Place place = {};
 };
 
 // Each kind points to the member of Config that it sets; bounds are inclusive.
