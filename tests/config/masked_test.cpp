@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "codewake/config.hpp"
@@ -12,6 +11,15 @@ using codewake::masked;
 using codewake::internal::is_secret_name;
 using codewake::internal::on_one_line;
 using codewake::internal::shown;
+
+namespace {
+
+struct Case {
+  std::string text;
+  std::string shown;
+};
+
+}  // namespace
 
 TEST_CASE("What holds no secret is shown as it is") {
   for (const char* text : {"", "sqlite:////tmp/x.sqlite", "sqlite:///:memory:",
@@ -22,7 +30,7 @@ TEST_CASE("What holds no secret is shown as it is") {
 }
 
 TEST_CASE("The password of a URL is masked, however it is written") {
-  const std::vector<std::pair<const char*, const char*>> cases = {
+  const std::vector<Case> cases = {
       {"postgresql://user:hush@host:5432/db", "postgresql://user:***@host:5432/db"},
       {"postgresql+psycopg2://u:p%40ss@h/db", "postgresql+psycopg2://u:***@h/db"},
       {"redis://:hush@host", "redis://:***@host"},
@@ -39,15 +47,15 @@ TEST_CASE("The password of a URL is masked, however it is written") {
       {"postgresql:/u:hush@h", "postgresql:***@h"},
       {"http://[::1]:80/u:hush@x", "http://[:***@x"},
   };
-  for (const auto& [text, expected] : cases) {
-    CAPTURE(text);
-    CHECK(masked(text) == expected);
-    CHECK(masked(expected) == expected);
+  for (const Case& each : cases) {
+    CAPTURE(each.text);
+    CHECK(masked(each.text) == each.shown);
+    CHECK(masked(each.shown) == each.shown);
   }
 }
 
 TEST_CASE("The values of names for secrets are masked, in a query up to the next &, elsewhere to the end") {
-  const std::vector<std::pair<const char*, const char*>> cases = {
+  const std::vector<Case> cases = {
       {"password=hush", "password=***"},
       {"password=hush and more, even & this", "password=***"},
       {"PASSWORD=hush", "PASSWORD=***"},
@@ -63,10 +71,10 @@ TEST_CASE("The values of names for secrets are masked, in a query up to the next
       {"http://h/?a=b&password=hush;token=hush&c=d&pwd=hush", "http://h/?a=b&password=***&c=d&pwd=***"},
       {"http://u:hush@h/?secret=hush", "http://u:***@h/?secret=***"},
   };
-  for (const auto& [text, expected] : cases) {
-    CAPTURE(text);
-    CHECK(masked(text) == expected);
-    CHECK(masked(expected) == expected);
+  for (const Case& each : cases) {
+    CAPTURE(each.text);
+    CHECK(masked(each.text) == each.shown);
+    CHECK(masked(each.shown) == each.shown);
   }
 }
 
