@@ -4,12 +4,15 @@
 
 #include <CLI/CLI.hpp>
 #include <array>
+#include <charconv>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -144,6 +147,22 @@ void add_time_option(CLI::App* command, const std::string& name, std::optional<T
           },
           description)
       ->type_name("TIME");
+}
+
+void add_limit_option(CLI::App* command, std::size_t& target, std::size_t smallest,
+                      const std::string& description) {
+  command
+      ->add_option_function<std::string>(
+          "--limit",
+          [&target, smallest](const std::string& text) {
+            const char* const end = text.data() + text.size();
+            const auto [stopped, error] = std::from_chars(text.data(), end, target);
+            if (error == std::errc() && stopped == end && target >= smallest) return;
+            throw CLI::ValidationError(
+                "--limit", fmt::format("'{}' will not do; write a number from {}", text, smallest));
+          },
+          description)
+      ->type_name("N");
 }
 
 Attribute parse_pair(const std::string& text, const std::string& what) {

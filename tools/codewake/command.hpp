@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -74,6 +75,10 @@ void add_output_options(CLI::App* command, Session& session);
 /// An option that takes a moment of time; what is none is refused, and says what would be.
 void add_time_option(CLI::App* command, const std::string& name, std::optional<Time>& target,
                      const std::string& description);
+
+/// `--limit`, a number not below `smallest`.
+void add_limit_option(CLI::App* command, std::size_t& target, std::size_t smallest,
+                      const std::string& description);
 
 /// Splits `KEY=VALUE` at the first `=`. Throws UsageError that names `what` where there is none.
 Attribute parse_pair(const std::string& text, const std::string& what);

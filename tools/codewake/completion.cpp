@@ -19,8 +19,12 @@ struct CompletionOptions {
 
 /// What CLI::IsMember says of itself: `{table,json}`.
 std::vector<std::string> choices_of(CLI::Option& option) {
-  const CLI::Validator* const validator = option.get_validator(0);
-  const std::string text = validator == nullptr ? std::string() : validator->get_description();
+  std::string text;
+  try {
+    text = option.get_validator(0)->get_description();
+  } catch (const CLI::OptionNotFound&) {
+    return {};  // it has no validator: any value will do
+  }
   if (!text.starts_with('{') || !text.ends_with('}')) return {};
   return CLI::detail::split(text.substr(1, text.size() - 2), ',');
 }

@@ -151,12 +151,14 @@ void add_events(CLI::App& app, Session& session) {
   add_time_option(command, "--until", query.to, "Only events before this time");
   CLI::Option* const stacks = command->add_flag_callback(
       "--stacks", [&query] { query.has_stacktrace = true; }, "Only events with a stack trace");
+  stacks->option_text(" ");
   command
       ->add_flag_callback(
           "--no-stacks", [&query] { query.has_stacktrace = false; }, "Only events without a stack trace")
-      ->excludes(stacks);
-  command->add_option("--limit", query.limit, "At most so many events, 0 for all (default: 100)")
-      ->type_name("N");
+      ->excludes(stacks)
+      ->option_text(" ")  // or the help says what they exclude
+      ;
+  add_limit_option(command, query.limit, 0, "At most so many events, 0 for all (default: 100)");
   command->add_option("--cursor", query.cursor, "Go on where an earlier list ended")->type_name("CURSOR");
   add_output_options(command, session);
   add_store_options(command, session);

@@ -57,9 +57,7 @@ void add_exceptions_command(CLI::App& app, Session& session) {
   command->add_option("--env", query->env_name, "Only those of this environment")->type_name("NAME");
   add_time_option(command, "--since", query->from, "Count those at or after this time");
   add_time_option(command, "--until", query->to, "Count those before this time");
-  command->add_option("--limit", query->limit, "At most so many groups (default: 100)")
-      ->type_name("N")
-      ->check(CLI::PositiveNumber);
+  add_limit_option(command, query->limit, 1, "At most so many groups (default: 100)");
   add_output_options(command, session);
   add_store_options(command, session);
   on_run(command, session, query, run_exceptions);

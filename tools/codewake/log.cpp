@@ -137,7 +137,12 @@ bool record_lines(Recorder& recorder, const std::vector<Attribute>& common,
 
 int run_log(Session& session, const LogCommandOptions& options) {
   std::vector<Attribute> common;
-  for (const std::string& pair : options.pairs) common.push_back(storable(parse_pair(pair, "log")));
+  for (const std::string& pair : options.pairs) {
+    if (pair.starts_with('-')) {
+      throw UsageError(fmt::format("log: '{}' is no option; a key that begins with - goes by --stdin", pair));
+    }
+    common.push_back(storable(parse_pair(pair, "log")));
+  }
   Recorder recorder(session, options);
   if (!options.from_stdin) {
     recorder.record({{.has_data = !common.empty(), .data = common}});
@@ -161,9 +166,14 @@ void add_log_command(CLI::App& app, Session& session) {
                    "codewake log --app nightly --env production event=start",
                    "codewake log --when 2026-11-22T03:00 event=restart 'reason=power failure'",
                    R"(jq -c '{event: .type, id}' orders.json | codewake log --stdin source=import)"});
+  // An option of many values would split `[k=v,w]` at its brackets and commas, so this one only stands in the
+  // help; what is left over when all options are taken is the data.
   command->add_option("data", options->pairs, "The event's attributes; split at the first =")
       ->type_name("KEY=VALUE")
+      ->expected(0, CLI::detail::expected_max_vector_size)
       ->allow_extra_args(false);
+  command->allow_extras();
+  command->parse_complete_callback([command, options] { options->pairs = command->remaining(); });
   command->add_flag(
       "--stdin", options->from_stdin,
       "Record one event for each line of the input: a JSON object, or a list of [key, value] pairs; "
