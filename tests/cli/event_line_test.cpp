@@ -13,15 +13,14 @@ using codewake::cli::EventLineError;
 using codewake::cli::parse_event_line;
 
 TEST_CASE("An object's keys and values are read in their order") {
-  CHECK(
-      parse_event_line(
-          R"({"event": "order", "amount": 12.5, "n": -3, "big": 18446744073709551615, "vip": true, "x": null})") ==
-      std::vector<Attribute>{{"event", "order"},
-                             {"amount", "12.5"},
-                             {"n", "-3"},
-                             {"big", "18446744073709551615"},
-                             {"vip", "true"},
-                             {"x", std::nullopt}});
+  CHECK(parse_event_line(R"({"event": "order", "amount": 12.5, "n": -3,)"
+                         R"( "big": 18446744073709551615, "vip": true, "x": null})") ==
+        std::vector<Attribute>{{"event", "order"},
+                               {"amount", "12.5"},
+                               {"n", "-3"},
+                               {"big", "18446744073709551615"},
+                               {"vip", "true"},
+                               {"x", std::nullopt}});
   CHECK(parse_event_line("{}").empty());
 }
 
