@@ -155,12 +155,11 @@ double to_unix_seconds(Time time) noexcept {
 }
 
 Time from_unix_seconds(double unix_seconds) noexcept {
-  constexpr double kLimit =
-      9.2e12;  // microseconds: a little less than int64 nanoseconds can hold, times a thousand
+  constexpr double kLimit = 9.223372036e15;  // microseconds: what int64 nanoseconds can hold, less a second
   if (std::isnan(unix_seconds)) return Time();
   const double microseconds_since = std::round(unix_seconds * 1e6);
-  if (microseconds_since >= kLimit * 1e3) return Time::max();
-  if (microseconds_since <= -kLimit * 1e3) return Time::min();
+  if (microseconds_since >= kLimit) return Time::max();
+  if (microseconds_since <= -kLimit) return Time::min();
   return Time(microseconds(static_cast<std::int64_t>(microseconds_since)));
 }
 

@@ -1,6 +1,5 @@
 #include "codewake/digest.hpp"
 
-#include <ranges>
 #include <string_view>
 
 #include "base/sha256.hpp"
@@ -36,11 +35,11 @@ Digest digest_of(std::span<const AttributeView> data) {
 Digest digest_of(std::span<const Frame> frames) {
   internal::Bencoder& out = scratch();
   out.begin_list();
-  for (const Frame& frame : std::views::reverse(frames)) {
+  for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame) {
     out.begin_list();
-    out.text(frame.filename);
-    out.integer(frame.lineno);
-    out.text(frame.src);
+    out.text(frame->filename);
+    out.integer(frame->lineno);
+    out.text(frame->src);
     out.end_list();
   }
   out.end_list();

@@ -1,10 +1,10 @@
 // Says whether the throw hook is in force, and shows the stack of a throw. Linked in several ways.
-#include <codewake/stacktrace.hpp>
-#include <codewake/throw_hook.hpp>
 #include <cstdio>
 #include <optional>
 #include <stdexcept>
 #include <vector>
+#include "codewake/stacktrace.hpp"
+#include "codewake/throw_hook.hpp"
 
 namespace {
 
