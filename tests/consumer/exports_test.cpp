@@ -34,7 +34,7 @@ std::set<std::string> exports_of(const std::filesystem::path& object) {
 
 // A function, a type's description or a thunk of namespace codewake, and not of its details.
 bool is_public(const std::string& name) {
-  static const std::regex kOurs("_Z(NK?|T[ISVTv].*N|Thn.*N|GVN)8codewake(?!8internal).*");
+  static const std::regex kOurs("_Z(NK?[RO]?|T[ISVTv].*N|Thn.*N|GVN)8codewake(?!8internal).*");
   return std::regex_match(name, kOurs);
 }
 

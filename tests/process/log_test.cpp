@@ -101,7 +101,7 @@ TEST_CASE("An exception is recorded with type, message, causes and the stack of 
   });
   CHECK(child.err == "");
   CHECK(child.out.starts_with(
-      "event=fault exception.type=std::_Nested_exception<std::runtime_error> "
+      "event=fault exception.type=std::runtime_error "
       "exception.message=cannot take the order exception.cause.1.type=std::out_of_range "
       "exception.cause.1.message=shelf 9\n"));
   CHECK(child.out.find("take_order") != std::string::npos);

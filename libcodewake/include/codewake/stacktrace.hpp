@@ -27,8 +27,8 @@ class CODEWAKE_API Stacktrace {
   Stacktrace() noexcept;
   /// Return addresses of this process, innermost first; those beyond kMaxFrames are left out.
   explicit Stacktrace(std::span<void* const> addresses) noexcept;
-  /// Frames known already, innermost first: from elsewhere, or for a test.
-  explicit Stacktrace(std::vector<Frame> frames) noexcept;
+  /// Frames known already, innermost first: from elsewhere, or for a test. Their text is made fit (utf8.hpp).
+  explicit Stacktrace(std::vector<Frame> frames);
   Stacktrace(const Stacktrace&);
   Stacktrace(Stacktrace&&) noexcept;
   Stacktrace& operator=(const Stacktrace&);
@@ -51,7 +51,9 @@ class CODEWAKE_API Stacktrace {
 
   /// Resolved frames, innermost first; a function that was inlined is a frame of its own. What cannot be
   /// resolved is still a frame, with its module and offset. Valid until the object changes.
-  const std::vector<Frame>& frames() const;
+  const std::vector<Frame>& frames() const&;
+  /// Of a temporary: the frames themselves, so that a loop over them may outlive it.
+  std::vector<Frame> frames() &&;
 
   bool empty() const noexcept { return size_ == 0 && frames_.empty(); }
 

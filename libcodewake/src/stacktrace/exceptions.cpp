@@ -20,6 +20,15 @@ std::optional<std::string> message_of(const ThrownObject& thrown) {
   return text_or_nothing(thrown.as_pointer<char>());
 }
 
+// std::throw_with_nested throws a class of its own that is derived from the given one: the given one is
+// meant.
+std::string type_of(const std::type_info& type) {
+  constexpr std::string_view kWrapper = "std::_Nested_exception<";
+  std::string name = demangle(type.name());
+  if (!name.starts_with(kWrapper) || !name.ends_with('>')) return name;
+  return name.substr(kWrapper.size(), name.size() - kWrapper.size() - 1);
+}
+
 std::exception_ptr cause_of(const std::nested_exception* nested) noexcept {
   return nested == nullptr ? nullptr : nested->nested_ptr();
 }
@@ -27,7 +36,7 @@ std::exception_ptr cause_of(const std::nested_exception* nested) noexcept {
 void describe_chain(std::exception_ptr exception, std::vector<ExceptionDescription>& chain) {
   while (exception != nullptr && chain.size() < kMaxExceptionChain) {
     const ThrownObject thrown(exception);
-    chain.push_back({demangle(thrown.type()->name()), message_of(thrown)});
+    chain.push_back({type_of(*thrown.type()), message_of(thrown)});
     exception = cause_of(thrown.as<std::nested_exception>());
   }
 }
@@ -51,7 +60,7 @@ const void* ThrownObject::caught_by(const std::type_info& handler) const noexcep
 
 std::vector<ExceptionDescription> describe(const std::exception& exception) {
   std::vector<ExceptionDescription> chain;
-  chain.push_back({demangle(typeid(exception).name()), text_or_nothing(exception.what())});
+  chain.push_back({type_of(typeid(exception)), text_or_nothing(exception.what())});
   describe_chain(cause_of(dynamic_cast<const std::nested_exception*>(&exception)), chain);
   return chain;
 }

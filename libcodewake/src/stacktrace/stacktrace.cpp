@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
 #include <typeinfo>
 #include <utility>
 
+#include "codewake/utf8.hpp"
 #include "stacktrace/capture.hpp"
 #include "stacktrace/exceptions.hpp"
 #include "stacktrace/symbolizer.hpp"
@@ -40,6 +42,15 @@ bool stems_from(const std::exception& exception, const ThrownObject& handled) no
          same_text(original->what(), exception.what());
 }
 
+// Source lines and paths may be in any encoding; stores take UTF-8.
+void make_storable(std::vector<Frame>& frames) {
+  for (Frame& frame : frames) {
+    for (std::string* text : {&frame.filename, &frame.src, &frame.function, &frame.module, &frame.build_id}) {
+      if (!is_storable(*text)) *text = to_storable(*text);
+    }
+  }
+}
+
 }  // namespace
 
 Stacktrace::Stacktrace() noexcept = default;
@@ -49,8 +60,9 @@ Stacktrace::Stacktrace(std::span<void* const> addresses) noexcept
   std::copy_n(addresses.begin(), size_, addresses_);
 }
 
-Stacktrace::Stacktrace(std::vector<Frame> frames) noexcept : resolved_(true), frames_(std::move(frames)) {
+Stacktrace::Stacktrace(std::vector<Frame> frames) : resolved_(true), frames_(std::move(frames)) {
   truncate(kMaxFrames);
+  make_storable(frames_);
 }
 
 Stacktrace::Stacktrace(const Stacktrace& other)
@@ -105,13 +117,19 @@ std::optional<Stacktrace> Stacktrace::thrown_at(const std::exception_ptr& except
   return find(ThrownObject(exception).address());
 }
 
-const std::vector<Frame>& Stacktrace::frames() const {
+const std::vector<Frame>& Stacktrace::frames() const& {
   if (!resolved_) {
     frames_ = internal::symbolize(addresses());
     if (frames_.size() > limit_) frames_.resize(limit_);
+    make_storable(frames_);
     resolved_ = true;
   }
   return frames_;
+}
+
+std::vector<Frame> Stacktrace::frames() && {
+  static_cast<const Stacktrace&>(*this).frames();
+  return std::move(frames_);
 }
 
 void Stacktrace::truncate(std::size_t max_frames) noexcept {
