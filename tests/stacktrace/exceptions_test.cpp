@@ -118,9 +118,8 @@ TEST_CASE("Nested exceptions follow, outermost first") {
       std::throw_with_nested(std::logic_error("outer"));
     }
   };
-  const Descriptions expected = {{"std::logic_error", "outer"},
-                                 {"shop::Error", "middle"},
-                                 {"char const*", "cause"}};
+  const Descriptions expected = {
+      {"std::logic_error", "outer"}, {"shop::Error", "middle"}, {"char const*", "cause"}};
   CHECK(describe_thrown(nest) == expected);
   try {
     nest();

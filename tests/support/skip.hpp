@@ -5,7 +5,8 @@
 
 namespace codewake::testing {
 
-/// Prints `SKIPPED: <test case>: <reason>` on a line of its own; `tools/test` counts the case as skipped, not as passed.
+/// Prints `SKIPPED: <test case>: <reason>` on a line of its own; `tools/test` counts the case as skipped, not
+/// as passed.
 void report_skip(std::string_view reason);
 
 /// Leaves the test case, or the void function, that it stands in.
