@@ -301,8 +301,10 @@ EventPage MutantStore::get_events(const EventQuery& given) {
   query.where = altered(query.where);
   if (has("ignores the environment")) query.env_name.reset();
   if (has("ignores the environment beside an app") && query.app_name) query.env_name.reset();
-  if (has("includes the end of a range") && query.to) *query.to += std::chrono::microseconds(1);
-  if (has("excludes the start of a range") && query.from) *query.from += std::chrono::microseconds(1);
+  constexpr std::chrono::microseconds kStep(1);
+  const auto later = [](Time time) { return time > Time::max() - kStep ? Time::max() : time + kStep; };
+  if (has("includes the end of a range") && query.to) query.to = later(*query.to);
+  if (has("excludes the start of a range") && query.from) query.from = later(*query.from);
   if (has("pages by offset")) return page_by_offset(query);
   EventPage page;
   try {

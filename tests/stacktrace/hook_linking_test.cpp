@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "support/child.hpp"
+#include "support/sanitizers.hpp"
+#include "support/skip.hpp"
 
 using codewake::testing::ChildResult;
 using codewake::testing::in_child;
@@ -39,6 +41,7 @@ TEST_CASE(
 }
 
 TEST_CASE("With the standard library ahead in the link order the hook says so") {
+  if (codewake::testing::kSanitized) CODEWAKE_SKIP("the sanitizer's library comes ahead of both");
   const ChildResult result = run("late_program");
   REQUIRE(result.exit_code == 0);
   CAPTURE(result.out);

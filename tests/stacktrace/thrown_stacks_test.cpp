@@ -14,6 +14,8 @@
 
 #include "codewake/throw_hook.hpp"
 #include "support/child.hpp"
+#include "support/sanitizers.hpp"
+#include "support/skip.hpp"
 #include "traces.hpp"
 
 using codewake::internal::count_thrown_stacks;
@@ -155,6 +157,8 @@ TEST_CASE("A stack is cut to the room that there is") {
 }
 
 TEST_CASE("A child that is forked while threads throw can throw") {
+  if (codewake::testing::kSanitized)
+    CODEWAKE_SKIP("the sanitizer's own allocator does not survive such a fork");
   const Recording recording;
   std::atomic<bool> stop = false;
   std::vector<std::thread> threads;
