@@ -301,7 +301,7 @@ EventPage MutantStore::get_events(const EventQuery& given) {
   query.where = altered(query.where);
   if (has("ignores the environment")) query.env_name.reset();
   if (has("ignores the environment beside an app") && query.app_name) query.env_name.reset();
-  constexpr std::chrono::microseconds kStep(1);
+  static constexpr std::chrono::microseconds kStep(1);
   const auto later = [](Time time) { return time > Time::max() - kStep ? Time::max() : time + kStep; };
   if (has("includes the end of a range") && query.to) query.to = later(*query.to);
   if (has("excludes the start of a range") && query.from) query.from = later(*query.from);
