@@ -30,17 +30,6 @@ std::optional<std::string> fit(const std::optional<std::string>& text) {
   return fit(std::string_view(*text));
 }
 
-/// A source line may be in any encoding.
-std::vector<Frame> fit(std::span<const Frame> frames) {
-  std::vector<Frame> fitted(frames.begin(), frames.end());
-  for (Frame& frame : fitted) {
-    for (std::string* text : {&frame.filename, &frame.src, &frame.function, &frame.module, &frame.build_id}) {
-      if (!is_storable(*text)) *text = to_storable(*text);
-    }
-  }
-  return fitted;
-}
-
 std::optional<std::string_view> not_empty(const std::string& text) {
   return text.empty() ? std::nullopt : std::optional<std::string_view>(text);
 }
@@ -265,7 +254,7 @@ Id Writer::environment_id(const std::string& name) {
 }
 
 Id Writer::stacktrace_id(const Stacktrace& stacktrace) {
-  const std::vector<Frame> frames = fit(stacktrace.frames());
+  const std::vector<Frame>& frames = stacktrace.frames();
   const Digest digest = digest_of(frames);
   if (known_.stacktraces.size() >= kMostKnown) known_.stacktraces.clear();
   const auto [known, added] = known_.stacktraces.try_emplace(digest, 0);
