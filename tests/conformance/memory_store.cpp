@@ -102,15 +102,10 @@ Id add_process(MemoryTables& tables, const ProcessInfo& info) {
   return tables.processes.emplace_back(std::move(process)).id;
 }
 
-Id find_or_add_stacktrace(MemoryTables& tables, std::vector<Frame> frames) {
-  for (Frame& frame : frames) {
-    for (std::string* text : {&frame.filename, &frame.src, &frame.function, &frame.module}) {
-      *text = to_storable(*text);
-    }
-  }
+Id find_or_add_stacktrace(MemoryTables& tables, const std::vector<Frame>& frames) {
   const auto [known, is_new] =
       tables.stacktrace_ids.try_emplace(digest_of(frames), next_id(tables.stacktraces));
-  if (is_new) tables.stacktraces.push_back(std::move(frames));
+  if (is_new) tables.stacktraces.push_back(frames);
   return known->second;
 }
 
