@@ -2,6 +2,12 @@
 
 #include "codewake/sqlite_store.hpp"
 
-CODEWAKE_PLUGIN(codewake::plugin_class<codewake::SqliteStore>(
-    "SqliteStore",
-    "sqlite:////path | sqlite:///:memory:, then busy_timeout=60s, synchronous=off|normal|full"))
+namespace {
+
+constexpr const char* kParameters =
+    "sqlite:////path | sqlite:///:memory:, then busy_timeout=60s, synchronous=off|normal|full";
+
+}  // namespace
+
+CODEWAKE_PLUGIN(codewake::plugin_class<codewake::SqliteStore>("SqliteStore", kParameters),
+                codewake::plugin_class<codewake::SqliteQueueStore>("SqliteQueueStore", kParameters))

@@ -88,4 +88,10 @@ void SqliteStore::at_fork(ForkPhase phase) noexcept {
   impl_->at_fork(phase);
 }
 
+std::string SqliteStore::identity() const {
+  return impl_->parameters().memory ? "memory" : "sqlite:///" + impl_->parameters().path;
+}
+
+SqliteQueueStore::~SqliteQueueStore() = default;
+
 }  // namespace codewake

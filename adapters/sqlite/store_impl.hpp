@@ -57,6 +57,7 @@ class SqliteStore::Impl {
     });
   }
 
+  const internal::SqliteParameters& parameters() const noexcept { return parameters_; }
   BatchResult write_batch(const Batch& batch);
   bool shutdown(std::chrono::nanoseconds timeout);
   void at_fork(ForkPhase phase) noexcept;

@@ -18,11 +18,26 @@ constexpr std::array<std::string_view, 9> kLayers = {"base",    "model", "config
 
 // Which layer a public header belongs to. The umbrella, and testing/ beside it, stand on top of everything.
 const std::map<std::string_view, std::string_view> kPublicHeaders = {
-    {"export", "base"},           {"time", "base"},        {"errors", "base"},   {"utf8", "base"},
-    {"version", "base"},          {"attributes", "model"}, {"digest", "model"},  {"frame", "model"},
-    {"records", "model"},         {"event", "model"},      {"config", "config"}, {"stacktrace", "stacktrace"},
-    {"throw_hook", "stacktrace"}, {"store", "store"},      {"dsn", "store"},     {"plugin", "store"},
-    {"process", "process"},       {"codewake", "process"},
+    {"export", "base"},
+    {"time", "base"},
+    {"errors", "base"},
+    {"utf8", "base"},
+    {"version", "base"},
+    {"attributes", "model"},
+    {"digest", "model"},
+    {"frame", "model"},
+    {"records", "model"},
+    {"event", "model"},
+    {"config", "config"},
+    {"stacktrace", "stacktrace"},
+    {"throw_hook", "stacktrace"},
+    {"store", "store"},
+    {"dsn", "store"},
+    {"plugin", "store"},
+    {"queue_store", "queue"},
+    {"recovery", "queue"},
+    {"process", "process"},
+    {"codewake", "process"},
 };
 
 constexpr std::string_view kPublicPrefix = "codewake/";

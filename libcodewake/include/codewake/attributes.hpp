@@ -8,6 +8,7 @@
 // shortest that reads back the same), bools `true` and `false`.
 #pragma once
 
+#include <bit>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -84,6 +85,45 @@ class Value {
 
   /// The text, for Kind::text only: what the value borrows, without a copy.
   constexpr std::string_view borrowed_text() const noexcept { return {data_.text, size_}; }
+
+  /// What is neither text nor NULL, as 8 bytes: an integer as it is, a floating point number's bits, a
+  /// character or bool as its number. `from_bits` makes the same value of them again.
+  constexpr std::uint64_t bits() const noexcept {
+    switch (kind_) {
+      case Kind::boolean:
+        return data_.boolean ? 1 : 0;
+      case Kind::character:
+        return static_cast<unsigned char>(data_.character);
+      case Kind::float32:
+        return std::bit_cast<std::uint32_t>(data_.float32);
+      case Kind::float64:
+        return std::bit_cast<std::uint64_t>(data_.float64);
+      case Kind::signed_integer:
+        return static_cast<std::uint64_t>(data_.signed_integer);
+      default:
+        return data_.unsigned_integer;
+    }
+  }
+
+  /// NULL where `kind` is text or NULL.
+  static constexpr Value from_bits(Kind kind, std::uint64_t bits) noexcept {
+    switch (kind) {
+      case Kind::boolean:
+        return Value(bits != 0);
+      case Kind::character:
+        return Value(static_cast<char>(static_cast<unsigned char>(bits)));
+      case Kind::float32:
+        return Value(std::bit_cast<float>(static_cast<std::uint32_t>(bits)));
+      case Kind::float64:
+        return Value(std::bit_cast<double>(bits));
+      case Kind::signed_integer:
+        return Value(static_cast<std::int64_t>(bits));
+      case Kind::unsigned_integer:
+        return Value(bits);
+      default:
+        return Value(nullptr);
+    }
+  }
 
   /// The value as text: the borrowed text itself, or the number written into `buffer`. Empty for NULL too:
   /// ask is_null(). No allocation, no locale.

@@ -80,14 +80,19 @@ struct ExceptionQuery {
   std::size_t limit = 100;
 };
 
-/// What a process can say of the store it uses; each number counts since the store was made.
+/// What a process can say of the store it uses; each number counts since the store was made, or since the
+/// fork() that made the process.
 struct StoreStats {
-  std::uint64_t accepted = 0;    ///< events that insert_event took over
-  std::uint64_t stored = 0;      ///< of these, in the store
-  std::uint64_t queued = 0;      ///< of these, waiting
-  std::uint64_t rejected = 0;    ///< of these, refused by the store for good and set aside
-  std::uint64_t lost_full = 0;   ///< not taken: the queue was full and is configured to drop
-  std::uint64_t lost_error = 0;  ///< not taken: the store, or the queue's storage, failed
+  std::uint64_t accepted = 0;     ///< events that insert_event took over
+  std::uint64_t stored = 0;       ///< of these, in the store
+  std::uint64_t queued = 0;       ///< of these, waiting
+  std::uint64_t rejected = 0;     ///< of these, refused by the store for good and set aside
+  std::uint64_t lost_full = 0;    ///< not taken: the queue was full and is configured to drop
+  std::uint64_t lost_error = 0;   ///< not taken: the store, or the queue's storage, failed
+  std::uint64_t lost_closed = 0;  ///< not taken: they came after shutdown
+  /// In words, what keeps the queue from being as safe as it was configured to be, such as a journal folder
+  /// that cannot be written, or a store that is away; empty where nothing does.
+  std::string problem = {};
 };
 
 /// The two sides of fork(), for Store::at_fork.
@@ -172,6 +177,11 @@ class CODEWAKE_API Store {
   /// parent still uses (connections, files, threads, locks). `before` may wait for a moment, not longer.
   /// Default: does nothing.
   virtual void at_fork(ForkPhase phase) noexcept;
+
+  /// Names the storage, without secrets: store objects of one identity, in whatever process, have the same
+  /// storage, so that one may store what a queue in front of another left behind. `memory`: storage that is
+  /// gone with the object. Default: empty, not known; a queue goes by its class and parameters then.
+  virtual std::string identity() const;
 
   /// Whether `insert_event` only queues, so that the caller never waits for the storage. Default: no.
   virtual bool queues() const noexcept;

@@ -15,6 +15,7 @@
 #include "codewake/plugin.hpp"
 #include "codewake/throw_hook.hpp"
 #include "process/identity.hpp"
+#include "queue/queues.hpp"
 #include "stacktrace/exceptions.hpp"
 
 // Invariants:
@@ -363,10 +364,13 @@ Process& Process::instance(ProcessOptions options) {
 }
 
 void Process::at_fork(ForkPhase phase) noexcept {
-  if (making_it_here) return;
-  if (phase == ForkPhase::before) setup_mutex().lock();
-  if (Process* const process = the_process.load(std::memory_order_relaxed)) process->impl_->forked(phase);
-  if (phase != ForkPhase::before) setup_mutex().unlock();
+  if (phase != ForkPhase::before) internal::queues_at_fork(phase);
+  if (!making_it_here) {
+    if (phase == ForkPhase::before) setup_mutex().lock();
+    if (Process* const process = the_process.load(std::memory_order_relaxed)) process->impl_->forked(phase);
+    if (phase != ForkPhase::before) setup_mutex().unlock();
+  }
+  if (phase == ForkPhase::before) internal::queues_at_fork(phase);
 }
 
 // From the moment the library is loaded, so that also a fork while the process is being made in another

@@ -106,6 +106,10 @@ bool Store::shutdown(std::chrono::nanoseconds timeout) {
 
 void Store::at_fork(ForkPhase) noexcept {}
 
+std::string Store::identity() const {
+  return {};
+}
+
 bool Store::queues() const noexcept {
   return false;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "codewake/export.hpp"
+#include "codewake/queue_store.hpp"
 #include "codewake/store.hpp"
 
 namespace codewake {
@@ -58,10 +59,19 @@ class CODEWAKE_API SqliteStore : public Store {
   /// with StoreError (unavailable).
   bool shutdown(std::chrono::nanoseconds timeout) override;
   void at_fork(ForkPhase phase) noexcept override;
+  std::string identity() const override;
 
  private:
   class Impl;
   std::unique_ptr<Impl> impl_;
+};
+
+/// The same behind a queue: `insert_event` never waits for the disk or for other processes. The plugin's class
+/// `SqliteQueueStore`.
+class CODEWAKE_API SqliteQueueStore : public QueueStore<SqliteStore> {
+ public:
+  using QueueStore::QueueStore;
+  ~SqliteQueueStore() override;
 };
 
 }  // namespace codewake

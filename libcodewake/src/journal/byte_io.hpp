@@ -1,0 +1,98 @@
+// Writing and reading plain values, one behind the other, wherever they lie.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <type_traits>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+namespace codewake::internal {
+
+/// Copies bytes; for the few that keys and values have, without a call. Returns the end.
+__attribute__((always_inline)) inline char* copy_bytes(char* to, const char* from,
+                                                       std::size_t size) noexcept {
+  if (size <= 16) [[likely]] {
+    if (size >= 8) {
+      std::uint64_t first, last;
+      std::memcpy(&first, from, 8);
+      std::memcpy(&last, from + size - 8, 8);
+      std::memcpy(to, &first, 8);
+      std::memcpy(to + size - 8, &last, 8);
+    } else if (size >= 4) {
+      std::uint32_t first, last;
+      std::memcpy(&first, from, 4);
+      std::memcpy(&last, from + size - 4, 4);
+      std::memcpy(to, &first, 4);
+      std::memcpy(to + size - 4, &last, 4);
+    } else if (size != 0) {
+      to[0] = from[0];
+      to[size / 2] = from[size / 2];
+      to[size - 1] = from[size - 1];
+    }
+#if defined(__SSE2__)
+  } else if (size <= 32) {
+    const __m128i first = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    const __m128i last = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + size - 16));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), first);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + size - 16), last);
+#endif
+  } else {
+    std::memcpy(to, from, size);
+  }
+  return to + size;
+}
+
+template <class T>
+requires std::is_trivially_copyable_v<T>
+__attribute__((always_inline)) inline char* put(char* to, const T& value) noexcept {
+  std::memcpy(to, &value, sizeof value);
+  return to + sizeof value;
+}
+
+/// Reads what `put` and `copy_bytes` wrote; a read past the end gives nothing, and so do all that follow.
+class ByteReader {
+ public:
+  explicit ByteReader(std::span<const char> bytes) noexcept : rest_(bytes) {}
+
+  template <class T>
+  requires std::is_trivially_copyable_v<T> std::optional<T> get()
+  noexcept {
+    if (rest_.size() < sizeof(T)) return fail();
+    T value;
+    std::memcpy(&value, rest_.data(), sizeof value);
+    rest_ = rest_.subspan(sizeof value);
+    return value;
+  }
+
+  std::optional<std::string_view> text(std::size_t size) noexcept {
+    if (rest_.size() < size) return fail();
+    const std::string_view view(rest_.data(), size);
+    rest_ = rest_.subspan(size);
+    return view;
+  }
+
+  /// A uint32 with the length, then as many bytes.
+  std::optional<std::string_view> sized_text() noexcept {
+    const auto size = get<std::uint32_t>();
+    return size ? text(*size) : std::nullopt;
+  }
+
+  std::size_t left() const noexcept { return rest_.size(); }
+
+ private:
+  std::nullopt_t fail() noexcept {
+    rest_ = {};
+    return std::nullopt;
+  }
+
+  std::span<const char> rest_;
+};
+
+}  // namespace codewake::internal

@@ -1,0 +1,268 @@
+#include "journal/dead_journal.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <utility>
+
+#include "base/crc32c.hpp"
+#include "journal/file_io.hpp"
+#include "journal/merge.hpp"
+
+namespace codewake::internal {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kSpillPrefix = "spill-";
+/// More slots than any front has: a number from a broken file must not make us allocate without bound.
+constexpr std::uint32_t kMostSlots = 1u << 16;
+
+int open_to_read(const fs::path& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0 && errno != ENOENT) throw std::system_error(errno, std::generic_category(), path.string());
+  return fd;
+}
+
+// What is fixed in it: a header that is not ours gives nothing to go by.
+bool is_valid(const FrontHeader& header) {
+  return std::memcmp(header.magic, kFrontMagic, sizeof kFrontMagic) == 0 &&
+         header.version == kJournalVersion && header.crc == crc32c(&header, offsetof(FrontHeader, crc)) &&
+         header.slot_bytes == kSlotBytes && header.slot_count <= kMostSlots;
+}
+
+}  // namespace
+
+DeadJournal::File::~File() {
+  close(fd);
+}
+
+std::unique_ptr<DeadJournal> DeadJournal::take_over(const fs::path& journal_folder,
+                                                    const std::vector<fs::path>& front_roots,
+                                                    const std::string& run) {
+  std::vector<fs::path> paths = {journal_folder / run};
+  for (const fs::path& root : front_roots) paths.push_back(root / run);
+  std::vector<RunFolder> folders;
+  for (const fs::path& path : paths) {
+    std::error_code ignored;
+    if (!fs::is_directory(path, ignored)) continue;
+    auto folder = RunFolder::take_over(path);
+    if (!folder) return nullptr;
+    folders.push_back(std::move(*folder));
+  }
+  if (folders.empty()) return nullptr;
+  return std::unique_ptr<DeadJournal>(new DeadJournal(run, std::move(folders)));
+}
+
+DeadJournal::DeadJournal(std::string run, std::vector<RunFolder> folders)
+    : run_(std::move(run)), folders_(std::move(folders)) {
+  for (const RunFolder& folder : folders_) {
+    if (!about_) about_ = folder.read_about();
+  }
+}
+
+DeadJournal::~DeadJournal() = default;
+
+void DeadJournal::open() {
+  for (const RunFolder& folder : folders_) {
+    open_spill(folder);
+    open_front(folder);
+  }
+  for (auto& [id, lane] : lanes_) {
+    std::stable_sort(lane.pieces.begin(), lane.pieces.end(),
+                     [](const Piece& a, const Piece& b) { return a.from < b.from; });
+    if (lane.position == 0 && !lane.pieces.empty() && lane.pieces.front().from != 0) {
+      lane.position = lane.pieces.front().from;  // what came before has been stored and let go
+    }
+  }
+}
+
+DeadJournal::LaneState& DeadJournal::lane(std::uint32_t id) {
+  LaneState& state = lanes_[id];
+  state.id = id;
+  return state;
+}
+
+void DeadJournal::open_spill(const RunFolder& folder) {
+  std::vector<std::pair<std::uint32_t, fs::path>> files;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder.path())) {
+    const std::string name = entry.path().filename();
+    std::uint32_t number = 0;
+    if (!name.starts_with(kSpillPrefix)) continue;
+    std::from_chars(name.data() + kSpillPrefix.size(), name.data() + name.size(), number);
+    files.emplace_back(number, entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  for (const auto& [number, path] : files) {
+    const int fd = open_to_read(path);
+    if (fd < 0) continue;
+    const auto file = std::make_shared<File>(fd);
+    size_bytes_ += size_of(fd);
+    for (const SpillBlock& block : read_spill_blocks(fd, number, skipped_bytes_)) {
+      ClockHistory clock(block.ticks);
+      for (const ClockSample& sample : block.clock) clock.add(sample);
+      lane(block.lane)
+          .pieces.push_back({.file = file,
+                             .offset = block.offset,
+                             .from = block.from,
+                             .to = block.to,
+                             .is_slot = false,
+                             .clock = clock});
+    }
+  }
+}
+
+ClockHistory DeadJournal::clock_of(const FrontHeader& header) const {
+  ClockHistory clock(static_cast<TickSource>(header.tick_source), header.nominal_ns_per_tick);
+  const std::uint64_t count = std::min<std::uint64_t>(header.clock_samples, kMaxClockSamples);
+  for (std::uint64_t i = header.clock_samples - count; i < header.clock_samples; ++i) {
+    clock.add(header.clock[i % kMaxClockSamples]);
+  }
+  return clock;
+}
+
+void DeadJournal::open_front(const RunFolder& folder) {
+  const int fd = open_to_read(folder.path() / "front");
+  if (fd < 0) return;
+  const auto file = std::make_shared<File>(fd);
+  FrontHeader header{};
+  const std::uint64_t file_bytes = size_of(fd);
+  if (read_at(fd, &header, sizeof header, 0) < sizeof header || !is_valid(header)) {
+    skipped_bytes_ += file_bytes;
+    return;
+  }
+  const std::uint64_t losses = header.lost_full + header.lost_error;
+  if (losses > header.lost_reported) unreported_losses_ += losses - header.lost_reported;
+  add_slots(file, header, file_bytes);
+  std::vector<std::uint64_t> stored(header.slot_count + 1);
+  stored.resize(read_at(fd, stored.data(), stored.size() * sizeof stored[0], kLaneTableOffset) /
+                sizeof stored[0]);
+  for (auto& [id, state] : lanes_) {
+    if (id < stored.size()) state.position = std::max(state.position, stored[id]);
+  }
+}
+
+void DeadJournal::add_slots(const std::shared_ptr<File>& file, const FrontHeader& header,
+                            std::uint64_t file_bytes) {
+  const ClockHistory clock = clock_of(header);
+  for (std::uint32_t slot = 0; slot < header.slot_count; ++slot) {
+    const std::uint64_t offset = header.slots_offset + std::uint64_t{slot} * kSlotBytes;
+    if (offset + sizeof(SlotHeader) > file_bytes) break;
+    SlotHeader found{};
+    if (read_at(file->fd, &found, sizeof found, offset) < sizeof found || found.magic == 0) continue;
+    size_bytes_ += kSlotBytes;
+    if (!internal::is_valid(found)) {
+      skipped_bytes_ += kSlotBytes;
+      continue;
+    }
+    lane(found.lane)
+        .pieces.push_back({.file = file,
+                           .offset = offset + sizeof found,
+                           .from = found.base_position,
+                           .to = found.base_position + kSlotBytes - sizeof found,
+                           .is_slot = true,
+                           .clock = clock});
+  }
+}
+
+void DeadJournal::skip_to(std::uint32_t id, std::uint64_t position) {
+  const auto found = lanes_.find(id);
+  if (found == lanes_.end() || found->second.position >= position) return;
+  found->second.position = position;
+  found->second.scanner.reset();
+  found->second.piece = 0;
+}
+
+bool DeadJournal::open_piece(LaneState& lane) {
+  for (; lane.piece < lane.pieces.size(); ++lane.piece) {
+    const Piece& piece = lane.pieces[lane.piece];
+    if (piece.to <= lane.position) continue;
+    if (piece.from > lane.position) {
+      skipped_bytes_ += piece.from - lane.position;
+      lane.position = piece.from;
+    }
+    const std::size_t size = piece.to - piece.from;
+    lane.words.assign(size / sizeof(std::uint64_t), 0);
+    lane.words.resize(read_at(piece.file->fd, lane.words.data(), size, piece.offset) / sizeof(std::uint64_t));
+    const auto* bytes = reinterpret_cast<const char*>(lane.words.data());
+    lane.scanner.emplace(std::span(bytes, lane.words.size() * sizeof(std::uint64_t)), lane.id, piece.from);
+    lane.scanner->seek(lane.position);
+    ++lane.piece;
+    return true;
+  }
+  return false;
+}
+
+bool DeadJournal::peek(LaneState& lane, TakenRecord& record) {
+  while (lane.scanner || open_piece(lane)) {
+    if (const auto found = lane.scanner->peek()) {
+      static_cast<Record&>(record) = *found;
+      return true;
+    }
+    skipped_bytes_ += lane.scanner->skipped_bytes();
+    lane.position = std::max(lane.position, lane.scanner->position());
+    lane.scanner.reset();
+    lane.words = {};
+  }
+  return false;
+}
+
+void DeadJournal::collect(const std::function<bool(const TakenRecord&)>& take) {
+  std::vector<LaneState*> lanes;
+  for (auto& [id, lane] : lanes_) lanes.push_back(&lane);
+  merge_by_time(
+      lanes, [&](LaneState* lane, TakenRecord& record) { return peek(*lane, record); },
+      [&](LaneState* lane, TakenRecord& record) {
+        record.time = lane->pieces[lane->piece - 1].clock.to_time(record.header.time);
+        if (!take(record)) return false;
+        lane->position = record.next_position;
+        lane->scanner->pop();
+        return true;
+      });
+}
+
+bool DeadJournal::is_at_end() {
+  TakenRecord record;
+  return std::none_of(lanes_.begin(), lanes_.end(), [&](auto& lane) { return peek(lane.second, record); });
+}
+
+std::error_code DeadJournal::read_external(const TakenRecord& record, std::string& content) const {
+  std::error_code error = std::make_error_code(std::errc::no_such_file_or_directory);
+  ExternalPayload payload{};
+  if (record.payload.size() < sizeof payload) return std::make_error_code(std::errc::bad_message);
+  std::memcpy(&payload, record.payload.data(), sizeof payload);
+  for (const RunFolder& folder : folders_) {
+    error = read_external_file(folder.path(), record.lane, record.position, payload, content);
+    if (!error) break;
+  }
+  return error;
+}
+
+std::string DeadJournal::read_note(const std::string& name) const {
+  for (const RunFolder& folder : folders_) {
+    const int fd = open_to_read(folder.path() / name);
+    if (fd < 0) continue;
+    const File file(fd);
+    constexpr std::uint64_t kMostBytes = 64u << 20;
+    std::string content(std::min(size_of(fd), kMostBytes), '\0');
+    content.resize(read_at(fd, content.data(), content.size(), 0));
+    return content;
+  }
+  return {};
+}
+
+std::error_code DeadJournal::remove() {
+  std::error_code error;
+  lanes_.clear();
+  for (RunFolder& folder : folders_) {
+    if (const std::error_code failed = folder.remove()) error = failed;
+  }
+  return error;
+}
+
+}  // namespace codewake::internal

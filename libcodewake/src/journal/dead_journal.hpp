@@ -1,0 +1,111 @@
+// The journal of a run that is dead: what was not stored of it, read from its files, whatever state they are
+// in.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "base/tick_clock.hpp"
+#include "journal/live_journal.hpp"
+#include "journal/record_scanner.hpp"
+#include "journal/run_folder.hpp"
+#include "journal/spill.hpp"
+
+namespace codewake::internal {
+
+/// Thread-bound.
+class DeadJournal {
+ public:
+  /// Locks the run's folders under these roots; empty where its owner lives, or somebody else is recovering
+  /// it, or nothing is left of it. Throws std::system_error where something is there and cannot be read.
+  static std::unique_ptr<DeadJournal> take_over(const std::filesystem::path& journal_folder,
+                                                const std::vector<std::filesystem::path>& front_roots,
+                                                const std::string& run);
+
+  ~DeadJournal();
+  DeadJournal(const DeadJournal&) = delete;
+  DeadJournal& operator=(const DeadJournal&) = delete;
+
+  const std::string& run() const noexcept { return run_; }
+  /// Empty where no file tells any more whose it was.
+  const std::optional<RunAbout>& about() const noexcept { return about_; }
+
+  /// Opens the files: what there is, is known then. Throws std::system_error.
+  void open();
+
+  /// Goes on at `position`, unless the lane has been read further.
+  void skip_to(std::uint32_t lane, std::uint64_t position);
+
+  /// As LiveJournal::collect.
+  void collect(const std::function<bool(const TakenRecord&)>& take);
+  std::error_code read_external(const TakenRecord& record, std::string& content) const;
+
+  /// Whether nothing is left to collect.
+  bool is_at_end();
+
+  std::uint64_t skipped_bytes() const noexcept { return skipped_bytes_; }
+  /// Events that the run did not take, and of which no stored event tells.
+  std::uint64_t unreported_losses() const noexcept { return unreported_losses_; }
+  std::uint64_t size_bytes() const noexcept { return size_bytes_; }
+
+  /// A file beside the journal; empty where there is none.
+  std::string read_note(const std::string& name) const;
+
+  /// Deletes the files, and gives up the locks. Says what could not be deleted.
+  std::error_code remove();
+
+ private:
+  struct File {
+    explicit File(int descriptor) noexcept : fd(descriptor) {}
+    File(const File&) = delete;
+    File& operator=(const File&) = delete;
+    ~File();
+    int fd;
+  };
+  /// A piece of a lane: a block of the spill, or a slot of the front, of which the end is not known.
+  struct Piece {
+    std::shared_ptr<File> file;
+    std::uint64_t offset = 0;
+    std::uint64_t from = 0;
+    std::uint64_t to = 0;  ///< at most
+    bool is_slot = false;
+    ClockHistory clock;
+  };
+  struct LaneState {
+    using Taken = TakenRecord;
+
+    std::uint32_t id = 0;
+    std::uint64_t position = 0;
+    std::vector<Piece> pieces;
+    std::size_t piece = 0;  ///< the next to be opened
+    std::vector<std::uint64_t> words;
+    std::optional<RecordScanner> scanner;
+  };
+
+  DeadJournal(std::string run, std::vector<RunFolder> folders);
+
+  void open_front(const RunFolder& folder);
+  void open_spill(const RunFolder& folder);
+  void add_slots(const std::shared_ptr<File>& file, const FrontHeader& header, std::uint64_t file_bytes);
+  ClockHistory clock_of(const FrontHeader& header) const;
+  LaneState& lane(std::uint32_t id);
+  bool peek(LaneState& lane, TakenRecord& record);
+  bool open_piece(LaneState& lane);
+
+  std::string run_;
+  std::vector<RunFolder> folders_;
+  std::optional<RunAbout> about_;
+  std::map<std::uint32_t, LaneState> lanes_;
+  std::uint64_t skipped_bytes_ = 0;
+  std::uint64_t unreported_losses_ = 0;
+  std::uint64_t size_bytes_ = 0;
+};
+
+}  // namespace codewake::internal

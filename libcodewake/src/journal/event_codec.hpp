@@ -1,0 +1,121 @@
+// An event as the payload of a record, and back.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "codewake/event.hpp"
+#include "codewake/frame.hpp"
+#include "journal/byte_io.hpp"
+#include "journal/format.hpp"
+
+namespace codewake::internal {
+
+/// How long an attribute's key or value is in a payload.
+inline std::size_t encoded_size(const Value& value) noexcept {
+  switch (value.kind()) {
+    case Value::Kind::text:
+      return value.borrowed_text().size();
+    case Value::Kind::null:
+      return 0;
+    default:
+      return sizeof(std::uint64_t);
+  }
+}
+
+/// A payload's size; more than kMaxPayloadBytes where no payload can hold the event.
+std::size_t encoded_size(const EventInput& event) noexcept;
+
+/// Writes exactly encoded_size(event) bytes, and returns their end.
+char* encode_event(const EventInput& event, char* out) noexcept;
+
+std::string encode_process(const ProcessInfo& info);
+
+inline constexpr std::size_t kMaxPayloadBytes = std::size_t{1} << 31;
+
+namespace encoding {
+
+// Behind the rest: what few events have.
+std::size_t stack_size(const Stacktrace& stack) noexcept;
+std::uint32_t stack_shape(const Stacktrace& stack) noexcept;
+char* put_stack(const Stacktrace& stack, char* out) noexcept;
+
+__attribute__((always_inline)) inline std::size_t attribute_size(
+    const AttributeArgument& attribute) noexcept {
+  const std::size_t key = attribute.key.size();
+  const std::size_t value = encoded_size(attribute.value);
+  const std::size_t head = key <= kMaxShortKey && value <= kMaxShortValue ? 4 : 12;
+  return head + key + value;
+}
+
+__attribute__((always_inline)) inline char* put_attribute(const AttributeArgument& attribute,
+                                                          char* out) noexcept {
+  const std::size_t key = attribute.key.size();
+  const std::size_t value = encoded_size(attribute.value);
+  const auto kind = static_cast<std::uint32_t>(attribute.value.kind());
+  if (key <= kMaxShortKey && value <= kMaxShortValue) [[likely]] {
+    out = put(out, kind | static_cast<std::uint32_t>(key) << kKeyShift |
+                       static_cast<std::uint32_t>(value) << kValueShift);
+  } else {
+    out = put(out, kind | kLongAttribute);
+    out = put(out, static_cast<std::uint32_t>(key));
+    out = put(out, static_cast<std::uint32_t>(value));
+  }
+  out = copy_bytes(out, attribute.key.data(), key);
+  if (attribute.value.kind() == Value::Kind::text) [[likely]] {
+    return copy_bytes(out, attribute.value.borrowed_text().data(), value);
+  }
+  return attribute.value.is_null() ? out : put(out, attribute.value.bits());
+}
+
+}  // namespace encoding
+
+inline std::size_t encoded_size(const EventInput& event) noexcept {
+  std::size_t size = sizeof(std::uint32_t);
+  if (event.data) {
+    if (event.data->size() > kMaxAttributes) return kMaxPayloadBytes + 1;
+    for (const AttributeArgument& attribute : *event.data) size += encoding::attribute_size(attribute);
+  }
+  if (event.when) size += sizeof(std::int64_t);
+  if (event.process_id) size += sizeof(Id);
+  if (event.stacktrace != nullptr) size += encoding::stack_size(*event.stacktrace);
+  return size;
+}
+
+inline char* encode_event(const EventInput& event, char* out) noexcept {
+  std::uint32_t shape = 0;
+  if (event.data) shape = kHasData | static_cast<std::uint32_t>(event.data->size());
+  if (event.when) shape |= kHasWhen;
+  if (event.process_id) shape |= kHasProcessId;
+  if (event.stacktrace != nullptr) shape |= encoding::stack_shape(*event.stacktrace);
+  out = put(out, shape);
+  if (event.when) out = put(out, static_cast<std::int64_t>(event.when->time_since_epoch().count()));
+  if (event.process_id) out = put(out, *event.process_id);
+  if (event.stacktrace != nullptr) out = encoding::put_stack(*event.stacktrace, out);
+  if (event.data) {
+    for (const AttributeArgument& attribute : *event.data) out = encoding::put_attribute(attribute, out);
+  }
+  return out;
+}
+
+/// An event as it was written, borrowing from the payload. Text is as the caller had it.
+struct DecodedEvent {
+  std::optional<Id> process_id = std::nullopt;
+  std::optional<Time> when = std::nullopt;
+  bool has_data = false;
+  std::vector<AttributeArgument> data = {};
+  bool has_stacktrace = false;
+  std::vector<void*> addresses = {};
+  std::optional<std::vector<Frame>> frames = std::nullopt;
+};
+
+/// False for bytes that are no event. `event` is overwritten, so that its memory serves again.
+bool decode_event(std::span<const char> payload, DecodedEvent& event);
+
+std::optional<ProcessInfo> decode_process(std::span<const char> payload);
+
+}  // namespace codewake::internal

@@ -1,0 +1,139 @@
+// The journal's format in memory and in files: FORMAT.md describes it for people. Numbers are never reused.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/tick_clock.hpp"
+
+namespace codewake::internal {
+
+inline constexpr std::uint32_t kJournalVersion = 1;
+
+/// What every record begins with. Records begin at multiples of 8; their length is one.
+struct RecordHeader {
+  std::uint32_t length_bytes;  ///< of the whole record; 0: none here yet. Stored last, together with `crc`
+  std::uint32_t crc;           ///< see record_crc
+  std::uint64_t time;          ///< ticks of the run's clock (TickSource)
+  std::uint32_t sequence;      ///< counts the lane's records from 0, modulo 2^32
+  std::uint16_t process;       ///< the run's process that it belongs to, from 1; 0: the payload says it
+  std::uint8_t kind;           ///< RecordKind
+  std::uint8_t flags;
+};
+static_assert(sizeof(RecordHeader) == 24);
+
+enum class RecordKind : std::uint8_t {
+  event = 1,
+  process = 2,  ///< a process of the run introduces itself
+  // 3, 4: set aside for crashes and trace events
+};
+
+inline constexpr std::uint8_t kSync = 1;      ///< somebody waits for it
+inline constexpr std::uint8_t kExternal = 2;  ///< the payload is an ExternalPayload
+
+/// Stands in place of a payload that is too large for a slot: it is the content of the file
+/// `large-LANE-POSITION` in the run's folder.
+struct ExternalPayload {
+  std::uint64_t size_bytes;
+  std::uint32_t crc;  ///< CRC32C of the file
+  std::uint32_t unused;
+};
+
+/// The length that says: nothing more comes in this slot, the lane goes on 8 bytes further in another.
+inline constexpr std::uint32_t kEndOfSlot = 0xFFFF'FFFFu;
+inline constexpr std::size_t kEndOfSlotBytes = 8;
+
+/// Larger records are external.
+inline constexpr std::size_t kMaxRecordBytes = 64 * 1024;
+
+/// What an event's payload begins with: the number of attributes in the low 24 bits, and these.
+inline constexpr std::uint32_t kHasData = 1u << 24;
+inline constexpr std::uint32_t kHasWhen = 1u << 25;       ///< int64: nanoseconds of wall clock time
+inline constexpr std::uint32_t kHasProcessId = 1u << 26;  ///< int64
+inline constexpr std::uint32_t kHasAddresses = 1u << 27;  ///< uint32 count, then as many uint64
+inline constexpr std::uint32_t kHasFrames = 1u << 28;     ///< uint32 count, then frames
+inline constexpr std::uint32_t kMaxAttributes = (1u << 24) - 1;
+
+/// An attribute's head: kind in the low 4 bits, then one that says that two uint32 with the lengths of key
+/// and value follow, else 11 bits for the key's length and 16 for the value's.
+inline constexpr std::uint32_t kLongAttribute = 1u << 4;
+inline constexpr unsigned kKeyShift = 5;
+inline constexpr unsigned kValueShift = 16;
+inline constexpr std::size_t kMaxShortKey = (1u << 11) - 1;
+inline constexpr std::size_t kMaxShortValue = (1u << 16) - 1;
+
+/// What a slot of the front begins with.
+struct SlotHeader {
+  std::uint32_t magic;  ///< kSlotMagic; anything else: the slot is free
+  std::uint32_t crc;    ///< CRC32C of the rest
+  std::uint32_t lane;
+  std::uint32_t unused;
+  std::uint64_t base_position;  ///< of the first byte behind the header, in the lane
+  std::uint8_t zeros[40];
+};
+static_assert(sizeof(SlotHeader) == 64);
+inline constexpr std::uint32_t kSlotMagic = 0x4C535743u;  // "CWSL"
+
+inline constexpr std::size_t kSlotBytes = 256 * 1024;
+inline constexpr std::size_t kMaxClockSamples = ClockHistory::kMaxSamples;
+
+/// What the front file begins with.
+struct FrontHeader {
+  char magic[8];  ///< kFrontMagic
+  std::uint32_t version;
+  std::uint32_t slot_bytes;
+  std::uint32_t slot_count;
+  std::uint32_t lane_count;
+  std::uint32_t slots_offset;
+  std::uint32_t tick_source;  ///< TickSource
+  std::uint32_t crc;          ///< CRC32C of what stands before
+  std::uint32_t unused;
+  double nominal_ns_per_tick;
+  // What changes while the run lives.
+  std::uint64_t lost_full;      ///< events that were not taken because the journal was full
+  std::uint64_t lost_error;     ///< and because of a failure
+  std::uint64_t lost_reported;  ///< of both, how many a stored event tells of
+  std::uint64_t clock_samples;  ///< how many there have been; the last ones stand in `clock`, by number
+  ClockSample clock[kMaxClockSamples];
+};
+static_assert(offsetof(FrontHeader, crc) == 32 && offsetof(FrontHeader, lost_full) == 48);
+static_assert(sizeof(FrontHeader) < 4096);
+inline constexpr char kFrontMagic[8] = {'C', 'W', 'F', 'R', 'O', 'N', 'T', '\n'};
+/// Behind it: for each lane a uint64, the position up to which the store has it.
+inline constexpr std::size_t kLaneTableOffset = 4096;
+
+/// What a spill file begins with.
+struct SpillHeader {
+  char magic[8];  ///< kSpillMagic
+  std::uint32_t version;
+  std::uint32_t crc;  ///< CRC32C of what stands before
+};
+static_assert(sizeof(SpillHeader) == 16);
+inline constexpr char kSpillMagic[8] = {'C', 'W', 'S', 'P', 'I', 'L', 'L', '\n'};
+
+/// What each block of a spill file begins with; as many bytes of a lane follow. Two samples of the clock say
+/// what its ticks mean.
+struct BlockHeader {
+  std::uint32_t magic;  ///< kBlockMagic
+  std::uint32_t crc;    ///< CRC32C of the rest
+  std::uint32_t lane;
+  std::uint32_t size_bytes;     ///< a multiple of 8
+  std::uint64_t from_position;  ///< of the first byte behind the header
+  std::uint32_t tick_source;
+  std::uint32_t unused;
+  ClockSample clock[2];
+};
+static_assert(sizeof(BlockHeader) == 64);
+inline constexpr std::uint32_t kBlockMagic = 0x42535743u;  // "CWSB"
+
+/// Lane and position as one number, which the checksum of a record begins with: so that a record that is read
+/// at another place than it was written to is none.
+constexpr std::uint64_t place_word(std::uint32_t lane, std::uint64_t position) noexcept {
+  return (static_cast<std::uint64_t>(lane) << 48) ^ position;
+}
+
+/// The lane that no thread owns: processes introduce themselves there, and threads that can have no lane of
+/// their own write there one after the other.
+inline constexpr std::uint32_t kCommonLane = 0;
+
+}  // namespace codewake::internal

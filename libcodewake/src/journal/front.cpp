@@ -1,0 +1,165 @@
+#include "journal/front.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <system_error>
+
+#include "base/crc32c.hpp"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+namespace codewake::internal {
+namespace {
+
+constexpr std::size_t kPage = 4096;
+
+constexpr std::size_t round_up(std::size_t size, std::size_t unit) {
+  return (size + unit - 1) / unit * unit;
+}
+
+[[noreturn]] void fail(const std::string& what) {
+  throw std::system_error(errno, std::generic_category(), what);
+}
+
+int reserve_range(int fd, std::size_t offset, std::size_t size) noexcept {
+  int error = EINTR;
+  while (error == EINTR) {
+    error = posix_fallocate(fd, static_cast<off_t>(offset), static_cast<off_t>(size));
+  }
+  return error;
+}
+
+// What the control group may use, where there is one that says so.
+std::uint64_t control_group_limit() noexcept {
+  try {
+    for (const char* file : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+      std::uint64_t limit = 0;
+      if (std::ifstream(file) >> limit) return limit;
+    }
+  } catch (...) {
+    // The machine's own memory is a bound too.
+  }
+  return UINT64_MAX;
+}
+
+std::uint32_t slot_crc(const SlotHeader& header) noexcept {
+  return crc32c(&header.lane, sizeof header - offsetof(SlotHeader, lane));
+}
+
+}  // namespace
+
+std::uint32_t affordable_slots() noexcept {
+  constexpr std::uint64_t kMost = 256u << 20;
+  constexpr std::uint64_t kLeast = 4u << 20;
+  constexpr std::uint64_t kPart = 32;
+  std::uint64_t memory = control_group_limit();
+  struct sysinfo info {};
+  if (sysinfo(&info) == 0)
+    memory = std::min<std::uint64_t>(memory, std::uint64_t{info.totalram} * info.mem_unit);
+  return static_cast<std::uint32_t>(std::clamp(memory / kPart, kLeast, kMost) / kSlotBytes);
+}
+
+Front::Front(const std::optional<std::filesystem::path>& path, std::uint32_t slot_count, TickSource ticks)
+    : slot_count_(slot_count),
+      slots_offset_(round_up(kLaneTableOffset + (slot_count + 1) * sizeof(std::uint64_t), kPage)),
+      size_bytes_(slots_offset_ + std::size_t{slot_count} * kSlotBytes) {
+  map_file(path);
+  write_header(ticks);
+}
+
+Front::~Front() {
+  if (base_ != nullptr) munmap(base_, size_bytes_);
+  if (fd_ >= 0) close(fd_);
+}
+
+void Front::map_file(const std::optional<std::filesystem::path>& path) {
+  const std::string name = path ? path->string() : "memory for the journal";
+  fd_ = path ? open(path->c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)
+             : memfd_create("codewake-journal", MFD_CLOEXEC);
+  if (fd_ < 0) fail(name);
+  int error = ftruncate(fd_, static_cast<off_t>(size_bytes_)) == 0 ? 0 : errno;
+  if (error == 0) error = reserve_range(fd_, 0, slots_offset_);
+  void* mapped = MAP_FAILED;
+  if (error == 0) {
+    mapped = mmap(nullptr, size_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd_, 0);
+    if (mapped == MAP_FAILED) error = errno;
+  }
+  if (error != 0) {
+    close(fd_);
+    if (path) unlink(path->c_str());
+    errno = error;
+    fail(name);
+  }
+  base_ = static_cast<char*>(mapped);
+}
+
+void Front::write_header(TickSource ticks) noexcept {
+  FrontHeader& written = header();
+  std::memcpy(written.magic, kFrontMagic, sizeof kFrontMagic);
+  written.version = kJournalVersion;
+  written.slot_bytes = kSlotBytes;
+  written.slot_count = slot_count_;
+  written.lane_count = lane_count();
+  written.slots_offset = static_cast<std::uint32_t>(slots_offset_);
+  written.tick_source = static_cast<std::uint32_t>(ticks);
+  written.crc = crc32c(&written, offsetof(FrontHeader, crc));
+}
+
+int Front::reserve(std::uint32_t index) noexcept {
+  const std::size_t offset = slots_offset_ + index * kSlotBytes;
+  if (const int error = reserve_range(fd_, offset, kSlotBytes); error != 0) return error;
+  if (madvise(slot(index), kSlotBytes, MADV_POPULATE_WRITE) != 0) {
+    // A kernel before 5.14: the pages are there, so that touching them is enough.
+    for (std::size_t at = 0; at < kSlotBytes; at += kPage) {
+      std::atomic_ref<char>(slot(index)[at]).store(0, std::memory_order_relaxed);
+    }
+  }
+  return 0;
+}
+
+void Front::give_back(std::uint32_t index) noexcept {
+  const std::size_t offset = slots_offset_ + index * kSlotBytes;
+  // Where the file system cannot do it, the memory stays in use, and that is all.
+  static_cast<void>(fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                              static_cast<off_t>(kSlotBytes)));
+}
+
+void Front::begin_slot(std::uint32_t index, std::uint32_t lane, std::uint64_t base_position) noexcept {
+  char* const at = slot(index);
+  auto& written = *reinterpret_cast<SlotHeader*>(at);
+  std::memset(at + sizeof(SlotHeader), 0, sizeof(std::uint64_t));
+  written.lane = lane;
+  written.unused = 0;
+  written.base_position = base_position;
+  std::memset(written.zeros, 0, sizeof written.zeros);
+  written.crc = slot_crc(written);
+  std::atomic_ref<std::uint32_t>(written.magic).store(kSlotMagic, std::memory_order_release);
+}
+
+void Front::free_slot(std::uint32_t index) noexcept {
+  auto& written = *reinterpret_cast<SlotHeader*>(slot(index));
+  std::atomic_ref<std::uint32_t>(written.magic).store(0, std::memory_order_release);
+}
+
+void Front::close_in_child() noexcept {
+  munmap(base_, size_bytes_);
+  close(fd_);
+  base_ = nullptr;
+  fd_ = -1;
+}
+
+bool is_valid(const SlotHeader& header) noexcept {
+  return header.magic == kSlotMagic && header.crc == slot_crc(header);
+}
+
+}  // namespace codewake::internal

@@ -1,0 +1,65 @@
+// The front of a run's journal: one file of slots in shared memory, mapped once. What is written to it is the
+// kernel's, and outlives the program.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+#include "journal/format.hpp"
+
+namespace codewake::internal {
+
+/// How many slots a front may have on this machine: 256 MiB, but no more than a part of the memory that the
+/// machine, or the control group, has.
+std::uint32_t affordable_slots() noexcept;
+
+/// Its slots and lanes are numbered from 0. Thread-safe: callers see to it that one slot is reserved or given
+/// back by one thread at a time.
+class Front {
+ public:
+  /// Makes the file, which must not be there, readable for this user alone; without a path, memory that is
+  /// gone with the process. Throws std::system_error.
+  Front(const std::optional<std::filesystem::path>& path, std::uint32_t slot_count, TickSource ticks);
+  Front(const Front&) = delete;
+  Front& operator=(const Front&) = delete;
+  ~Front();
+
+  std::uint32_t slot_count() const noexcept { return slot_count_; }
+  std::uint32_t lane_count() const noexcept { return slot_count_ + 1; }
+  char* slot(std::uint32_t index) const noexcept { return base_ + slots_offset_ + index * kSlotBytes; }
+  FrontHeader& header() const noexcept { return *reinterpret_cast<FrontHeader*>(base_); }
+  std::uint64_t& stored_position(std::uint32_t lane) const noexcept {
+    return reinterpret_cast<std::uint64_t*>(base_ + kLaneTableOffset)[lane];
+  }
+
+  /// Takes a slot's pages from the file system, so that no write to it can fail, and maps them, so that none
+  /// is slow. Returns an error number, 0 for success.
+  int reserve(std::uint32_t index) noexcept;
+
+  /// Gives the pages back; the slot reads as free.
+  void give_back(std::uint32_t index) noexcept;
+
+  /// Marks a slot as one of a lane's, whose next record is at `base_position`.
+  void begin_slot(std::uint32_t index, std::uint32_t lane, std::uint64_t base_position) noexcept;
+  void free_slot(std::uint32_t index) noexcept;
+
+  /// In a forked child: the parent's memory is not for it.
+  void close_in_child() noexcept;
+
+ private:
+  void map_file(const std::optional<std::filesystem::path>& path);
+  void write_header(TickSource ticks) noexcept;
+
+  std::uint32_t slot_count_;
+  std::size_t slots_offset_;
+  std::size_t size_bytes_;
+  int fd_ = -1;
+  char* base_ = nullptr;
+};
+
+/// Whether a slot's header says what it should, and of which lane it is.
+bool is_valid(const SlotHeader& header) noexcept;
+
+}  // namespace codewake::internal

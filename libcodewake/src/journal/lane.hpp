@@ -1,0 +1,61 @@
+// A lane: the stream of records that one thread writes, without a lock, a system call or an allocation.
+//
+// Invariants:
+//  - Only the thread that holds a lane touches `writer`; `published`, `sequence` and `busy` are read by
+//    others.
+//  - A record becomes visible by the one store of its first word, which comes last; the word behind it is 0
+//    by then. So whoever reads the lane, in this process or after its death, sees whole records or none.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/tick_clock.hpp"
+#include "codewake/event.hpp"
+
+namespace codewake::internal {
+
+struct alignas(64) Lane {
+  explicit Lane(std::uint32_t number) noexcept : id(number) {}
+
+  /// Where the next record goes, and the end of the room for it, with that for an end mark left out.
+  struct Writer {
+    char* at = nullptr;
+    char* end = nullptr;
+    /// Added to `at` it gives the position in the lane.
+    std::uint64_t position_offset = 0;
+  } writer;
+  std::atomic<std::uint64_t> published{0};  ///< position behind the last record
+  std::atomic<std::uint64_t> sequence{0};   ///< records so far
+  std::atomic<bool> busy{false};            ///< a record is being written
+  const std::uint32_t id;
+
+  std::uint64_t position() const noexcept {
+    return reinterpret_cast<std::uintptr_t>(writer.at) + writer.position_offset;
+  }
+};
+
+/// What is written with every record, besides the event.
+struct RecordContext {
+  TickSource ticks = TickSource::realtime;
+  std::uint16_t process = 0;
+  std::uint8_t flags = 0;
+};
+
+/// Writes the event as the lane's next record; false where the slot has no room for it, or it is too large
+/// for any: nothing has been written then. Signal safe but for a signal that interrupts it on the same
+/// thread.
+bool append_event(Lane& lane, const EventInput& event, RecordContext context) noexcept;
+
+/// The same for bytes of any kind, fewer than kMaxRecordBytes less a header.
+bool append_bytes(Lane& lane, std::uint8_t kind, const void* payload, std::size_t size_bytes,
+                  RecordContext context) noexcept;
+
+/// Ends the slot: the lane goes on in another.
+void append_end_of_slot(Lane& lane) noexcept;
+
+/// The checksum of a record whose header is filled in but for it.
+std::uint32_t record_crc(const void* record, std::size_t length_bytes, std::uint64_t place) noexcept;
+
+}  // namespace codewake::internal

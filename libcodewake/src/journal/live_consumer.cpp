@@ -1,0 +1,178 @@
+// The part of LiveJournal that reads what was written, and lets go of what is stored.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "base/crc32c.hpp"
+#include "journal/file_io.hpp"
+#include "journal/live_journal.hpp"
+#include "journal/merge.hpp"
+
+namespace codewake::internal {
+
+void LiveJournal::collect(const std::function<bool(const TakenRecord&)>& take) {
+  const std::lock_guard lock(consume_mutex_);
+  // What is written from here on may come before what was not seen of another lane: it is for the next time.
+  // A wall clock as counter may go backwards, and says nothing about that.
+  const std::uint64_t until = ticks_ == TickSource::counter ? read_ticks(ticks_) : UINT64_MAX;
+  sample_clock_if_due();
+  const std::vector<LaneState*> lanes = all_lanes();
+  merge_by_time(
+      lanes, [&](LaneState* lane, TakenRecord& record) { return peek(*lane, until, record); },
+      [&](LaneState* lane, TakenRecord& record) {
+        record.time = time_of(*lane, record);
+        if (!take(record)) return false;
+        pop(*lane, record);
+        return true;
+      });
+}
+
+bool LiveJournal::peek(LaneState& lane, std::uint64_t until_ticks, TakenRecord& record) {
+  while (true) {
+    if (lane.scanner) {
+      if (const auto found = lane.scanner->peek()) {
+        static_cast<Record&>(record) = *found;
+        return true;
+      }
+      lane.taken = std::max(lane.scanner->position(), lane.scanned.to);
+      lane.scanner.reset();
+    }
+    if (lane.reading == nullptr && !open_place(lane)) return false;
+    if (lane.scanner) continue;
+    auto& first = *reinterpret_cast<std::uint64_t*>(const_cast<char*>(lane.reading));
+    const std::uint64_t word = std::atomic_ref(first).load(std::memory_order_acquire);
+    const auto length = static_cast<std::uint32_t>(word);
+    if (length == 0) return false;
+    if (length == kEndOfSlot) {
+      lane.taken += kEndOfSlotBytes;
+      lane.reading = nullptr;
+      continue;
+    }
+    std::memcpy(&record.header, lane.reading, sizeof record.header);
+    if (record.header.time > until_ticks) return false;
+    record.payload = {lane.reading + sizeof record.header, length - sizeof record.header};
+    record.lane = lane.lane.id;
+    record.position = lane.taken;
+    record.next_position = lane.taken + length;
+    return true;
+  }
+}
+
+// Finds where `taken` lies: in a slot, or else in a block.
+bool LiveJournal::open_place(LaneState& lane) {
+  {
+    const std::lock_guard lock(slots_mutex_);
+    for (const SlotUse& use : lane.slots) {
+      if (use.base > lane.taken) break;
+      if (use.end != 0 && use.end <= lane.taken) continue;
+      lane.reading = front_->slot(use.slot) + sizeof(SlotHeader) + (lane.taken - use.base);
+      return true;
+    }
+  }
+  return open_block(lane);
+}
+
+bool LiveJournal::open_block(LaneState& lane) {
+  const auto block = std::find_if(lane.blocks.begin(), lane.blocks.end(),
+                                  [&](const SpillBlock& b) { return b.to > lane.taken; });
+  if (block == lane.blocks.end()) return false;
+  if (const std::error_code error = spill_->read(*block, lane.block_words)) {
+    const std::lock_guard lock(slots_mutex_);
+    disk_problem_ = fmt::format("the journal cannot be read: {}", error.message());
+    return false;  // it may be read later; until then the lane waits
+  }
+  lane.scanned = *block;
+  const auto* bytes = reinterpret_cast<const char*>(lane.block_words.data());
+  lane.scanner.emplace(std::span(bytes, lane.block_words.size() * sizeof(std::uint64_t)), lane.lane.id,
+                       block->from);
+  lane.scanner->seek(std::max(lane.taken, block->from));
+  return true;
+}
+
+void LiveJournal::pop(LaneState& lane, const TakenRecord& record) {
+  lane.taken = record.next_position;
+  if (lane.scanner) {
+    lane.scanner->pop();
+  } else {
+    lane.reading += record.header.length_bytes;
+  }
+}
+
+Time LiveJournal::time_of(const LaneState& lane, const TakenRecord& record) const {
+  if (!lane.scanner) return clock_.to_time(record.header.time);
+  ClockHistory clock(lane.scanned.ticks);
+  for (const ClockSample& sample : lane.scanned.clock) clock.add(sample);
+  return clock.to_time(record.header.time);
+}
+
+std::error_code LiveJournal::read_external(const TakenRecord& record, std::string& content) const {
+  ExternalPayload payload{};
+  if (record.payload.size() < sizeof payload) return std::make_error_code(std::errc::bad_message);
+  std::memcpy(&payload, record.payload.data(), sizeof payload);
+  const auto folder = disk_folder_ ? disk_folder_->path() : some_folder();
+  if (folder.empty()) {
+    const std::lock_guard lock(slots_mutex_);
+    content = externals_in_memory_.at({record.lane, record.position});
+    return {};
+  }
+  return read_external_file(folder, record.lane, record.position, payload, content);
+}
+
+void LiveJournal::settle() {
+  const std::lock_guard lock(consume_mutex_);
+  for (LaneState* lane : all_lanes()) {
+    if (lane->stored.load(std::memory_order_relaxed) == lane->taken) continue;
+    std::atomic_ref(front_->stored_position(lane->lane.id)).store(lane->taken, std::memory_order_release);
+    lane->stored.store(lane->taken, std::memory_order_release);
+    release_stored(*lane);
+  }
+}
+
+void LiveJournal::release_stored(LaneState& lane) {
+  while (!lane.blocks.empty() && lane.blocks.front().to <= lane.taken) {
+    spill_->release(lane.blocks.front());
+    lane.blocks.pop_front();
+    if (disk_folder_) can_spill_.store(true, std::memory_order_relaxed);
+  }
+  free_slots(lane, lane.taken);
+  std::vector<External> stored;
+  {
+    const std::lock_guard lock(slots_mutex_);
+    while (!lane.externals.empty() && lane.externals.front().position < lane.taken) {
+      stored.push_back(lane.externals.front());
+      lane.externals.pop_front();
+    }
+  }
+  for (const External& external : stored) forget_external(lane.lane.id, external);
+}
+
+void LiveJournal::free_slots(LaneState& lane, std::uint64_t until) {
+  const std::lock_guard lock(slots_mutex_);
+  while (!lane.slots.empty() && lane.slots.front().end != 0 && lane.slots.front().end <= until) {
+    const SlotUse use = lane.slots.front();
+    if (use.end > lane.taken) lane.reading = nullptr;  // what comes next is read from the block that has it
+    front_->free_slot(use.slot);
+    free_slots_.push_back(use.slot);
+    lane.slots.pop_front();
+    patience_lost_ = false;
+    room_.notify_one();
+  }
+}
+
+void LiveJournal::forget_external(std::uint32_t lane, const External& external) noexcept {
+  external_bytes_.fetch_sub(external.size_bytes, std::memory_order_relaxed);
+  const auto folder = disk_folder_ ? disk_folder_->path() : some_folder();
+  if (!folder.empty()) {
+    unlink((folder / fmt::format("large-{}-{}", lane, external.position)).c_str());
+    return;
+  }
+  const std::lock_guard lock(slots_mutex_);
+  externals_in_memory_.erase({lane, external.position});
+}
+
+}  // namespace codewake::internal

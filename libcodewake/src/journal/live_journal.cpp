@@ -1,0 +1,203 @@
+// Making, closing, and what a fork() needs.
+#include "journal/live_journal.hpp"
+
+#include <fmt/format.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <system_error>
+#include <thread>
+
+namespace codewake::internal {
+namespace {
+
+long membarrier(int command) noexcept {
+  return syscall(SYS_membarrier, command, 0, 0);
+}
+
+// For the closing side of `busy`: see wait_for_writers.
+bool can_fence_others() noexcept {
+  static const bool can = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
+  return can;
+}
+
+void fence_others() noexcept {
+  if (can_fence_others() && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0) return;
+  // Without it, time: no store stays in a processor's buffer for so long.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+}
+
+}  // namespace
+
+LiveJournal::LiveJournal(JournalOptions options) : options_(std::move(options)) {
+  static_cast<void>(can_fence_others());  // registering is cheap as long as there are few threads
+  if (options_.folder.empty()) options_.folder = default_journal_folder();
+  make_folders();
+  make_front();
+  // Two samples make a line; a moment lies between them, so that it is straight to a thousandth.
+  clock_ = ClockHistory(ticks_);
+  clock_.add(sample_clock(ticks_));
+  const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(200);
+  while (std::chrono::steady_clock::now() < until) {
+  }
+  {
+    const std::lock_guard lock(consume_mutex_);
+    sample_clock_if_due();
+  }
+  for (std::uint32_t slot = front_->slot_count(); slot-- > 0;) empty_slots_.push_back(slot);
+  lanes_.push_back(std::make_unique<LaneState>(kCommonLane));
+  provide_spare_slots();
+}
+
+LiveJournal::~LiveJournal() = default;
+
+void LiveJournal::say(std::string problem) {
+  std::fprintf(stderr, "codewake: %s\n", problem.c_str());
+  const std::lock_guard lock(slots_mutex_);
+  if (!problem_.empty()) problem_ += "; ";
+  problem_ += problem;
+}
+
+void LiveJournal::make_folders() {
+  if (options_.in_memory) return;
+  try {
+    disk_folder_ = RunFolder::create(options_.folder, run());
+    disk_folder_->write_about(options_.about);
+    spill_ = std::make_unique<Spill>(disk_folder_->path(), options_.limit_bytes);
+    can_spill_ = true;
+  } catch (const std::system_error& error) {
+    if (disk_folder_) disk_folder_->remove();
+    disk_folder_.reset();
+    say(fmt::format("the journal folder {} cannot be used, so that the queue has shared memory alone: {}",
+                    options_.folder.string(), error.what()));
+  }
+  try {
+    front_folder_ = RunFolder::create(front_root(options_.folder), run());
+    front_folder_->write_about(options_.about);
+  } catch (const std::system_error& error) {
+    if (front_folder_) front_folder_->remove();
+    front_folder_.reset();
+    say(fmt::format("no shared memory for the journal, so that it lies {}: {}",
+                    disk_folder_ ? "on the disk alone" : "in private memory, gone when the program dies",
+                    error.what()));
+  }
+}
+
+void LiveJournal::make_front() {
+  for (auto* folder : {&front_folder_, &disk_folder_}) {
+    if (!*folder) continue;
+    try {
+      front_ = std::make_unique<Front>((*folder)->path() / "front", options_.slot_count, ticks_);
+      // Without memory for one slot it is of no use.
+      if (const int error = front_->reserve(0); error != 0) {
+        throw std::system_error(error, std::generic_category(), ((*folder)->path() / "front").string());
+      }
+      return;
+    } catch (const std::system_error& error) {
+      front_.reset();
+      say(fmt::format("no room for the front of the journal: {}", error.what()));
+    }
+  }
+  front_ = std::make_unique<Front>(std::nullopt, options_.slot_count, ticks_);
+}
+
+std::string LiveJournal::problem() const {
+  const std::lock_guard lock(slots_mutex_);
+  if (problem_.empty() || disk_problem_.empty()) return problem_ + disk_problem_;
+  return problem_ + "; " + disk_problem_;
+}
+
+std::filesystem::path LiveJournal::some_folder() const {
+  if (front_folder_) return front_folder_->path();
+  return disk_folder_ ? disk_folder_->path() : std::filesystem::path();
+}
+
+void LiveJournal::close() noexcept {
+  const std::lock_guard lock(slots_mutex_);
+  closed_ = true;
+  room_.notify_all();
+}
+
+// A writer sets `busy`, then looks whether the journal is open; whoever closes it does the opposite. The one
+// expensive fence that this needs is paid here, for all writers.
+bool LiveJournal::wait_for_writers(Deadline deadline) noexcept {
+  fence_others();
+  for (LaneState* lane : all_lanes()) {
+    while (lane->lane.busy.load(std::memory_order_acquire)) {
+      if (std::chrono::steady_clock::now() >= deadline) return false;
+      std::this_thread::yield();
+    }
+  }
+  return true;
+}
+
+std::vector<LiveJournal::LaneState*> LiveJournal::all_lanes() const {
+  const std::lock_guard lock(slots_mutex_);
+  std::vector<LaneState*> lanes;
+  lanes.reserve(lanes_.size());
+  for (const auto& lane : lanes_) lanes.push_back(lane.get());
+  return lanes;
+}
+
+std::vector<LanePosition> LiveJournal::published() const {
+  std::vector<LanePosition> positions;
+  for (const LaneState* lane : all_lanes()) {
+    positions.push_back({lane->lane.id, lane->lane.published.load(std::memory_order_acquire)});
+  }
+  return positions;
+}
+
+bool LiveJournal::is_stored(std::span<const LanePosition> positions) const {
+  const std::lock_guard lock(slots_mutex_);
+  for (const LanePosition& wanted : positions) {
+    if (lanes_[wanted.lane]->stored.load(std::memory_order_acquire) < wanted.position) return false;
+  }
+  return true;
+}
+
+std::uint64_t LiveJournal::accepted() const {
+  std::uint64_t records = 0;
+  for (const LaneState* lane : all_lanes()) records += lane->lane.sequence.load(std::memory_order_relaxed);
+  return records - process_records_.load(std::memory_order_relaxed);
+}
+
+void LiveJournal::remove_files() noexcept {
+  for (auto* folder : {&front_folder_, &disk_folder_}) {
+    if (!*folder) continue;
+    if (const std::error_code error = (*folder)->remove()) {
+      std::fprintf(stderr, "codewake: %s cannot be deleted: %s\n", (*folder)->path().c_str(),
+                   error.message().c_str());
+    }
+    folder->reset();
+  }
+}
+
+void LiveJournal::give_up_locks() noexcept {
+  front_folder_.reset();
+  disk_folder_.reset();
+}
+
+void LiveJournal::lock_for_fork() {
+  common_mutex_.lock();
+  consume_mutex_.lock();
+  slots_mutex_.lock();
+}
+
+void LiveJournal::unlock_after_fork() noexcept {
+  slots_mutex_.unlock();
+  consume_mutex_.unlock();
+  common_mutex_.unlock();
+}
+
+void LiveJournal::close_in_child() noexcept {
+  for (auto* folder : {&front_folder_, &disk_folder_}) {
+    if (*folder) (*folder)->close_in_child();
+  }
+  if (spill_) spill_->close_in_child();
+  front_->close_in_child();
+}
+
+}  // namespace codewake::internal

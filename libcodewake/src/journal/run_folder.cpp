@@ -1,0 +1,232 @@
+#include "journal/run_folder.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <system_error>
+#include <utility>
+
+#include "base/sha256.hpp"
+#include "base/uuid.hpp"
+#include "codewake/digest.hpp"
+#include "codewake/utf8.hpp"
+
+namespace codewake::internal {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kSharedMemory = "/dev/shm";
+constexpr const char* kLockFile = "lock";
+constexpr const char* kAboutFile = "run.json";
+
+[[noreturn]] void fail(int error, const fs::path& path) {
+  throw std::system_error(error, std::generic_category(), path.string());
+}
+
+// For this user alone, parents too.
+void make_folders(const fs::path& path) {
+  if (mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return;
+  if (errno != ENOENT || path.parent_path() == path) fail(errno, path);
+  make_folders(path.parent_path());
+  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) fail(errno, path);
+}
+
+// Anybody can make a folder in shared memory, with a name that somebody else would choose.
+void check_owner(const fs::path& root) {
+  struct stat status {};
+  if (lstat(root.c_str(), &status) != 0) fail(errno, root);
+  if (!S_ISDIR(status.st_mode)) fail(ENOTDIR, root);
+  if (status.st_uid != geteuid() || (status.st_mode & 077) != 0) fail(EPERM, root);
+}
+
+bool is_in_shared_memory(const fs::path& root) {
+  return root.string().starts_with(std::string(kSharedMemory) + "/");
+}
+
+std::string root_suffix(const fs::path& journal_folder) {
+  std::error_code ignored;
+  const fs::path path = fs::weakly_canonical(fs::absolute(journal_folder, ignored), ignored);
+  return to_hex(sha256(path.string())).substr(0, 12);
+}
+
+std::string host() {
+  std::array<char, 256> buffer{};
+  if (gethostname(buffer.data(), buffer.size() - 1) != 0) return "localhost";
+  std::string name(buffer.data());
+  for (char& c : name) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.';
+    if (!plain) c = '_';
+  }
+  return name.empty() || name.starts_with('.') ? "localhost" : name.substr(0, 64);
+}
+
+// Whether the lock that is held is that of the file which is there now: not of one that was deleted
+// meanwhile.
+bool is_current(int fd, const fs::path& file) {
+  struct stat held {
+  }, now{};
+  return fstat(fd, &held) == 0 && stat(file.c_str(), &now) == 0 && held.st_dev == now.st_dev &&
+         held.st_ino == now.st_ino;
+}
+
+std::string text_of(const nlohmann::json& json, const char* key) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+}  // namespace
+
+fs::path default_journal_folder() {
+  if (geteuid() == 0) return "/var/lib/code_wake/journal";
+  const char* state = secure_getenv("XDG_STATE_HOME");
+  if (state != nullptr && state[0] == '/') return fs::path(state) / "code_wake/journal";
+  const char* home = secure_getenv("HOME");
+  if (home != nullptr && home[0] == '/') return fs::path(home) / ".local/state/code_wake/journal";
+  return fmt::format("/var/tmp/code_wake-{}/journal", geteuid());
+}
+
+fs::path front_root(const fs::path& journal_folder) {
+  return fs::path(kSharedMemory) / fmt::format("code_wake-{}-{}", geteuid(), root_suffix(journal_folder));
+}
+
+std::vector<fs::path> front_roots(const fs::path& journal_folder) {
+  const std::string suffix = "-" + root_suffix(journal_folder);
+  std::vector<fs::path> roots;
+  std::error_code error;
+  for (fs::directory_iterator entry(kSharedMemory, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename();
+    if (!name.starts_with("code_wake-") || !name.ends_with(suffix)) continue;
+    struct stat status {};
+    const bool mine = lstat(entry->path().c_str(), &status) == 0 && S_ISDIR(status.st_mode) &&
+                      (status.st_uid == geteuid() || geteuid() == 0);
+    if (mine) roots.push_back(entry->path());
+  }
+  std::sort(roots.begin(), roots.end());
+  return roots;
+}
+
+std::string make_run_name(Time start) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(start).time_since_epoch().count();
+  return fmt::format("{}-{}-{}-{}", host(), getpid(), seconds, make_uuid());
+}
+
+RunFolder RunFolder::create(const fs::path& root, const std::string& run) {
+  make_folders(root);
+  if (is_in_shared_memory(root)) check_owner(root);
+  const fs::path path = root / run;
+  if (mkdir(path.c_str(), 0700) != 0) fail(errno, path);
+  const fs::path file = path / kLockFile;
+  const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  int error = fd < 0 ? errno : 0;
+  // A recoverer may have found the folder before it was locked, and have taken it for a dead one's.
+  if (error == 0 && (flock(fd, LOCK_EX | LOCK_NB) != 0 || !is_current(fd, file))) error = EBUSY;
+  if (error == 0) return {path, fd};
+  if (fd >= 0) close(fd);
+  std::error_code ignored;
+  fs::remove_all(path, ignored);
+  fail(error, path);
+}
+
+std::optional<RunFolder> RunFolder::take_over(const fs::path& folder) {
+  const fs::path file = folder / kLockFile;
+  const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+    fail(errno, file);
+  }
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0 && is_current(fd, file)) return RunFolder(folder, fd);
+  close(fd);
+  return std::nullopt;
+}
+
+RunFolder::RunFolder(RunFolder&& other) noexcept
+    : path_(std::move(other.path_)), lock_fd_(std::exchange(other.lock_fd_, -1)) {}
+
+RunFolder& RunFolder::operator=(RunFolder&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(lock_fd_, other.lock_fd_);
+  return *this;
+}
+
+RunFolder::~RunFolder() {
+  if (lock_fd_ >= 0) close(lock_fd_);
+}
+
+void RunFolder::write_about(const RunAbout& about) const {
+  const nlohmann::json json = {{"format", 1},
+                               {"run", about.run},
+                               {"fingerprint", about.fingerprint},
+                               {"store", to_storable(about.store)},
+                               {"executable", to_storable(about.executable)},
+                               {"pid", about.pid},
+                               {"started", format_time(about.started)}};
+  const fs::path file = path_ / kAboutFile;
+  const fs::path temporary = path_ / "run.json.new";
+  std::ofstream out(temporary, std::ios::binary | std::ios::trunc);
+  out << json.dump(2) << '\n';
+  out.close();
+  if (!out) fail(errno != 0 ? errno : EIO, temporary);
+  fs::permissions(temporary, fs::perms::owner_read | fs::perms::owner_write);
+  fs::rename(temporary, file);
+}
+
+std::optional<RunAbout> RunFolder::read_about() const {
+  std::ifstream in(path_ / kAboutFile, std::ios::binary);
+  const auto json = nlohmann::json::parse(in, nullptr, false);
+  if (!json.is_object()) return std::nullopt;
+  RunAbout about{.run = text_of(json, "run"),
+                 .fingerprint = text_of(json, "fingerprint"),
+                 .store = text_of(json, "store"),
+                 .executable = text_of(json, "executable")};
+  const auto pid = json.find("pid");
+  if (pid != json.end() && pid->is_number_integer()) about.pid = pid->get<std::int64_t>();
+  about.started = parse_time(text_of(json, "started")).value_or(Time());
+  if (about.run != path_.filename().string() || about.fingerprint.empty()) return std::nullopt;
+  return about;
+}
+
+std::error_code RunFolder::remove() noexcept {
+  std::error_code error;
+  // The lock goes last: whoever finds the folder meanwhile must find it locked.
+  for (fs::directory_iterator entry(path_, error), end; !error && entry != end; entry.increment(error)) {
+    if (entry->path().filename() == kLockFile) continue;
+    std::error_code failed;
+    fs::remove_all(entry->path(), failed);
+    if (failed) return failed;
+  }
+  if (!error) fs::remove_all(path_, error);
+  if (lock_fd_ >= 0) close(std::exchange(lock_fd_, -1));
+  return error;
+}
+
+void RunFolder::close_in_child() noexcept {
+  if (lock_fd_ >= 0) close(std::exchange(lock_fd_, -1));
+}
+
+std::vector<std::string> runs_in(const fs::path& root) {
+  std::vector<std::string> runs;
+  std::error_code error;
+  fs::directory_iterator entry(root, error);
+  if (error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory) return runs;
+  for (const fs::directory_iterator end; !error && entry != end; entry.increment(error)) {
+    // host-pid-start-uuid; the dead/ folder beside them is none.
+    const std::string name = entry->path().filename();
+    if (std::count(name.begin(), name.end(), '-') >= 7) runs.push_back(name);
+  }
+  if (error) throw std::system_error(error, root.string());
+  std::sort(runs.begin(), runs.end());
+  return runs;
+}
+
+}  // namespace codewake::internal

@@ -1,0 +1,201 @@
+#include "journal/spill.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/crc32c.hpp"
+#include "journal/file_io.hpp"
+
+namespace codewake::internal {
+namespace {
+
+constexpr std::uint64_t kMostFileBytes = 16u << 20;
+constexpr std::size_t kWord = 8;
+
+std::uint32_t block_crc(const BlockHeader& header) noexcept {
+  return crc32c(&header.lane, sizeof header - offsetof(BlockHeader, lane));
+}
+
+BlockHeader header_of(const SpillBlock& block, std::size_t size_bytes) noexcept {
+  BlockHeader header{.magic = kBlockMagic,
+                     .crc = 0,
+                     .lane = block.lane,
+                     .size_bytes = static_cast<std::uint32_t>(size_bytes),
+                     .from_position = block.from,
+                     .tick_source = static_cast<std::uint32_t>(block.ticks),
+                     .unused = 0,
+                     .clock = {block.clock[0], block.clock[1]}};
+  header.crc = block_crc(header);
+  return header;
+}
+
+bool is_valid(const BlockHeader& header) noexcept {
+  return header.magic == kBlockMagic && header.crc == block_crc(header) && header.size_bytes % kWord == 0;
+}
+
+std::error_code last_error() noexcept {
+  return {errno, std::generic_category()};
+}
+
+}  // namespace
+
+Spill::Spill(std::filesystem::path folder, std::uint64_t limit_bytes)
+    : folder_(std::move(folder)),
+      limit_bytes_(limit_bytes),
+      file_bytes_(std::min(kMostFileBytes, limit_bytes / 4)) {}
+
+Spill::~Spill() {
+  close_in_child();
+}
+
+void Spill::close_in_child() noexcept {
+  for (auto& [number, file] : files_) close(file.fd);
+  files_.clear();
+}
+
+std::filesystem::path Spill::path_of(std::uint32_t file) const {
+  return folder_ / fmt::format("spill-{:06}", file);
+}
+
+bool Spill::has_room(std::size_t size_bytes) const noexcept {
+  return used_bytes_ + sizeof(SpillHeader) + sizeof(BlockHeader) + size_bytes <= limit_bytes_;
+}
+
+std::error_code Spill::open_next() {
+  const std::uint32_t number = current_ + 1;
+  SpillHeader header{};
+  std::memcpy(header.magic, kSpillMagic, sizeof kSpillMagic);
+  header.version = kJournalVersion;
+  header.crc = crc32c(&header, offsetof(SpillHeader, crc));
+  const int fd = open(path_of(number).c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) return last_error();
+  if (const std::error_code error = write_at(fd, &header, sizeof header, 0)) {
+    close(fd);
+    unlink(path_of(number).c_str());
+    return error;
+  }
+  files_.emplace(number, File{.fd = fd, .size_bytes = sizeof header});
+  used_bytes_ += sizeof header;
+  const std::uint32_t before = std::exchange(current_, number);
+  const auto old = files_.find(before);
+  if (old != files_.end() && old->second.blocks == 0) remove(before);
+  return {};
+}
+
+std::error_code Spill::append(SpillBlock& block, std::span<const char> bytes) {
+  auto file = files_.find(current_);
+  if (file == files_.end() || file->second.size_bytes >= file_bytes_) {
+    if (const std::error_code error = open_next()) return error;
+    file = files_.find(current_);
+  }
+  File& out = file->second;
+  const BlockHeader header = header_of(block, bytes.size());
+  // The bytes before the header: a block that was begun and not finished is none.
+  std::error_code error = write_at(out.fd, bytes.data(), bytes.size(), out.size_bytes + sizeof header);
+  if (!error) error = write_at(out.fd, &header, sizeof header, out.size_bytes);
+  if (error) {
+    static_cast<void>(ftruncate(out.fd, static_cast<off_t>(out.size_bytes)) == 0);
+    return error;
+  }
+  block.file = current_;
+  block.offset = out.size_bytes + sizeof header;
+  out.size_bytes += sizeof header + bytes.size();
+  used_bytes_ += sizeof header + bytes.size();
+  ++out.blocks;
+  unsynced_ = true;
+  return {};
+}
+
+std::error_code Spill::sync() {
+  if (!unsynced_) return {};
+  for (const auto& [number, file] : files_) {
+    if (fdatasync(file.fd) != 0) return last_error();
+  }
+  const int folder = open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return last_error();
+  const bool synced = fsync(folder) == 0;
+  const std::error_code error = synced ? std::error_code() : last_error();
+  close(folder);
+  unsynced_ = !synced;
+  return error;
+}
+
+std::error_code Spill::read(const SpillBlock& block, std::vector<std::uint64_t>& words) const {
+  const auto file = files_.find(block.file);
+  if (file == files_.end()) return std::make_error_code(std::errc::no_such_file_or_directory);
+  const std::size_t size = block.to - block.from;
+  words.resize(size / kWord);
+  try {
+    words.resize(read_at(file->second.fd, words.data(), size, block.offset) / kWord);
+  } catch (const std::system_error& error) {
+    return error.code();
+  }
+  return {};
+}
+
+void Spill::release(const SpillBlock& block) noexcept {
+  const auto file = files_.find(block.file);
+  if (file == files_.end() || --file->second.blocks != 0) return;
+  if (block.file != current_) {
+    remove(block.file);
+  } else if (ftruncate(file->second.fd, sizeof(SpillHeader)) == 0) {
+    used_bytes_ -= file->second.size_bytes - sizeof(SpillHeader);
+    file->second.size_bytes = sizeof(SpillHeader);
+  }
+}
+
+void Spill::remove(std::uint32_t number) noexcept {
+  const auto file = files_.find(number);
+  close(file->second.fd);
+  unlink(path_of(number).c_str());
+  used_bytes_ -= file->second.size_bytes;
+  files_.erase(file);
+}
+
+std::vector<SpillBlock> read_spill_blocks(int fd, std::uint32_t file, std::uint64_t& skipped_bytes) {
+  struct stat status {};
+  if (fstat(fd, &status) != 0) throw std::system_error(last_error(), "reading a journal");
+  const auto size = static_cast<std::uint64_t>(status.st_size);
+  std::vector<SpillBlock> blocks;
+  constexpr std::size_t kWindow = 64 * 1024;
+  std::vector<char> window;
+  std::uint64_t window_at = 0;
+  std::uint64_t passed_over = 0;  // counts once a block follows: the last may not have been finished
+  for (std::uint64_t at = sizeof(SpillHeader); at + sizeof(BlockHeader) <= size;) {
+    if (at < window_at || at + sizeof(BlockHeader) > window_at + window.size()) {
+      window.resize(kWindow);
+      window.resize(read_at(fd, window.data(), kWindow, at));
+      window_at = at;
+      if (window.size() < sizeof(BlockHeader)) break;
+    }
+    BlockHeader header;
+    std::memcpy(&header, window.data() + (at - window_at), sizeof header);
+    if (!is_valid(header)) {
+      at += kWord;
+      passed_over += kWord;
+      continue;
+    }
+    skipped_bytes += std::exchange(passed_over, 0);
+    at += sizeof header;
+    const std::uint64_t there = std::min<std::uint64_t>(header.size_bytes, (size - at) / kWord * kWord);
+    skipped_bytes += header.size_bytes - there;
+    blocks.push_back({.file = file,
+                      .offset = at,
+                      .lane = header.lane,
+                      .from = header.from_position,
+                      .to = header.from_position + there,
+                      .ticks = static_cast<TickSource>(header.tick_source),
+                      .clock = {header.clock[0], header.clock[1]}});
+    at += there;
+  }
+  return blocks;
+}
+
+}  // namespace codewake::internal

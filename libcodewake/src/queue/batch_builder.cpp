@@ -1,0 +1,209 @@
+#include "queue/batch_builder.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "codewake/utf8.hpp"
+
+namespace codewake::internal {
+
+BatchBuilder::BatchBuilder(std::string run, ProcessTable& processes, BatchLimits limits,
+                           StackMaker make_stack)
+    : run_(std::move(run)), processes_(processes), limits_(limits), make_stack_(std::move(make_stack)) {}
+
+void BatchBuilder::clear() noexcept {
+  text_.clear();
+  attributes_.clear();
+  items_.clear();
+  size_bytes_ = 0;
+  stacks_.clear();
+  stack_by_addresses_.clear();
+}
+
+std::size_t BatchBuilder::event_count() const noexcept {
+  return static_cast<std::size_t>(
+      std::count_if(items_.begin(), items_.end(), [](const Item& i) { return i.is_event && !i.is_report; }));
+}
+
+bool BatchBuilder::add(const TakenRecord& record,
+                       const std::function<std::error_code(const TakenRecord&, std::string&)>& external) {
+  if (items_.size() >= limits_.events || size_bytes_ >= limits_.size_bytes) return false;
+  const auto kind = static_cast<RecordKind>(record.header.kind);
+  if (kind == RecordKind::process) {
+    auto info = decode_process(record.payload);
+    if (info) {
+      processes_.introduce(record.header.process, *std::move(info));
+    } else {
+      ++unknown_records_;
+    }
+    items_.push_back({.lane = record.lane,
+                      .position = record.position,
+                      .next_position = record.next_position,
+                      .when = record.time,
+                      .process = record.header.process,
+                      .is_sync = (record.header.flags & kSync) != 0});
+    return true;
+  }
+  bool added = false;
+  if (kind == RecordKind::event && (record.header.flags & kExternal) != 0) {
+    if (!items_.empty() && record.payload.size() >= sizeof(ExternalPayload)) {
+      ExternalPayload payload;
+      std::memcpy(&payload, record.payload.data(), sizeof payload);
+      if (payload.size_bytes > limits_.size_bytes - size_bytes_) return false;
+    }
+    if (external(record, external_)) {
+      ++unreadable_events_;
+      added = true;
+      items_.push_back(
+          {.lane = record.lane, .position = record.position, .next_position = record.next_position});
+    } else {
+      added = add_event(record, external_);
+    }
+  } else if (kind == RecordKind::event) {
+    added = add_event(record, record.payload);
+  } else {
+    ++unknown_records_;
+    added = true;
+    items_.push_back(
+        {.lane = record.lane, .position = record.position, .next_position = record.next_position});
+  }
+  return added;
+}
+
+bool BatchBuilder::add_event(const TakenRecord& record, std::span<const char> payload) {
+  if (!decode_event(payload, decoded_)) {
+    ++unknown_records_;
+    items_.push_back(
+        {.lane = record.lane, .position = record.position, .next_position = record.next_position});
+    return true;
+  }
+  if (!decoded_.process_id && processes_.find(record.header.process) == nullptr) return false;
+  Item& item = items_.emplace_back();
+  item.lane = record.lane;
+  item.position = record.position;
+  item.next_position = record.next_position;
+  item.when = decoded_.when.value_or(record.time);
+  item.process_id = decoded_.process_id;
+  item.process = record.header.process;
+  item.is_event = true;
+  item.is_sync = (record.header.flags & kSync) != 0;
+  item.has_data = decoded_.has_data;
+  item.first_attribute = attributes_.size();
+  item.attributes = decoded_.data.size();
+  for (const AttributeArgument& attribute : decoded_.data) {
+    AttributeView& view = attributes_.emplace_back();
+    view.key = fit(attribute.key);
+    if (attribute.value.is_null()) continue;
+    char buffer[Value::kMaxNumberLength];
+    view.value = fit(attribute.value.to_text(buffer));
+  }
+  if (decoded_.has_stacktrace) item.stack = stack_of(decoded_);
+  size_bytes_ += payload.size();
+  return true;
+}
+
+void BatchBuilder::add_report(std::uint16_t process, Time when, const std::vector<Attribute>& data) {
+  Item& item = items_.emplace_back();
+  item.when = when;
+  item.process = process;
+  item.is_event = item.is_report = item.has_data = true;
+  item.first_attribute = attributes_.size();
+  item.attributes = data.size();
+  for (const Attribute& attribute : data) {
+    AttributeView& view = attributes_.emplace_back();
+    view.key = fit(attribute.key);
+    if (attribute.value) view.value = fit(*attribute.value);
+  }
+}
+
+std::string_view BatchBuilder::fit(std::string_view text) {
+  return is_storable(text) ? text_.keep(text) : text_.keep(to_storable(text));
+}
+
+const Stacktrace* BatchBuilder::stack_of(const DecodedEvent& event) {
+  if (event.frames) return &stacks_.emplace_back(*event.frames);
+  const auto [known, added] = stack_by_addresses_.try_emplace(event.addresses, nullptr);
+  if (added) known->second = &stacks_.emplace_back(make_stack_(event.addresses));
+  return known->second;
+}
+
+std::uint32_t BatchBuilder::batch_process(const Item& item) {
+  const auto next = static_cast<std::uint32_t>(batch_processes_.size());
+  if (item.process_id) {
+    const auto [known, added] = process_by_id_.try_emplace(*item.process_id, next);
+    if (added) {
+      batch_processes_.push_back({.id = *item.process_id});
+      process_numbers_.push_back(0);
+    }
+    return known->second;
+  }
+  const auto [known, added] = process_by_number_.try_emplace(item.process, next);
+  if (added) {
+    const ProcessTable::Entry& entry = *processes_.find(item.process);
+    batch_processes_.push_back({.id = entry.id, .info = entry.id == 0 ? &*entry.info : nullptr});
+    process_numbers_.push_back(item.process);
+    if (entry.id == 0) {
+      batch_positions_.push_back({.segment = segment_names_.emplace_back(process_segment_name(item.process)),
+                                  .position = 1,
+                                  .process = next});
+    }
+  }
+  return known->second;
+}
+
+Batch BatchBuilder::show(std::size_t begin, std::size_t end) {
+  batch_processes_.clear();
+  process_numbers_.clear();
+  process_by_id_.clear();
+  process_by_number_.clear();
+  batch_events_.clear();
+  batch_positions_.clear();
+  segment_names_.clear();
+  struct Reached {
+    std::uint64_t position;
+    std::uint32_t process;
+  };
+  std::map<std::uint32_t, Reached> reached;
+  std::optional<std::uint32_t> some_process;
+  for (std::size_t i = begin; i < end; ++i) {
+    const Item& item = items_[i];
+    const bool has_process = item.process_id || processes_.find(item.process) != nullptr;
+    if (has_process) some_process = batch_process(item);
+    if (item.is_event) {
+      batch_events_.push_back({.process = *some_process,
+                               .when = item.when,
+                               .has_data = item.has_data,
+                               .data = data_of(item),
+                               .stacktrace = item.stack});
+    }
+    if (!item.is_report)
+      reached.insert_or_assign(item.lane, Reached{item.next_position, some_process.value_or(0)});
+  }
+  // Without a process there is nothing that a position could belong to, and nothing that it would guard.
+  for (const auto& [lane, end_of_lane] : reached) {
+    if (batch_processes_.empty()) break;
+    batch_positions_.push_back({.segment = segment_names_.emplace_back(segment_name(lane)),
+                                .position = end_of_lane.position,
+                                .process = end_of_lane.process});
+  }
+  return {.processes = batch_processes_, .events = batch_events_, .positions = batch_positions_};
+}
+
+void BatchBuilder::note_stored(const BatchResult& result) {
+  for (std::size_t i = 0; i < process_numbers_.size() && i < result.process_ids.size(); ++i) {
+    if (process_numbers_[i] != 0) processes_.set_id(process_numbers_[i], result.process_ids[i]);
+  }
+}
+
+std::string BatchBuilder::segment_name(std::uint32_t lane) const {
+  return fmt::format("{}/{}", run_, lane);
+}
+
+std::string BatchBuilder::process_segment_name(std::uint16_t process) const {
+  return fmt::format("{}/p{}", run_, process);
+}
+
+}  // namespace codewake::internal

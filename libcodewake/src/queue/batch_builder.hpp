@@ -1,0 +1,116 @@
+// From records of a journal to what a store is given.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "codewake/event.hpp"
+#include "codewake/stacktrace.hpp"
+#include "journal/event_codec.hpp"
+#include "journal/live_journal.hpp"
+#include "queue/process_table.hpp"
+#include "queue/text_arena.hpp"
+
+namespace codewake::internal {
+
+struct BatchLimits {
+  std::size_t events = 1000;
+  std::size_t size_bytes = 4u << 20;  ///< of their payloads; one event may be larger
+};
+
+/// Makes a stack of a record's addresses: of this process, or by what is known of a dead one's modules.
+using StackMaker = std::function<Stacktrace(std::vector<void*>)>;
+
+/// Collects records, and shows any range of them as a batch. Thread-bound.
+class BatchBuilder {
+ public:
+  /// `run`: names the journal's segments. `processes` must outlive it.
+  BatchBuilder(std::string run, ProcessTable& processes, BatchLimits limits, StackMaker make_stack);
+
+  void clear() noexcept;
+
+  /// Takes a record; `external` reads the payload of one that is external. False, and nothing taken, where
+  /// the batch is full, or the record's process is not known yet.
+  bool add(const TakenRecord& record,
+           const std::function<std::error_code(const TakenRecord&, std::string&)>& external);
+
+  /// Adds an event that comes from no record.
+  void add_report(std::uint16_t process, Time when, const std::vector<Attribute>& data);
+
+  /// What there is of the items: events, and processes that introduce themselves.
+  std::size_t size() const noexcept { return items_.size(); }
+  std::size_t event_count() const noexcept;
+
+  struct Item {
+    std::uint32_t lane = 0;
+    std::uint64_t position = 0;
+    std::uint64_t next_position = 0;
+    Time when = {};
+    std::optional<Id> process_id = std::nullopt;
+    std::uint16_t process = 0;
+    bool is_event = false;
+    bool is_report = false;
+    bool is_sync = false;
+    bool has_data = false;
+    std::size_t first_attribute = 0;
+    std::size_t attributes = 0;
+    const Stacktrace* stack = nullptr;
+  };
+  const Item& item(std::size_t index) const noexcept { return items_[index]; }
+  std::span<const AttributeView> data_of(const Item& item) const noexcept {
+    return std::span(attributes_).subspan(item.first_attribute, item.attributes);
+  }
+
+  /// The items from `begin` up to `end` with the positions that they reach. Valid until the next call.
+  Batch show(std::size_t begin, std::size_t end);
+
+  /// After the store has taken what `show` showed: processes learn their ids.
+  void note_stored(const BatchResult& result);
+
+  /// Records that are no events, though their checksum is right: of a newer version.
+  std::uint64_t unknown_records() const noexcept { return unknown_records_; }
+  /// Events whose payload, in a file of its own, could not be read.
+  std::uint64_t unreadable_events() const noexcept { return unreadable_events_; }
+
+  std::string segment_name(std::uint32_t lane) const;
+  std::string process_segment_name(std::uint16_t process) const;
+
+ private:
+  bool add_event(const TakenRecord& record, std::span<const char> payload);
+  std::string_view fit(std::string_view text);
+  const Stacktrace* stack_of(const DecodedEvent& event);
+  std::uint32_t batch_process(const Item& item);
+
+  std::string run_;
+  ProcessTable& processes_;
+  BatchLimits limits_;
+  StackMaker make_stack_;
+
+  TextArena text_;
+  DecodedEvent decoded_;
+  std::string external_;
+  std::vector<AttributeView> attributes_;
+  std::vector<Item> items_;
+  std::size_t size_bytes_ = 0;
+  std::deque<Stacktrace> stacks_;
+  std::map<std::vector<void*>, const Stacktrace*> stack_by_addresses_;
+  std::uint64_t unknown_records_ = 0;
+  std::uint64_t unreadable_events_ = 0;
+
+  // What `show` showed.
+  std::vector<BatchProcess> batch_processes_;
+  std::vector<std::uint16_t> process_numbers_;  // of these; 0: known by its id alone
+  std::map<Id, std::uint32_t> process_by_id_;
+  std::map<std::uint16_t, std::uint32_t> process_by_number_;
+  std::vector<BatchEvent> batch_events_;
+  std::vector<JournalPosition> batch_positions_;
+  std::deque<std::string> segment_names_;
+};
+
+}  // namespace codewake::internal

@@ -1,0 +1,62 @@
+// Gets the items of a batch into a store, whatever the store answers.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "codewake/errors.hpp"
+#include "codewake/queue_store.hpp"
+#include "queue/batch_builder.hpp"
+
+namespace codewake::internal {
+
+/// A batch that is refused is split until what is refused is one item: that one is set aside, the others are
+/// stored. After an answer that says nothing, the store's positions decide. Never waits by itself, and never
+/// throws what the store threw. Thread-bound.
+class BatchWriter {
+ public:
+  enum class Outcome {
+    done,  ///< every item is stored, or set aside
+    wait,  ///< the store is away; `attempt` goes on where this one ended
+  };
+
+  struct Told {
+    /// An item is stored; its event's id, 0 where the store did not say.
+    std::function<void(std::size_t item, Id event_id)> stored;
+    std::function<void(std::size_t item, const std::string& reason)> rejected;
+  };
+
+  /// All must outlive it.
+  BatchWriter(QueueBackend& backend, BatchBuilder& builder, ProcessTable& processes, Told told);
+
+  /// From now on it is about what the builder has now.
+  void begin();
+
+  Outcome attempt();
+
+  /// Why the last attempt ended with `wait`.
+  const std::string& problem() const noexcept { return problem_; }
+
+ private:
+  struct Range {
+    std::size_t begin;
+    std::size_t end;
+  };
+
+  void write(Range range);
+  bool was_stored(Range range);
+  void note_stored(Range range, const BatchResult* result);
+  void note_rejected(Range range, const std::string& reason);
+
+  QueueBackend& backend_;
+  BatchBuilder& builder_;
+  ProcessTable& processes_;
+  Told told_;
+  std::vector<Range> left_;  // the last is the next
+  bool in_doubt_ = false;    // whether the next was written already
+  std::string problem_;
+};
+
+}  // namespace codewake::internal

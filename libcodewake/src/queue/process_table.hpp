@@ -1,0 +1,42 @@
+// The processes of a run, by their number in its journal.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "codewake/event.hpp"
+
+namespace codewake::internal {
+
+/// Thread-bound.
+class ProcessTable {
+ public:
+  struct Entry {
+    std::optional<ProcessInfo> info;
+    Id id = 0;  ///< 0: not stored yet
+  };
+
+  void introduce(std::uint16_t number, ProcessInfo info) { entries_[number].info = std::move(info); }
+  void set_id(std::uint16_t number, Id id) { entries_[number].id = id; }
+  /// Of a journal whose record of a process was lost.
+  void set_stand_in(ProcessInfo info) { stand_in_ = std::move(info); }
+
+  /// Null where nothing is known of it.
+  Entry* find(std::uint16_t number) {
+    const auto found = entries_.find(number);
+    if (found != entries_.end() && (found->second.id != 0 || found->second.info)) return &found->second;
+    if (!stand_in_ || number == 0) return nullptr;
+    introduce(number, *stand_in_);
+    return &entries_[number];
+  }
+
+  std::map<std::uint16_t, Entry>& entries() noexcept { return entries_; }
+
+ private:
+  std::map<std::uint16_t, Entry> entries_;
+  std::optional<ProcessInfo> stand_in_;
+};
+
+}  // namespace codewake::internal

@@ -1,0 +1,318 @@
+#include <unistd.h>
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <mutex>
+#include <system_error>
+#include <utility>
+
+#include "codewake/errors.hpp"
+#include "codewake/queue_store.hpp"
+#include "queue/queues.hpp"
+#include "queue/run.hpp"
+#include "queue/thread_lanes.hpp"
+
+// Invariants:
+//  - `epoch_` is 0 where the queue is not open. Every other value is new: a thread whose lane was taken for
+//    another one takes the way that looks.
+//  - A thread marks its lane as busy before it looks at the epoch. So once the epoch is 0 and nobody is busy,
+//    everything that was accepted is in the journal.
+
+namespace codewake::internal {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+Clock::time_point deadline_after(std::chrono::nanoseconds timeout) {
+  constexpr std::chrono::hours kForever{24 * 365};
+  return Clock::now() + std::clamp<std::chrono::nanoseconds>(timeout, std::chrono::nanoseconds(0), kForever);
+}
+
+std::uint64_t next_epoch() noexcept {
+  static std::atomic<std::uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+[[noreturn]] void refuse(Accepted why) {
+  switch (why) {
+    case Accepted::full:
+      throw StoreError(StoreError::Kind::unavailable, "the journal of the queue is full");
+    case Accepted::too_large:
+      throw StoreError(StoreError::Kind::rejected, "the event is larger than a journal may be");
+    case Accepted::closed:
+      throw StoreError(StoreError::Kind::unavailable, "the store has been shut down; make a new one");
+    default:
+      throw StoreError(StoreError::Kind::unavailable, "the journal of the queue cannot be written");
+  }
+}
+
+struct Registry {
+  std::mutex mutex;
+  std::vector<Queue::Impl*> queues;
+};
+
+Registry& registry() {
+  static auto& made = *new Registry;  // never destroyed: queues may be, later
+  return made;
+}
+
+}  // namespace
+
+class Queue::Impl {
+ public:
+  Impl(Queue& queue, QueueBackend& backend, Config::Queue options, QueueTarget target)
+      : queue_(queue), backend_(backend), options_(std::move(options)), target_(std::move(target)) {
+    const std::lock_guard lock(registry().mutex);
+    registry().queues.push_back(this);
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+  ~Impl() {
+    const std::lock_guard lock(registry().mutex);
+    std::erase(registry().queues, this);
+  }
+
+  std::optional<ProcessRecord> insert_process(const ProcessInfo& info, bool sync);
+  std::optional<EventRecord> insert_slowly(const EventInput& event, bool sync);
+  bool flush(std::chrono::nanoseconds timeout);
+  bool shutdown(std::chrono::nanoseconds timeout);
+  void wait_for_end();
+  StoreStats stats() const;
+  void at_fork(ForkPhase phase) noexcept;
+
+  std::chrono::nanoseconds exit_timeout() const noexcept { return options_.exit_timeout; }
+
+ private:
+  std::shared_ptr<Run> current_run() const;
+  void ensure_run();
+  void introduce(const ProcessInfo& info);
+  void close_to_writers() noexcept;
+
+  Queue& queue_;
+  QueueBackend& backend_;
+  const Config::Queue options_;
+  const QueueTarget target_;
+
+  mutable std::mutex mutex_;
+  std::shared_ptr<Run> run_;
+  std::optional<ProcessInfo> info_;  // of the process that was introduced last
+  std::uint16_t process_ = 0;        // its number in the journal; 0: none yet
+  bool closed_ = false;
+  std::atomic<std::uint64_t> lost_closed_{0};
+};
+
+// With mutex_ held.
+void Queue::Impl::ensure_run() {
+  if (closed_) {
+    lost_closed_.fetch_add(1, std::memory_order_relaxed);
+    refuse(Accepted::closed);
+  }
+  if (run_ != nullptr) return;
+  try {
+    auto made = std::make_shared<Run>(backend_, options_, target_);
+    made->start();
+    run_ = std::move(made);
+  } catch (const std::system_error& error) {
+    throw StoreError(StoreError::Kind::unavailable,
+                     std::string("the queue cannot be started: ") + error.what());
+  }
+  if (info_) {  // in the child of a fork(): the same program, another process
+    info_->pid = getpid();
+    info_->run_ts = now();
+    introduce(*info_);
+  }
+}
+
+// With mutex_ held.
+void Queue::Impl::introduce(const ProcessInfo& info) {
+  const auto number = static_cast<std::uint16_t>(process_ + 1);
+  if (number == 0) throw StoreError(StoreError::Kind::rejected, "too many processes for one journal");
+  if (const Accepted accepted = run_->journal()->append_process(info, number); accepted != Accepted::yes) {
+    refuse(accepted);
+  }
+  process_ = number;
+  queue_.epoch_.store(next_epoch(), std::memory_order_release);
+}
+
+std::optional<ProcessRecord> Queue::Impl::insert_process(const ProcessInfo& info, bool sync) {
+  if (info.app_name.empty())
+    throw StoreError(StoreError::Kind::rejected, "a process needs the name of its app");
+  std::shared_ptr<Run> run;
+  {
+    const std::lock_guard lock(mutex_);
+    info_.reset();
+    ensure_run();
+    introduce(info);
+    info_ = info;
+    run = run_;
+  }
+  if (!sync) return std::nullopt;
+  // Processes are stored with what comes next, or alone: an event says nothing more than that.
+  if (!run->wait_until_stored(Clock::time_point::max())) {
+    throw StoreError(StoreError::Kind::unavailable, "the queue was shut down before the process was stored");
+  }
+  const std::optional<Id> id = run->process_id();
+  return id ? backend_.get_process_by_id(*id) : std::nullopt;
+}
+
+std::optional<EventRecord> Queue::Impl::insert_slowly(const EventInput& event, bool sync) {
+  std::shared_ptr<Run> run;
+  RecordContext context;
+  std::uint64_t epoch = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    ensure_run();
+    if (process_ == 0 && !event.process_id) {
+      throw StoreError(StoreError::Kind::rejected,
+                       "the event names no process, and none was recorded before");
+    }
+    run = run_;
+    context = {.ticks = run->journal()->ticks(), .process = process_, .flags = 0};
+    epoch = process_ == 0 ? 0 : queue_.epoch_.load(std::memory_order_relaxed);
+  }
+  Lane* const lane = lane_in(run->journal());
+  if (lane != nullptr && epoch != 0) thread_lane = {.epoch = epoch, .lane = lane, .context = context};
+  if (sync) context.flags |= kSync;
+  std::uint64_t position = 0;
+  Accepted accepted = Accepted::closed;
+  if (lane == nullptr) {
+    accepted = run->journal()->append_common(event, context, position);
+  } else {
+    lane->busy.store(true, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    if (!run->journal()->is_closed()) accepted = run->journal()->append(*lane, event, context, position);
+    lane->busy.store(false, std::memory_order_release);
+  }
+  if (accepted != Accepted::yes) {
+    if (accepted == Accepted::closed) {
+      lost_closed_.fetch_add(1, std::memory_order_relaxed);
+    } else {
+      run->count_loss(accepted);
+    }
+    if (accepted == Accepted::full && !sync) return std::nullopt;  // as configured, and counted
+    refuse(accepted);
+  }
+  if (run->journal()->takes_room()) run->wake_keeper();
+  if (!sync) {
+    run->wake();
+    return std::nullopt;
+  }
+  const Id id = run->wait_for(lane == nullptr ? kCommonLane : lane->id, position);
+  if (id == 0) {
+    throw StoreError(StoreError::Kind::in_doubt,
+                     "the event is stored, but the store's answer was lost, and its id with it");
+  }
+  return backend_.get_event_by_id(id);
+}
+
+bool Queue::Impl::flush(std::chrono::nanoseconds timeout) {
+  const std::shared_ptr<Run> run = current_run();
+  return run == nullptr || run->wait_until_stored(deadline_after(timeout));
+}
+
+std::shared_ptr<Run> Queue::Impl::current_run() const {
+  const std::lock_guard lock(mutex_);
+  return run_;
+}
+
+bool Queue::Impl::shutdown(std::chrono::nanoseconds timeout) {
+  const auto deadline = deadline_after(timeout);
+  std::shared_ptr<Run> run;
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return true;
+    closed_ = true;
+    queue_.epoch_.store(0, std::memory_order_relaxed);
+    run = run_;
+  }
+  const bool stored = run == nullptr || run->end(deadline);
+  const auto left = std::max<std::chrono::nanoseconds>(deadline - Clock::now(), std::chrono::nanoseconds(0));
+  return backend_.shutdown(left) && stored;
+}
+
+void Queue::Impl::wait_for_end() {
+  if (const std::shared_ptr<Run> run = current_run()) run->wait_for_end();
+}
+
+StoreStats Queue::Impl::stats() const {
+  StoreStats stats;
+  if (const std::shared_ptr<Run> run = current_run()) run->count(stats);
+  stats.lost_closed = lost_closed_.load();
+  return stats;
+}
+
+void Queue::Impl::at_fork(ForkPhase phase) noexcept {
+  if (phase == ForkPhase::before) {
+    // First the store: its calls end without any lock of the queue.
+    backend_.at_fork(phase);
+    mutex_.lock();
+    if (run_) run_->lock_for_fork();
+    return;
+  }
+  if (run_) run_->unlock_after_fork();
+  mutex_.unlock();
+  if (phase == ForkPhase::after_in_child && run_) {
+    run_->journal()->close_in_child();
+    // Its threads are not here, and what they share is not to be touched: it is left as it is.
+    static_cast<void>(new std::shared_ptr<Run>(std::move(run_)));
+    run_.reset();
+    process_ = 0;
+    lost_closed_ = 0;
+    queue_.epoch_.store(0, std::memory_order_relaxed);
+    backend_.set_process_id(0);
+  }
+  backend_.at_fork(phase);
+}
+
+void queues_at_fork(ForkPhase phase) noexcept {
+  Registry& all = registry();
+  if (phase == ForkPhase::before) all.mutex.lock();
+  for (Queue::Impl* queue : all.queues) queue->at_fork(phase);
+  if (phase == ForkPhase::after_in_child) forget_thread_lanes();
+  if (phase != ForkPhase::before) all.mutex.unlock();
+}
+
+Queue::Queue(QueueBackend& backend, const Config::Queue& options, QueueTarget target)
+    : impl_(std::make_unique<Impl>(*this, backend, options, std::move(target))) {}
+
+Queue::~Queue() {
+  try {
+    impl_->shutdown(impl_->exit_timeout());
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "codewake: the store could not be shut down: %s\n", error.what());
+  }
+  impl_->wait_for_end();
+}
+
+std::optional<ProcessRecord> Queue::insert_process(const ProcessInfo& info, bool sync) {
+  return impl_->insert_process(info, sync);
+}
+
+std::optional<EventRecord> Queue::insert_event(const EventInput& event, bool sync) {
+  const ThreadLane& mine = thread_lane;
+  if (mine.lane == nullptr || sync) [[unlikely]]
+    return impl_->insert_slowly(event, sync);
+  Lane& lane = *mine.lane;
+  lane.busy.store(true, std::memory_order_relaxed);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  const bool done =
+      epoch_.load(std::memory_order_relaxed) == mine.epoch && append_event(lane, event, mine.context);
+  lane.busy.store(false, std::memory_order_release);
+  if (done) [[likely]]
+    return std::nullopt;
+  return impl_->insert_slowly(event, sync);
+}
+
+bool Queue::flush(std::chrono::nanoseconds timeout) {
+  return impl_->flush(timeout);
+}
+
+bool Queue::shutdown(std::chrono::nanoseconds timeout) {
+  return impl_->shutdown(timeout);
+}
+
+StoreStats Queue::stats() const {
+  return impl_->stats();
+}
+
+}  // namespace codewake::internal

@@ -1,0 +1,202 @@
+#include "queue/recoverer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <set>
+#include <utility>
+
+#include "queue/fingerprint.hpp"
+#include "queue/modules_note.hpp"
+
+namespace codewake::internal {
+
+/// The run that is at work.
+struct Recoverer::Work {
+  Work(QueueBackend& backend, std::unique_ptr<DeadJournal> dead, BatchLimits limits,
+       const std::filesystem::path& folder, JournalRun& shown)
+      : journal(std::move(dead)),
+        modules(read_modules(journal->read_note(kModulesNote))),
+        builder(journal->run(), processes, limits,
+                [this](const std::vector<void*>& addresses) { return stack_of(addresses, modules); }),
+        letters(folder, journal->run()),
+        writer(backend, builder, processes,
+               {.stored =
+                    [this, &shown](std::size_t item, Id) {
+                      if (builder.item(item).is_event) ++shown.stored_events;
+                    },
+                .rejected =
+                    [this, &shown](std::size_t item, const std::string& reason) {
+                      ++shown.rejected_events;
+                      letters.set_aside(builder, builder.item(item), reason);
+                    }}) {}
+
+  std::unique_ptr<DeadJournal> journal;
+  std::vector<Module> modules;
+  ProcessTable processes;
+  BatchBuilder builder;
+  DeadLetters letters;
+  BatchWriter writer;
+  bool knows_positions = false;
+  bool has_batch = false;
+  bool has_reported = false;
+};
+
+Recoverer::Recoverer(QueueBackend& backend, std::filesystem::path journal_folder, std::string fingerprint,
+                     BatchLimits limits, std::string own_run)
+    : backend_(backend),
+      folder_(std::move(journal_folder)),
+      fingerprint_(std::move(fingerprint)),
+      limits_(limits),
+      own_run_(std::move(own_run)) {}
+
+Recoverer::~Recoverer() = default;
+
+void Recoverer::find() {
+  front_roots_ = front_roots(folder_);
+  std::set<std::string> found;
+  std::vector<std::filesystem::path> roots = front_roots_;
+  roots.push_back(folder_);
+  for (const std::filesystem::path& root : roots) {
+    for (std::string& run : runs_in(root)) found.insert(std::move(run));
+  }
+  found.erase(own_run_);
+  left_.assign(found.begin(), found.end());
+  runs_.reserve(runs_.size() + left_.size());  // Work keeps a reference
+}
+
+Recoverer::Step Recoverer::step() noexcept {
+  try {
+    if (work_ == nullptr && !open_next()) return left_.empty() ? Step::done : Step::progress;
+    return go_on();
+  } catch (const std::exception& error) {
+    if (!runs_.empty()) {
+      runs_.back().state = JournalRun::State::failed;
+      runs_.back().problem = error.what();
+    }
+    const bool store_is_away = dynamic_cast<const StoreError*>(&error) != nullptr;
+    if (store_is_away) return Step::wait;
+    work_.reset();  // its lock goes, and its files stay
+    return Step::progress;
+  }
+}
+
+// Whether there is a run to work on now.
+bool Recoverer::open_next() {
+  if (left_.empty()) return false;
+  JournalRun& shown = runs_.emplace_back();
+  shown.run = left_.front();
+  left_.pop_front();
+  auto journal = DeadJournal::take_over(folder_, front_roots_, shown.run);
+  if (journal == nullptr) return false;  // alive: its own words about itself are not asked for
+  const std::optional<RunAbout>& about = journal->about();
+  if (about) {
+    shown.store = about->store;
+    shown.executable = about->executable;
+    shown.pid = about->pid;
+    shown.started = about->started;
+  }
+  if (about && about->fingerprint != fingerprint_) {
+    shown.state = JournalRun::State::other_store;
+    return false;
+  }
+  journal->open();
+  if (!about && journal->size_bytes() != 0) {
+    shown.state = JournalRun::State::damaged;
+    shown.problem = "its run.json is missing or broken";
+    return false;
+  }
+  shown.state = JournalRun::State::failed;  // until it is done
+  work_ = std::make_unique<Work>(backend_, std::move(journal), limits_, folder_, shown);
+  return true;
+}
+
+Recoverer::Step Recoverer::go_on() {
+  Work& work = *work_;
+  JournalRun& shown = runs_.back();
+  if (!work.knows_positions) {
+    for (const StoredPosition& stored : backend_.get_positions(work.journal->run() + "/")) {
+      const std::string name = stored.segment.substr(work.journal->run().size() + 1);
+      const bool is_process = name.starts_with('p');
+      std::uint32_t number = 0;
+      std::from_chars(name.data() + (is_process ? 1 : 0), name.data() + name.size(), number);
+      if (is_process) {
+        work.processes.set_id(static_cast<std::uint16_t>(number), stored.process_id);
+      } else {
+        work.journal->skip_to(number, stored.position);
+      }
+    }
+    work.processes.set_stand_in({.run_ts = shown.started,
+                                 .app_name = shown.executable.empty() ? "unknown" : shown.executable,
+                                 .pid = shown.pid,
+                                 .exe_path = shown.executable});
+    work.knows_positions = true;
+  }
+  if (!work.has_batch) {
+    if (!collect()) {
+      finish();
+      return Step::progress;
+    }
+    work.writer.begin();
+    work.has_batch = true;
+  }
+  if (work.writer.attempt() == BatchWriter::Outcome::wait) {
+    shown.problem = work.writer.problem();
+    return Step::wait;
+  }
+  shown.problem.clear();
+  work.has_batch = false;
+  return Step::progress;
+}
+
+// Whether there was anything.
+bool Recoverer::collect() {
+  Work& work = *work_;
+  work.builder.clear();
+  work.journal->collect([&](const TakenRecord& record) {
+    return work.builder.add(record, [&](const TakenRecord& external, std::string& content) {
+      return work.journal->read_external(external, content);
+    });
+  });
+  if (work.builder.size() == 0 && !std::exchange(work.has_reported, true)) add_reports();
+  return work.builder.size() != 0;
+}
+
+// What the run would have told of itself, and what became of its journal.
+void Recoverer::add_reports() {
+  Work& work = *work_;
+  JournalRun& shown = runs_.back();
+  shown.skipped_bytes = work.journal->skipped_bytes();
+  std::vector<Attribute> report;
+  const auto add = [&](const char* key, std::uint64_t number) {
+    if (number != 0) report.emplace_back(key, std::to_string(number));
+  };
+  add("lost", work.journal->unreported_losses());
+  add("skipped_bytes", shown.skipped_bytes);
+  add("unreadable_events", work.builder.unreadable_events());
+  add("unknown_records", work.builder.unknown_records());
+  if (report.empty()) return;
+  report.insert(report.begin(), Attribute("event", "codewake.loss"));
+  report.insert(report.begin() + 1, Attribute("journal", shown.run));
+  const auto& processes = work.processes.entries();
+  const std::uint16_t process = processes.empty() ? 1 : processes.rbegin()->first;
+  if (work.processes.find(process) == nullptr) return;
+  work.builder.add_report(process, now(), report);
+}
+
+void Recoverer::finish() {
+  JournalRun& shown = runs_.back();
+  const std::unique_ptr<Work> work = std::move(work_);
+  // The files first: positions that nobody needs any more do no harm, files without positions would.
+  const std::error_code error = work->journal->remove();
+  if (error) {
+    shown.problem = fmt::format("its files cannot be deleted: {}", error.message());
+    return;
+  }
+  shown.state = JournalRun::State::recovered;
+  backend_.forget_positions(shown.run + "/");
+}
+
+}  // namespace codewake::internal

@@ -1,0 +1,60 @@
+// Brings what dead runs left into their store, a batch at a time.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "codewake/queue_store.hpp"
+#include "codewake/recovery.hpp"
+#include "journal/dead_journal.hpp"
+#include "queue/batch_builder.hpp"
+#include "queue/batch_writer.hpp"
+#include "queue/dead_letters.hpp"
+
+namespace codewake::internal {
+
+/// Thread-bound.
+class Recoverer {
+ public:
+  /// `own_run` is left alone; empty: none.
+  Recoverer(QueueBackend& backend, std::filesystem::path journal_folder, std::string fingerprint,
+            BatchLimits limits, std::string own_run);
+  ~Recoverer();
+
+  /// Looks for runs. Throws std::system_error where the folder cannot be read.
+  void find();
+
+  enum class Step { progress, wait, done };
+
+  /// Does a batch of work: `wait` where the store is away (see the last of `runs`), `done` when no run is
+  /// left. Never throws.
+  Step step() noexcept;
+
+  /// Those that `step` has looked at so far; the last is at work.
+  const std::vector<JournalRun>& runs() const noexcept { return runs_; }
+
+ private:
+  struct Work;
+
+  bool open_next();
+  Step go_on();
+  bool collect();
+  void add_reports();
+  void finish();
+
+  QueueBackend& backend_;
+  std::filesystem::path folder_;
+  std::vector<std::filesystem::path> front_roots_;
+  std::string fingerprint_;
+  BatchLimits limits_;
+  std::string own_run_;
+  std::deque<std::string> left_;
+  std::vector<JournalRun> runs_;
+  std::unique_ptr<Work> work_;
+};
+
+}  // namespace codewake::internal

@@ -1,0 +1,67 @@
+#include "codewake/recovery.hpp"
+
+#include <thread>
+#include <typeinfo>
+
+#include "codewake/config.hpp"
+#include "queue/fingerprint.hpp"
+#include "queue/recoverer.hpp"
+
+namespace codewake {
+namespace {
+
+/// A store as a queue sees it.
+class StoreAsBackend final : public internal::QueueBackend {
+ public:
+  explicit StoreAsBackend(Store& store) noexcept : store_(store) {}
+  BatchResult write(const Batch& batch) override { return store_.write(batch); }
+  std::optional<EventRecord> get_event_by_id(Id id) override { return store_.get_event_by_id(id); }
+  std::optional<ProcessRecord> get_process_by_id(Id id) override { return store_.get_process_by_id(id); }
+  std::vector<StoredPosition> get_positions(std::string_view prefix) override {
+    return store_.get_positions(prefix);
+  }
+  void forget_positions(std::string_view prefix) override { store_.forget_positions(prefix); }
+  bool shutdown(std::chrono::nanoseconds timeout) override { return store_.shutdown(timeout); }
+  void at_fork(ForkPhase) noexcept override {}
+  void set_process_id(Id) noexcept override {}
+
+ private:
+  Store& store_;
+};
+
+}  // namespace
+
+std::vector<JournalRun> recover_journals(Store& store, const RecoveryOptions& options) {
+  StoreAsBackend backend(store);
+  const internal::QueueTarget target{
+      .identity = store.identity(), .class_name = typeid(store).name(), .parameters = options.parameters};
+  const auto folder =
+      options.journal_folder.empty() ? internal::default_journal_folder() : options.journal_folder;
+  internal::Recoverer recoverer(backend, folder, internal::fingerprint_of(target), {.events = 10'000}, {});
+  recoverer.find();
+  using Step = internal::Recoverer::Step;
+  while (true) {
+    const Step step = recoverer.step();
+    if (options.progress && !recoverer.runs().empty()) options.progress(recoverer.runs().back());
+    if (step != Step::progress) break;  // whoever called decides whether to try again
+  }
+  return recoverer.runs();
+}
+
+std::string_view to_string(JournalRun::State state) noexcept {
+  switch (state) {
+    case JournalRun::State::recovered:
+      return "recovered";
+    case JournalRun::State::alive:
+      return "alive";
+    case JournalRun::State::other_store:
+      return "other store";
+    case JournalRun::State::damaged:
+      return "damaged";
+    case JournalRun::State::failed:
+      return "failed";
+  }
+  return "unknown";
+}
+
+}  // namespace codewake

@@ -1,0 +1,428 @@
+#include "queue/run.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <random>
+#include <utility>
+
+#include "base/worker_thread.hpp"
+#include "journal/file_io.hpp"
+#include "queue/fingerprint.hpp"
+#include "queue/modules_note.hpp"
+#include "queue/retry_policy.hpp"
+
+namespace codewake::internal {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// How often the keeper looks by itself, where nobody wakes it.
+constexpr auto kKeeperInterval = 100ms;
+
+std::string executable() {
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error).string();
+}
+
+// Empty: in memory. Storage that is gone with the process has no use for what outlives it.
+std::filesystem::path folder_for(const Config::Queue& options, const QueueTarget& target) {
+  if (options.journal == "memory" || target.identity == "memory") return {};
+  if (options.journal && !options.journal->empty()) return *options.journal;
+  return default_journal_folder();
+}
+
+JournalOptions journal_options(const Config::Queue& options, const QueueTarget& target) {
+  JournalOptions journal;
+  journal.folder = folder_for(options, target);
+  journal.in_memory = journal.folder.empty();
+  journal.limit_bytes = options.limit_bytes;
+  journal.block_when_full = options.when_full == WhenFull::block;
+  const Time start = now();
+  journal.about = {.run = make_run_name(start),
+                   .fingerprint = fingerprint_of(target),
+                   .store = display_of(target),
+                   .executable = executable(),
+                   .pid = getpid(),
+                   .started = start};
+  return journal;
+}
+
+}  // namespace
+
+Run::Run(QueueBackend& backend, const Config::Queue& options, const QueueTarget& target)
+    : backend_(backend),
+      options_(options),
+      fingerprint_(fingerprint_of(target)),
+      journal_folder_(folder_for(options, target)),
+      journal_(std::make_shared<LiveJournal>(journal_options(options, target))),
+      builder_(journal_->run(), processes_, {.events = options.batch},
+               [](std::vector<void*> addresses) { return Stacktrace(std::span<void* const>(addresses)); }),
+      dead_letters_(journal_folder_, journal_->run()),
+      writer_(backend, builder_, processes_,
+              {.stored =
+                   [this](std::size_t item, Id id) {
+                     const BatchBuilder::Item& stored = builder_.item(item);
+                     if (stored.is_event && !stored.is_report)
+                       stored_.fetch_add(1, std::memory_order_relaxed);
+                     if (stored.is_sync) tell_waiters(item, {.event_id = id, .error = {}});
+                   },
+               .rejected =
+                   [this](std::size_t item, const std::string& reason) {
+                     const BatchBuilder::Item& refused = builder_.item(item);
+                     if (!refused.is_report) rejected_.fetch_add(1, std::memory_order_relaxed);
+                     dead_letters_.set_aside(builder_, refused, reason);
+                     if (refused.is_sync) {
+                       tell_waiters(item,
+                                    {.event_id = 0, .error = StoreError(StoreError::Kind::rejected, reason)});
+                     }
+                   }}) {}
+
+void Run::start() {
+  committer_runs_ = true;
+  start_worker("codewake-commit", [self = shared_from_this()] { self->run_committer(); });
+  keeper_runs_ = true;
+  start_worker("codewake-keep", [self = shared_from_this()] { self->run_keeper(); });
+}
+
+// ── the keeper ──
+
+void Run::run_keeper() {
+  note_modules();
+  const bool durable = options_.durability == Durability::machine;
+  auto next_sync = std::chrono::steady_clock::now();
+  while (!is_ending() || std::chrono::steady_clock::now() < end_deadline_.load()) {
+    {
+      const std::lock_guard lock(state_mutex_);
+      if (committed_) break;
+    }
+    const auto now = std::chrono::steady_clock::now();
+    const bool sync = durable && now >= next_sync;
+    journal_->keep({.spill_everything = sync, .sync = sync});
+    if (sync) next_sync = now + options_.interval;
+    note_modules();
+    if (!journal_->takes_room()) {
+      keeper_wake_.wait_for(durable ? std::min<std::chrono::nanoseconds>(kKeeperInterval, options_.interval)
+                                    : kKeeperInterval);
+    }
+  }
+  const std::lock_guard lock(state_mutex_);
+  keeper_runs_ = false;
+  state_changed_.notify_all();
+}
+
+// For whoever recovers stacks of this run. A module that is loaded now may be in the next stack.
+void Run::note_modules() {
+  const std::filesystem::path folder = journal_->some_folder();
+  if (folder.empty()) return;
+  try {
+    const std::size_t before = modules_.all().size();
+    const std::uintptr_t last = before == 0 ? 0 : modules_.all().back().begin;
+    modules_.refresh();
+    if (modules_.all().size() == before && modules_.all().back().begin == last) return;
+    const std::filesystem::path temporary = folder / "modules.json.new";
+    unlink(temporary.c_str());
+    if (write_new_file(temporary, write_modules(modules_.all()), false)) return;  // recovered stacks say less
+    std::filesystem::rename(temporary, folder / kModulesNote);
+  } catch (const std::exception&) {
+    // No memory, or no room: the stacks of this run say less if it has to be recovered, and nothing else.
+  }
+}
+
+// ── the committer ──
+
+void Run::run_committer() {
+  find_dead_runs();
+  auto next_round = std::chrono::steady_clock::now();
+  while (true) {
+    const bool last = is_ending();
+    all_stored_ = commit_round();
+    if (last) break;
+    if (recoverer_ && std::chrono::steady_clock::now() >= recover_again_) recover_some();
+    const auto now = std::chrono::steady_clock::now();
+    next_round = std::max(next_round + options_.interval, now);
+    const bool recovers_now = recoverer_ && now >= recover_again_;
+    if (!is_ending() && !recovers_now) {
+      committer_wake_.wait_for(std::min<std::chrono::nanoseconds>(next_round - now, options_.interval));
+    }
+  }
+  recoverer_.reset();
+  end_journal();
+  const std::lock_guard lock(state_mutex_);
+  committer_runs_ = false;
+  state_changed_.notify_all();
+}
+
+void Run::find_dead_runs() {
+  if (journal_folder_.empty()) return;
+  try {
+    recoverer_.emplace(backend_, journal_folder_, fingerprint_,
+                       BatchLimits{.events = std::max<std::size_t>(options_.batch, 1000)}, journal_->run());
+    recoverer_->find();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "codewake: journals of earlier runs cannot be looked for: %s\n", error.what());
+    recoverer_.reset();
+  }
+}
+
+// The files go before the positions, which do no harm without them.
+void Run::end_journal() {
+  {
+    std::unique_lock lock(state_mutex_);
+    committed_ = true;
+    keeper_wake_.notify();
+    state_changed_.wait(lock, [&] { return !keeper_runs_; });
+  }
+  if (!all_stored_) {
+    journal_->keep({.spill_everything = true, .sync = options_.durability == Durability::machine});
+    journal_->give_up_locks();
+    return;
+  }
+  journal_->remove_files();
+  try {
+    backend_.forget_positions(journal_->run() + "/");
+  } catch (const std::exception&) {
+    // The rows stay, of a journal that is no more.
+  }
+}
+
+// Everything that there is, batch by batch; false where the run ends before all is stored.
+bool Run::commit_round() {
+  while (true) {
+    builder_.clear();
+    const std::function<std::error_code(const TakenRecord&, std::string&)> external =
+        [this](const TakenRecord& record, std::string& content) {
+          return journal_->read_external(record, content);
+        };
+    bool full = false;
+    try {
+      journal_->collect([&](const TakenRecord& record) {
+        const bool added = builder_.add(record, external);
+        full = full || !added;
+        return added;
+      });
+    } catch (const std::exception& error) {  // no memory: the record comes again
+      note_store_problem(fmt::format("the journal cannot be read: {}", error.what()));
+    }
+    if (builder_.size() != 0 && !commit_batch()) return false;
+    journal_->settle();
+    {
+      const std::lock_guard lock(state_mutex_);
+      state_changed_.notify_all();
+    }
+    if (builder_.size() == 0) return true;
+    if (!full && !is_ending()) return true;
+  }
+}
+
+bool Run::commit_batch() {
+  add_loss_report();
+  if (options_.durability == Durability::machine) {
+    for (std::size_t i = 0; i < builder_.size(); ++i) {
+      if (!builder_.item(i).is_sync) continue;
+      journal_->keep({.spill_everything = true, .sync = true});
+      break;
+    }
+  }
+  writer_.begin();
+  unsigned failures = 0;
+  while (writer_.attempt() == BatchWriter::Outcome::wait) {
+    note_store_problem(writer_.problem());
+    fail_waiters(writer_.problem());
+    if (!wait_to_retry(++failures)) return false;
+  }
+  note_store_problem({});
+  if (losses_in_batch_ != 0) {
+    std::atomic_ref(journal_->header().lost_reported)
+        .fetch_add(std::exchange(losses_in_batch_, 0), std::memory_order_relaxed);
+  }
+  const auto& entries = processes_.entries();
+  const Id id = entries.empty() ? 0 : entries.rbegin()->second.id;
+  if (id != 0 && process_id_.exchange(id, std::memory_order_acq_rel) != id) backend_.set_process_id(id);
+  return true;
+}
+
+// Until it is time to try again; false where the run ends before that.
+bool Run::wait_to_retry(unsigned failures) {
+  thread_local std::minstd_rand random(std::random_device{}());
+  const auto delay = retry_delay(failures, std::uniform_real_distribution<>(0, 1)(random));
+  const Deadline again = std::chrono::steady_clock::now() + delay;
+  while (std::chrono::steady_clock::now() < again) {
+    if (is_ending()) {
+      // The last chance: soon, and often, as long as there is time.
+      const auto now = std::chrono::steady_clock::now();
+      const Deadline end = end_deadline_.load();
+      if (now >= end) return false;
+      committer_wake_.wait_for(
+          std::min<std::chrono::nanoseconds>(end - now, std::min<std::chrono::nanoseconds>(delay, 50ms)));
+      return std::chrono::steady_clock::now() < end;
+    }
+    committer_wake_.wait_for(again - std::chrono::steady_clock::now());
+    if (wants_now_.exchange(false)) return true;
+  }
+  return true;
+}
+
+void Run::recover_some() {
+  const Recoverer::Step step = recoverer_->step();
+  if (step == Recoverer::Step::wait) {
+    thread_local std::minstd_rand random(std::random_device{}());
+    const double part = std::uniform_real_distribution<>(0, 1)(random);
+    recover_again_ = std::chrono::steady_clock::now() + retry_delay(++recovery_failures_, part);
+  } else {
+    recovery_failures_ = 0;
+  }
+  if (step != Recoverer::Step::done) return;
+  for (const JournalRun& run : recoverer_->runs()) {
+    if (run.state == JournalRun::State::failed || run.skipped_bytes != 0) {
+      std::fprintf(
+          stderr,
+          "codewake: the journal of the run %s: %s, %llu events stored, %llu bytes could not be read%s%s\n",
+          run.run.c_str(), std::string(to_string(run.state)).c_str(),
+          static_cast<unsigned long long>(run.stored_events),
+          static_cast<unsigned long long>(run.skipped_bytes), run.problem.empty() ? "" : "; ",
+          run.problem.c_str());
+    }
+  }
+  recoverer_.reset();
+}
+
+// What was lost is told of by an event, once the store takes events again.
+void Run::add_loss_report() {
+  FrontHeader& header = journal_->header();
+  const std::uint64_t full = std::atomic_ref(header.lost_full).load(std::memory_order_relaxed);
+  const std::uint64_t error = std::atomic_ref(header.lost_error).load(std::memory_order_relaxed);
+  const std::uint64_t told = header.lost_reported;
+  if (full + error <= told || processes_.entries().empty()) return;
+  losses_in_batch_ = full + error - told;
+  builder_.add_report(
+      processes_.entries().rbegin()->first, now(),
+      {Attribute("event", "codewake.loss"), Attribute("lost", std::to_string(losses_in_batch_)),
+       Attribute("lost_full", std::to_string(full)), Attribute("lost_error", std::to_string(error))});
+}
+
+void Run::tell_waiters(std::size_t item, SyncResult result) {
+  const BatchBuilder::Item& record = builder_.item(item);
+  const std::lock_guard lock(results_mutex_);
+  results_.insert_or_assign({record.lane, record.position}, std::move(result));
+  results_changed_.notify_all();
+}
+
+void Run::fail_waiters(const std::string& problem) {
+  for (std::size_t i = 0; i < builder_.size(); ++i) {
+    if (!builder_.item(i).is_sync) continue;
+    tell_waiters(i,
+                 {.event_id = 0,
+                  .error = StoreError(StoreError::Kind::unavailable,
+                                      fmt::format("not stored yet, it stays in the journal: {}", problem))});
+  }
+}
+
+void Run::note_store_problem(std::string problem) {
+  const std::lock_guard lock(state_mutex_);
+  store_problem_ = std::move(problem);
+}
+
+// ── for the queue ──
+
+bool Run::wait_until_stored(Deadline deadline) {
+  const std::vector<LanePosition> targets = journal_->published();
+  wants_now_.store(true);
+  wake();
+  std::unique_lock lock(state_mutex_);
+  while (!journal_->is_stored(targets)) {
+    if (!committer_runs_) return false;
+    if (state_changed_.wait_until(lock, std::min(deadline, std::chrono::steady_clock::now() + 1h)) ==
+            std::cv_status::timeout &&
+        std::chrono::steady_clock::now() >= deadline) {
+      return journal_->is_stored(targets);
+    }
+    committer_wake_.notify();  // what was published meanwhile may have come first
+  }
+  return true;
+}
+
+Id Run::wait_for(std::uint32_t lane, std::uint64_t position) {
+  wants_now_.store(true);
+  wake();
+  std::unique_lock lock(results_mutex_);
+  auto found = results_.end();
+  while ((found = results_.find({lane, position})) == results_.end()) {
+    results_changed_.wait_for(lock, 100ms);
+    const std::lock_guard state_lock(state_mutex_);
+    if (!committer_runs_ && results_.find({lane, position}) == results_.end()) {
+      throw StoreError(StoreError::Kind::unavailable,
+                       "the queue was shut down before the event was stored; it stays in the journal");
+    }
+  }
+  const SyncResult result = std::move(found->second);
+  results_.erase(found);
+  if (result.error) throw *result.error;
+  return result.event_id;
+}
+
+bool Run::end(Deadline deadline) {
+  journal_->close();
+  journal_->wait_for_writers(deadline);
+  end_deadline_.store(deadline);
+  ending_.store(true, std::memory_order_release);
+  wake();
+  wake_keeper();
+  std::unique_lock lock(state_mutex_);
+  // The threads keep the deadline by themselves, unless the store does not come back from a call.
+  state_changed_.wait_until(lock, deadline, [&] { return !committer_runs_; });
+  if (committer_runs_) return false;
+  return all_stored_;
+}
+
+void Run::wait_for_end() {
+  std::unique_lock lock(state_mutex_);
+  state_changed_.wait(lock, [&] { return !committer_runs_; });
+}
+
+void Run::count(StoreStats& stats) const {
+  const std::uint64_t stored = stored_.load(), rejected = rejected_.load();
+  const std::uint64_t accepted = std::max(journal_->accepted(), stored + rejected);
+  stats.accepted += accepted;
+  stats.stored += stored;
+  stats.rejected += rejected;
+  stats.queued += accepted - stored - rejected;
+  stats.lost_full += lost_full_.load();
+  stats.lost_error += lost_error_.load();
+  std::string problem = journal_->problem();
+  const std::lock_guard lock(state_mutex_);
+  if (!problem.empty() && !store_problem_.empty()) problem += "; ";
+  stats.problem = problem + store_problem_;
+}
+
+void Run::count_loss(Accepted why) noexcept {
+  const bool full = why == Accepted::full;
+  (full ? lost_full_ : lost_error_).fetch_add(1, std::memory_order_relaxed);
+  FrontHeader& header = journal_->header();
+  std::atomic_ref(full ? header.lost_full : header.lost_error).fetch_add(1, std::memory_order_relaxed);
+}
+
+std::optional<Id> Run::process_id() const noexcept {
+  const Id id = process_id_.load(std::memory_order_acquire);
+  return id == 0 ? std::nullopt : std::optional(id);
+}
+
+void Run::lock_for_fork() {
+  results_mutex_.lock();
+  state_mutex_.lock();
+  journal_->lock_for_fork();
+  committer_wake_.lock_for_fork();
+  keeper_wake_.lock_for_fork();
+}
+
+void Run::unlock_after_fork() noexcept {
+  keeper_wake_.unlock_after_fork();
+  committer_wake_.unlock_after_fork();
+  journal_->unlock_after_fork();
+  state_mutex_.unlock();
+  results_mutex_.unlock();
+}
+
+}  // namespace codewake::internal

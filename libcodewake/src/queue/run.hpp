@@ -1,0 +1,126 @@
+// One run of a queue: a journal, the thread that commits it and the thread that keeps it.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "codewake/queue_store.hpp"
+#include "journal/live_journal.hpp"
+#include "queue/batch_builder.hpp"
+#include "queue/batch_writer.hpp"
+#include "queue/dead_letters.hpp"
+#include "queue/recoverer.hpp"
+#include "queue/wake.hpp"
+#include "stacktrace/loaded_modules.hpp"
+
+namespace codewake::internal {
+
+/// What a record that somebody waits for has come to.
+struct SyncResult {
+  Id event_id = 0;
+  std::optional<StoreError> error;
+};
+
+/// Shared by the queue and its two threads: a thread that is stuck in the store may outlive the queue's
+/// interest in it. Lock order: `results_mutex_`, `state_mutex_`, the journal's.
+class Run : public std::enable_shared_from_this<Run> {
+ public:
+  using Deadline = std::chrono::steady_clock::time_point;
+
+  Run(QueueBackend& backend, const Config::Queue& options, const QueueTarget& target);
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  /// Starts the threads. Throws std::system_error where there can be none.
+  void start();
+
+  const std::shared_ptr<LiveJournal>& journal() const noexcept { return journal_; }
+
+  /// Has the committer look now, and not when the interval has passed.
+  void wake() { committer_wake_.notify(); }
+  void wake_keeper() { keeper_wake_.notify(); }
+
+  /// Until what is published now is stored; false when the deadline has passed, or the run has ended.
+  bool wait_until_stored(Deadline deadline);
+
+  /// Until the record at this place is stored. Throws StoreError.
+  Id wait_for(std::uint32_t lane, std::uint64_t position);
+
+  /// Stops taking records, stores what there is, and ends the threads; at most until the deadline. The result
+  /// says whether all is stored: then the journal's files are gone.
+  bool end(Deadline deadline);
+
+  /// However long it takes.
+  void wait_for_end();
+
+  void count(StoreStats& stats) const;
+  void count_loss(Accepted why) noexcept;
+  std::optional<Id> process_id() const noexcept;
+
+  void lock_for_fork();
+  void unlock_after_fork() noexcept;
+
+ private:
+  void run_committer();
+  void find_dead_runs();
+  void end_journal();
+  void run_keeper();
+  bool commit_round();
+  bool commit_batch();
+  bool wait_to_retry(unsigned failures);
+  void recover_some();
+  void add_loss_report();
+  void tell_waiters(std::size_t item, SyncResult result);
+  void fail_waiters(const std::string& problem);
+  void note_store_problem(std::string problem);
+  void note_modules();
+  bool is_ending() const noexcept { return ending_.load(std::memory_order_acquire); }
+
+  QueueBackend& backend_;
+  const Config::Queue options_;
+  const std::string fingerprint_;
+  const std::filesystem::path journal_folder_;  // empty: in memory
+  std::shared_ptr<LiveJournal> journal_;
+
+  // The committer's own.
+  ProcessTable processes_;
+  BatchBuilder builder_;
+  DeadLetters dead_letters_;
+  BatchWriter writer_;
+  std::optional<Recoverer> recoverer_;  // while there is something to recover
+  Deadline recover_again_{};
+  unsigned recovery_failures_ = 0;
+  std::uint64_t losses_in_batch_ = 0;
+  // The keeper's own.
+  LoadedModules modules_;
+
+  Wake committer_wake_, keeper_wake_;
+  std::atomic<bool> ending_{false};
+  std::atomic<bool> wants_now_{false};  // somebody waits: the store is tried without delay
+  std::atomic<Deadline> end_deadline_{Deadline::max()};
+  std::atomic<std::uint64_t> stored_{0}, rejected_{0};
+  std::atomic<std::uint64_t> lost_full_{0}, lost_error_{0};
+  std::atomic<Id> process_id_{0};
+
+  std::mutex results_mutex_;
+  std::condition_variable results_changed_;
+  std::map<std::pair<std::uint32_t, std::uint64_t>, SyncResult> results_;
+
+  mutable std::mutex state_mutex_;
+  std::condition_variable state_changed_;  // something was stored, or a thread has ended
+  std::string store_problem_;
+  bool committer_runs_ = false, keeper_runs_ = false;
+  bool committed_ = false;  // the committer has no more records for the keeper to keep
+  bool all_stored_ = false;
+};
+
+}  // namespace codewake::internal
