@@ -31,7 +31,7 @@ std::string uncommented(const std::string& text) {
 TEST_CASE("The sample configuration works as it is and sets the store alone") {
   const Config config = Config::parse(sample(), "sample");
   CHECK(config.store.module == "code_wake_sqlite_store");
-  CHECK(config.store.class_name == "SqliteStore");
+  CHECK(config.store.class_name == "SqliteQueueStore");
   CHECK(config.foreign_sections().empty());
   for (const Config::Entry& each : config.entries()) {
     CAPTURE(each.key);

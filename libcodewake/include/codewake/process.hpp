@@ -5,6 +5,7 @@
 //     catch (const std::exception& e) { cw.log({{"event", "fault"}, {"doing", "create_order"}}, e); }
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +20,7 @@
 #include "codewake/attributes.hpp"
 #include "codewake/config.hpp"
 #include "codewake/export.hpp"
+#include "codewake/queue_store.hpp"
 #include "codewake/records.hpp"
 #include "codewake/stacktrace.hpp"
 #include "codewake/store.hpp"
@@ -75,6 +77,9 @@ struct ProcessStats {
   std::uint64_t lost_full = 0;            ///< dropped because the queue was full
   std::uint64_t lost_error = 0;           ///< not taken because the store or the queue's storage failed
   std::uint64_t lost_after_shutdown = 0;  ///< came after shutdown()
+  /// In words, what keeps a queue from being as safe as it was configured to be, such as a journal folder
+  /// that cannot be written, or a store that is away; empty where nothing does.
+  std::string problem = {};
 };
 
 /// The one process of a program. Made by the first `instance()`, never destroyed. Thread-safe.
@@ -103,8 +108,15 @@ class CODEWAKE_API Process {
   /// returns: failures are counted in stats() and said once on stderr. With `.sync` it waits until the event
   /// is stored and returns the record, or throws StoreError.
   std::optional<EventRecord> log();
+  CODEWAKE_PART_OF_CALLER std::optional<EventRecord> log(std::initializer_list<AttributeArgument> data) {
+    const std::span arguments(data.begin(), data.size());
+    internal::Queue* const queue = quick_.load(std::memory_order_relaxed);
+    if (queue != nullptr && queue->insert_quickly(arguments)) [[likely]]
+      return std::nullopt;
+    return log_data(arguments, {});
+  }
   CODEWAKE_PART_OF_CALLER std::optional<EventRecord> log(std::initializer_list<AttributeArgument> data,
-                                                         const LogOptions& options = {}) {
+                                                         const LogOptions& options) {
     return log_data(std::span(data.begin(), data.size()), options);
   }
   std::optional<EventRecord> log(const Attributes& data, const LogOptions& options = {});
@@ -176,6 +188,9 @@ class CODEWAKE_API Process {
   std::optional<EventRecord> log_exception(std::span<const AttributeArgument> data,
                                            const std::exception_ptr& exception, const LogOptions& options);
 
+  // The store's queue, where an event without options needs nothing that is not done there: no filter sees
+  // it, and it gets no stack.
+  std::atomic<internal::Queue*> quick_{nullptr};
   std::unique_ptr<Impl> impl_;
 };
 

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -70,6 +71,11 @@ class CODEWAKE_API Queue {
 
   std::optional<ProcessRecord> insert_process(const ProcessInfo& info, bool sync);
   std::optional<EventRecord> insert_event(const EventInput& event, bool sync);
+
+  /// The way of nearly all events: of now, of the process that was recorded last, and without a stack. False,
+  /// and nothing done, where it takes more than that: `insert_event` then.
+  bool insert_quickly(std::span<const AttributeArgument> data) noexcept;
+
   bool flush(std::chrono::nanoseconds timeout);
   bool shutdown(std::chrono::nanoseconds timeout);
   StoreStats stats() const;
@@ -146,6 +152,7 @@ class QueueStore : public Backend {
   /// The queue knows of forks by itself.
   void at_fork(ForkPhase) noexcept override {}
   bool queues() const noexcept override { return true; }
+  internal::Queue* queue() noexcept override { return &queue_; }
   StoreStats stats() const override { return queue_.stats(); }
 
  private:

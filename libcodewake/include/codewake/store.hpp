@@ -32,6 +32,10 @@
 
 namespace codewake {
 
+namespace internal {
+class Queue;
+}
+
 /// An app that was found or made, with the version that was asked for.
 struct AppInserted {
   AppRecord app;
@@ -185,6 +189,9 @@ class CODEWAKE_API Store {
 
   /// Whether `insert_event` only queues, so that the caller never waits for the storage. Default: no.
   virtual bool queues() const noexcept;
+
+  /// The queue of a store that queues: Process's short way to it. Default: none.
+  virtual internal::Queue* queue() noexcept;
 
   /// What became of the events. Default: zeros; Process counts for stores that do not queue.
   virtual StoreStats stats() const;

@@ -30,8 +30,10 @@ inline std::size_t encoded_size(const Value& value) noexcept {
 /// A payload's size; more than kMaxPayloadBytes where no payload can hold the event.
 std::size_t encoded_size(const EventInput& event) noexcept;
 
-/// Writes exactly encoded_size(event) bytes, and returns their end.
-char* encode_event(const EventInput& event, char* out) noexcept;
+/// Writes encoded_size(event) bytes, and returns their end; null where there is no room for them and
+/// kEncodingSlack bytes more before `end`, which says nothing about what stands there then.
+char* encode_event(const EventInput& event, char* out, const char* end) noexcept;
+inline constexpr std::size_t kEncodingSlack = 16;
 
 std::string encode_process(const ProcessInfo& info);
 
@@ -52,15 +54,20 @@ __attribute__((always_inline)) inline std::size_t attribute_size(
   return head + key + value;
 }
 
-__attribute__((always_inline)) inline char* put_attribute(const AttributeArgument& attribute,
-                                                          char* out) noexcept {
+/// Null where it does not fit before `end`.
+__attribute__((always_inline)) inline char* put_attribute(const AttributeArgument& attribute, char* out,
+                                                          const char* end) noexcept {
   const std::size_t key = attribute.key.size();
   const std::size_t value = encoded_size(attribute.value);
   const auto kind = static_cast<std::uint32_t>(attribute.value.kind());
+  const auto room = static_cast<std::size_t>(end - out);
   if (key <= kMaxShortKey && value <= kMaxShortValue) [[likely]] {
+    if (sizeof(std::uint32_t) + key + value > room) [[unlikely]]
+      return nullptr;
     out = put(out, kind | static_cast<std::uint32_t>(key) << kKeyShift |
                        static_cast<std::uint32_t>(value) << kValueShift);
   } else {
+    if (attribute_size(attribute) > room) return nullptr;
     out = put(out, kind | kLongAttribute);
     out = put(out, static_cast<std::uint32_t>(key));
     out = put(out, static_cast<std::uint32_t>(value));
@@ -86,19 +93,37 @@ inline std::size_t encoded_size(const EventInput& event) noexcept {
   return size;
 }
 
-inline char* encode_event(const EventInput& event, char* out) noexcept {
+__attribute__((always_inline)) inline char* encode_event(const EventInput& event, char* out,
+                                                         const char* end) noexcept {
   std::uint32_t shape = 0;
-  if (event.data) shape = kHasData | static_cast<std::uint32_t>(event.data->size());
-  if (event.when) shape |= kHasWhen;
-  if (event.process_id) shape |= kHasProcessId;
-  if (event.stacktrace != nullptr) shape |= encoding::stack_shape(*event.stacktrace);
-  out = put(out, shape);
-  if (event.when) out = put(out, static_cast<std::int64_t>(event.when->time_since_epoch().count()));
-  if (event.process_id) out = put(out, *event.process_id);
+  std::size_t fixed = sizeof shape + sizeof(std::int64_t) + sizeof(Id);
+  if (event.stacktrace != nullptr) [[unlikely]] {
+    shape = encoding::stack_shape(*event.stacktrace);
+    fixed += encoding::stack_size(*event.stacktrace);
+  }
+  if (fixed > static_cast<std::size_t>(end - out)) [[unlikely]]
+    return nullptr;
+  char* const shape_at = out;
+  out += sizeof shape;
+  if (event.when) {
+    shape |= kHasWhen;
+    out = put(out, static_cast<std::int64_t>(event.when->time_since_epoch().count()));
+  }
+  if (event.process_id) {
+    shape |= kHasProcessId;
+    out = put(out, *event.process_id);
+  }
   if (event.stacktrace != nullptr) out = encoding::put_stack(*event.stacktrace, out);
   if (event.data) {
-    for (const AttributeArgument& attribute : *event.data) out = encoding::put_attribute(attribute, out);
+    if (event.data->size() > kMaxAttributes) return nullptr;
+    shape |= kHasData | static_cast<std::uint32_t>(event.data->size());
+    for (const AttributeArgument& attribute : *event.data) {
+      out = encoding::put_attribute(attribute, out, end);
+      if (out == nullptr) [[unlikely]]
+        return nullptr;
+    }
   }
+  put(shape_at, shape);
   return out;
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/tick_clock.hpp"
 #include "codewake/event.hpp"
+#include "journal/format.hpp"
 
 namespace codewake::internal {
 
@@ -49,7 +50,7 @@ struct RecordContext {
 bool append_event(Lane& lane, const EventInput& event, RecordContext context) noexcept;
 
 /// The same for bytes of any kind, fewer than kMaxRecordBytes less a header.
-bool append_bytes(Lane& lane, std::uint8_t kind, const void* payload, std::size_t size_bytes,
+bool append_bytes(Lane& lane, RecordKind kind, const void* payload, std::size_t size_bytes,
                   RecordContext context) noexcept;
 
 /// Ends the slot: the lane goes on in another.

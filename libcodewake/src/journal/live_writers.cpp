@@ -106,9 +106,9 @@ Accepted LiveJournal::append(Lane& lane, const EventInput& event, RecordContext 
                              std::uint64_t& position) {
   const std::size_t size = encoded_size(event);
   if (size > kMaxPayloadBytes) return Accepted::too_large;
-  if (size > kMaxRecordBytes - sizeof(RecordHeader))
+  if (size > kMaxRecordBytes - sizeof(RecordHeader) - kEncodingSlack)
     return append_external(lane, event, size, context, position);
-  const Accepted room = make_room(lane, sizeof(RecordHeader) + size + sizeof(std::uint64_t));
+  const Accepted room = make_room(lane, sizeof(RecordHeader) + size + kEncodingSlack + sizeof(std::uint64_t));
   if (room != Accepted::yes) return room;
   position = lane.position();
   return append_event(lane, event, context) ? Accepted::yes : Accepted::failed;
@@ -119,15 +119,17 @@ Accepted LiveJournal::append_external(Lane& lane, const EventInput& event, std::
   const Accepted room = make_room(lane, sizeof(RecordHeader) + sizeof(ExternalPayload));
   if (room != Accepted::yes) return room;
   position = lane.position();
-  std::string content(size_bytes, '\0');
-  encode_event(event, content.data());
+  std::string content(size_bytes + kEncodingSlack, '\0');
+  if (encode_event(event, content.data(), content.data() + content.size()) == nullptr)
+    return Accepted::too_large;
+  content.resize(size_bytes);
   const ExternalPayload payload{
       .size_bytes = size_bytes, .crc = crc32c(content.data(), content.size()), .unused = 0};
   const Accepted kept = keep_external(std::move(content), lane.id, position);
   if (kept != Accepted::yes) return kept;
   context.flags |= kExternal;
-  const auto kind = static_cast<std::uint8_t>(RecordKind::event);
-  return append_bytes(lane, kind, &payload, sizeof payload, context) ? Accepted::yes : Accepted::failed;
+  return append_bytes(lane, RecordKind::event, &payload, sizeof payload, context) ? Accepted::yes
+                                                                                  : Accepted::failed;
 }
 
 Accepted LiveJournal::keep_external(std::string content, std::uint32_t lane, std::uint64_t position) {
@@ -168,10 +170,8 @@ Accepted LiveJournal::append_process(const ProcessInfo& info, std::uint16_t numb
   if (room != Accepted::yes) return room;
   process_records_.fetch_add(1, std::memory_order_relaxed);
   const RecordContext context{.ticks = ticks_, .process = number};
-  return append_bytes(lane, static_cast<std::uint8_t>(RecordKind::process), payload.data(), payload.size(),
-                      context)
-             ? Accepted::yes
-             : Accepted::failed;
+  return append_bytes(lane, RecordKind::process, payload.data(), payload.size(), context) ? Accepted::yes
+                                                                                          : Accepted::failed;
 }
 
 }  // namespace codewake::internal

@@ -111,6 +111,10 @@ class Process::Impl {
   std::optional<Id> id() const noexcept;
   ProcessStats stats() const;
   void forked(ForkPhase phase) noexcept;
+  /// The queue, if an event without options needs no more than it.
+  internal::Queue* quick_queue() const noexcept {
+    return config.stacktraces.for_non_exceptions ? nullptr : store->queue();
+  }
 
   const Config config;
   const std::shared_ptr<Store> store;
@@ -314,25 +318,34 @@ std::optional<Id> Process::Impl::id() const noexcept {
 }
 
 ProcessStats Process::Impl::stats() const {
+  // A store that queues counts by itself.
   StoreStats store_stats;
-  store_stats.accepted = store_stats.stored = counters_.stored;
-  if (queues_) store_stats = store->stats();
+  if (queues_) {
+    store_stats = store->stats();
+  } else {
+    store_stats.accepted = store_stats.stored = counters_.stored;
+    store_stats.lost_error = counters_.lost_error;
+  }
+  const std::uint64_t rejected_at_once = queues_ ? 0 : counters_.rejected.load();
   ProcessStats stats{.accepted = store_stats.accepted,
                      .stored = store_stats.stored,
                      .queued = store_stats.queued,
-                     .rejected = counters_.rejected + store_stats.rejected,
+                     .rejected = rejected_at_once + store_stats.rejected,
                      .filtered = counters_.filtered,
                      .lost_filter_error = counters_.lost_filter_error,
                      .lost_full = store_stats.lost_full,
-                     .lost_error = counters_.lost_error + store_stats.lost_error,
-                     .lost_after_shutdown = counters_.lost_after_shutdown};
+                     .lost_error = store_stats.lost_error,
+                     .lost_after_shutdown = counters_.lost_after_shutdown + store_stats.lost_closed,
+                     .problem = std::move(store_stats.problem)};
   // Not counted by itself: a counter that all threads share would cost more than all else that log() does.
-  stats.logged = stats.accepted + counters_.rejected + stats.filtered + stats.lost_filter_error +
+  stats.logged = stats.accepted + rejected_at_once + stats.filtered + stats.lost_filter_error +
                  stats.lost_full + stats.lost_error + stats.lost_after_shutdown;
   return stats;
 }
 
-Process::Process(ProcessOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Process::Process(ProcessOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {
+  quick_.store(impl_->quick_queue(), std::memory_order_relaxed);
+}
 
 Process::~Process() = default;
 
@@ -425,6 +438,7 @@ std::optional<EventRecord> Process::log_exception(std::span<const AttributeArgum
 void Process::set_filter(EventFilter filter) {
   const std::lock_guard lock(impl_->filter_mutex);
   impl_->has_filter.store(filter != nullptr, std::memory_order_release);
+  quick_.store(filter || impl_->shut_down ? nullptr : impl_->quick_queue(), std::memory_order_relaxed);
   impl_->filter = filter ? std::make_shared<const EventFilter>(std::move(filter)) : nullptr;
 }
 
@@ -434,6 +448,7 @@ bool Process::flush(std::chrono::nanoseconds timeout) {
 
 bool Process::shutdown(std::chrono::nanoseconds timeout) {
   if (impl_->shut_down.exchange(true)) return true;
+  quick_.store(nullptr, std::memory_order_relaxed);
   return impl_->store->shutdown(timeout);
 }
 

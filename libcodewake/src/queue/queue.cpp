@@ -99,6 +99,7 @@ class Queue::Impl {
   std::uint16_t process_ = 0;        // its number in the journal; 0: none yet
   bool closed_ = false;
   std::atomic<std::uint64_t> lost_closed_{0};
+  std::atomic<std::uint64_t> lost_early_{0};  // there was no journal to count them
 };
 
 // With mutex_ held.
@@ -163,6 +164,7 @@ std::optional<EventRecord> Queue::Impl::insert_slowly(const EventInput& event, b
     const std::lock_guard lock(mutex_);
     ensure_run();
     if (process_ == 0 && !event.process_id) {
+      lost_early_.fetch_add(1, std::memory_order_relaxed);
       throw StoreError(StoreError::Kind::rejected,
                        "the event names no process, and none was recorded before");
     }
@@ -238,6 +240,7 @@ StoreStats Queue::Impl::stats() const {
   StoreStats stats;
   if (const std::shared_ptr<Run> run = current_run()) run->count(stats);
   stats.lost_closed = lost_closed_.load();
+  stats.lost_error += lost_early_.load();
   return stats;
 }
 
@@ -257,7 +260,7 @@ void Queue::Impl::at_fork(ForkPhase phase) noexcept {
     static_cast<void>(new std::shared_ptr<Run>(std::move(run_)));
     run_.reset();
     process_ = 0;
-    lost_closed_ = 0;
+    lost_closed_ = lost_early_ = 0;
     queue_.epoch_.store(0, std::memory_order_relaxed);
     backend_.set_process_id(0);
   }
@@ -288,18 +291,31 @@ std::optional<ProcessRecord> Queue::insert_process(const ProcessInfo& info, bool
   return impl_->insert_process(info, sync);
 }
 
-std::optional<EventRecord> Queue::insert_event(const EventInput& event, bool sync) {
+namespace {
+
+// False where the thread's lane is not of this queue as it is now, or has no room.
+__attribute__((always_inline)) inline bool append_to_own_lane(const std::atomic<std::uint64_t>& epoch,
+                                                              const EventInput& event) noexcept {
   const ThreadLane& mine = thread_lane;
-  if (mine.lane == nullptr || sync) [[unlikely]]
-    return impl_->insert_slowly(event, sync);
+  if (mine.lane == nullptr) [[unlikely]]
+    return false;
   Lane& lane = *mine.lane;
   lane.busy.store(true, std::memory_order_relaxed);
   std::atomic_signal_fence(std::memory_order_seq_cst);
   const bool done =
-      epoch_.load(std::memory_order_relaxed) == mine.epoch && append_event(lane, event, mine.context);
+      epoch.load(std::memory_order_relaxed) == mine.epoch && append_event(lane, event, mine.context);
   lane.busy.store(false, std::memory_order_release);
-  if (done) [[likely]]
-    return std::nullopt;
+  return done;
+}
+
+}  // namespace
+
+bool Queue::insert_quickly(std::span<const AttributeArgument> data) noexcept {
+  return append_to_own_lane(epoch_, {.data = data});
+}
+
+std::optional<EventRecord> Queue::insert_event(const EventInput& event, bool sync) {
+  if (!sync && append_to_own_lane(epoch_, event)) return std::nullopt;
   return impl_->insert_slowly(event, sync);
 }
 

@@ -114,6 +114,10 @@ bool Store::queues() const noexcept {
   return false;
 }
 
+internal::Queue* Store::queue() noexcept {
+  return nullptr;
+}
+
 StoreStats Store::stats() const {
   return {};
 }

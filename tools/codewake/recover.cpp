@@ -1,0 +1,129 @@
+// `codewake recover`: stores what dead programs left in their journals.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "codewake/recovery.hpp"
+#include "command.hpp"
+#include "json.hpp"
+#include "listing.hpp"
+#include "output.hpp"
+#include "table.hpp"
+#include "text.hpp"
+
+namespace codewake::cli {
+namespace {
+
+struct RecoverOptions {
+  std::string journal_folder;
+};
+
+/// A line on stderr that is written over, where somebody looks at a terminal.
+class Progress {
+ public:
+  void show(const JournalRun& run) {
+    if (!is_terminal_) return;
+    std::fprintf(stderr, "\r\x1b[K%s: %llu events", visible(run.run).c_str(),
+                 static_cast<unsigned long long>(run.stored_events));
+  }
+  ~Progress() {
+    if (is_terminal_) std::fputs("\r\x1b[K", stderr);
+  }
+
+ private:
+  const bool is_terminal_ = isatty(STDERR_FILENO) == 1;
+};
+
+std::string started_text(const JournalRun& run) {
+  return run.started == Time() ? "" : format_time(run.started);
+}
+
+Row to_row(const JournalRun& run) {
+  const Style style = run.state == JournalRun::State::failed || run.state == JournalRun::State::damaged
+                          ? Style::alarm
+                          : Style::plain;
+  return {Cell(run.run),
+          Cell(to_string(run.state), style),
+          Cell(std::to_string(run.stored_events)),
+          Cell(std::to_string(run.rejected_events)),
+          Cell(std::to_string(run.skipped_bytes)),
+          Cell(started_text(run), Style::dim),
+          Cell(run.executable),
+          Cell(run.store),
+          Cell(run.problem, Style::alarm)};
+}
+
+Json to_json(const JournalRun& run) {
+  return {{"run", run.run},
+          {"state", to_string(run.state)},
+          {"events", run.stored_events},
+          {"rejected", run.rejected_events},
+          {"skipped_bytes", run.skipped_bytes},
+          {"started", started_text(run)},
+          {"executable", run.executable},
+          {"pid", run.pid},
+          {"store", run.store},
+          {"problem", run.problem}};
+}
+
+int run_recover(Session& session, const RecoverOptions& options) {
+  using enum Column::Align;
+  using enum Column::Fit;
+  const Config config = load_config(session.options);
+  const std::shared_ptr<Store> store = open_store(session.options);
+  RecoveryOptions recovery{.parameters = config.store.parameters};
+  if (!options.journal_folder.empty()) {
+    recovery.journal_folder = options.journal_folder;
+  } else if (config.queue.journal && *config.queue.journal != "memory") {
+    recovery.journal_folder = *config.queue.journal;
+  }
+  std::vector<JournalRun> runs;
+  {
+    Progress progress;
+    recovery.progress = [&](const JournalRun& run) { progress.show(run); };
+    runs = recover_journals(*store, recovery);
+  }
+  Listing listing(session.out, session.options.format,
+                  {{"RUN", left, flexible},
+                   {"STATE", left, fixed},
+                   {"EVENTS", right, fixed},
+                   {"REJECTED", right, fixed},
+                   {"SKIPPED BYTES", right, fixed},
+                   {"STARTED", left, fixed},
+                   {"EXECUTABLE", left, flexible},
+                   {"STORE", left, flexible},
+                   {"PROBLEM", left, flexible}},
+                  {"run", "state", "events", "rejected", "skipped_bytes", "started", "executable", "pid",
+                   "store", "problem"});
+  for (const JournalRun& run : runs) {
+    listing.add([&] { return to_row(run); }, [&] { return to_json(run); });
+  }
+  listing.finish();
+  const bool failed = std::any_of(runs.begin(), runs.end(),
+                                  [](const JournalRun& r) { return r.state == JournalRun::State::failed; });
+  return failed ? kFailed : kSuccess;
+}
+
+}  // namespace
+
+void add_recover_command(CLI::App& app, Session& session) {
+  const auto options = std::make_shared<RecoverOptions>();
+  CLI::App* const recover = add_command(
+      app, "recover",
+      "Store what programs that died left in their journals, and list the journals of other stores",
+      {"codewake recover", "codewake recover --journal /var/lib/shop/journal",
+       "codewake recover --store sqlite:////var/lib/shop/wake.sqlite --format json"});
+  recover->add_option("--journal", options->journal_folder, "Where the programs keep their journals")
+      ->type_name("FOLDER");
+  add_output_options(recover, session);
+  add_store_options(recover, session);
+  on_run(recover, session, options, run_recover);
+}
+
+}  // namespace codewake::cli
