@@ -11,6 +11,7 @@
 #include "codewake/store.hpp"
 #include "connection.hpp"
 #include "feed.hpp"
+#include "pair_index.hpp"
 #include "parameters.hpp"
 
 namespace codewake::internal {
@@ -58,6 +59,7 @@ class Writer {
   void begin();
   void commit();
   void roll_back() noexcept;
+  void forget() noexcept;
 
   Id app_id(const std::string& name);
   Id vsn_id(Id app, const std::string& vsn);
@@ -74,6 +76,7 @@ class Writer {
   const SqliteParameters& parameters_;
   Feed feed_;
   Known known_;
+  PairIndexWriter pairs_;
   std::int64_t data_version_ = -1;
 };
 
