@@ -80,6 +80,7 @@ class SqliteStore::Impl {
     bool inherited_in_use = false;
     // Written around fork() only, by the thread that forks.
     bool write_locked = false, read_locked = false;
+    bool at_rest = false;
     Shared* left_to_parent = nullptr;
   };
 

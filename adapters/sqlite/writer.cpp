@@ -77,6 +77,7 @@ std::size_t Writer::Hash::operator()(const Digest& digest) const noexcept {
 Writer::Writer(Connection& connection, const SqliteParameters& parameters)
     : connection_(connection), parameters_(parameters), pairs_(connection) {
   register_feed(connection.handle(), &feed_);
+  if (!parameters.memory) checkpointer_.emplace(connection, parameters);
 }
 
 template <class Work>
@@ -313,6 +314,10 @@ void Writer::forget_positions(std::string_view prefix) {
     Query(connection_, "DELETE FROM journals WHERE substr(segment, 1, length(?1)) = ?1", prefix).run();
     return true;
   });
+}
+
+bool Writer::stop_checkpoints(std::chrono::nanoseconds timeout) {
+  return !checkpointer_ || checkpointer_->stop(timeout);
 }
 
 bool Writer::is_stored(const Batch& batch, const BatchResult& result) {

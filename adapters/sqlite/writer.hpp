@@ -1,6 +1,7 @@
 // Everything that is written, through the one connection that writes.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -8,6 +9,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "checkpointer.hpp"
 #include "codewake/store.hpp"
 #include "connection.hpp"
 #include "feed.hpp"
@@ -33,6 +35,10 @@ class Writer {
   BatchResult write(const Batch& batch);
   AppInserted insert_app(std::string_view name, std::optional<std::string_view> vsn);
   void forget_positions(std::string_view prefix);
+
+  /// Ends what goes on behind the writer, before a fork or the end; false where it is still busy by
+  /// `timeout`.
+  bool stop_checkpoints(std::chrono::nanoseconds timeout);
 
   /// Whether what `write` said it did is there: asked through a new connection after CommitInDoubt.
   bool is_stored(const Batch& batch, const BatchResult& result);
@@ -78,6 +84,7 @@ class Writer {
   Known known_;
   PairIndexWriter pairs_;
   std::int64_t data_version_ = -1;
+  std::optional<Checkpointer> checkpointer_;  ///< a database in memory has none
 };
 
 }  // namespace codewake::internal
