@@ -34,6 +34,14 @@ class BlockSignals {
   sigset_t before_;
 };
 
+/// SQLite does so only at the checkpoint that ends the WAL, which is the writer's, and would then wait for
+/// all of the pages. That one looks for errors too, so nothing is lost here.
+void sync_database(sqlite3* connection) noexcept {
+  sqlite3_file* file = nullptr;
+  if (sqlite3_file_control(connection, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK) return;
+  if (file != nullptr && file->pMethods != nullptr) file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+}
+
 }  // namespace
 
 Checkpointer::Checkpointer(Connection& writing, const SqliteParameters& parameters)
@@ -112,6 +120,7 @@ void Checkpointer::run() noexcept {
         interruptible_ = connection->handle();
       }
       written_back = checkpoint(connection->handle());
+      if (parameters_.synchronous != Synchronous::off) sync_database(connection->handle());
     } catch (const std::exception&) {
       connection.reset();
     }
