@@ -14,7 +14,8 @@ namespace {
 // The library guards each connection with a lock of its own, so SQLite's would only cost time.
 const int kOpenFlags = SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE | SQLite::OPEN_NOMUTEX;
 
-// A larger WAL is written back less often, in longer runs of pages.
+// For a connection that has no Checkpointer, which would rather be quick: a WAL that has grown large is
+// another process's.
 constexpr int kCheckpointPages = 16'000;
 constexpr int kWalLimitBytes = 96 << 20;
 
@@ -28,6 +29,7 @@ std::string immutable_uri(const std::string& path) {
 }
 
 SQLite::Database open(const SqliteParameters& parameters, Connection::Mode mode) {
+  if (mode == Connection::Mode::checkpointing) return {parameters.path, kOpenFlags & ~SQLite::OPEN_CREATE};
   if (mode != Connection::Mode::immutable) return {parameters.path, kOpenFlags};
   return {immutable_uri(parameters.path), SQLite::OPEN_READONLY | SQLite::OPEN_URI | SQLite::OPEN_NOMUTEX};
 }

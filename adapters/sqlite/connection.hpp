@@ -24,7 +24,8 @@ class Connection {
   enum class Mode {
     writing,
     reading,
-    immutable  ///< nobody can be writing: a read-only medium whose WAL has been written back
+    checkpointing,  ///< as `writing`, but makes no file
+    immutable       ///< nobody can be writing: a read-only medium whose WAL has been written back
   };
 
   /// Opens the file, or makes an empty one. Throws SQLite::Exception.

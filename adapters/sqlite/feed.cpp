@@ -19,14 +19,12 @@ struct Module {
 /// Stands on an event, and in the table of data on one of its attributes.
 struct Cursor {
   sqlite3_vtab_cursor base;  // first: SQLite's part
+  const Feed* feed;
   std::size_t event;
   std::size_t attribute;
   sqlite3_int64 row;
 };
 
-const Feed& feed_of(const sqlite3_vtab_cursor* cursor) {
-  return *reinterpret_cast<const Module*>(cursor->pVtab)->feed;
-}
 Cursor& own(sqlite3_vtab_cursor* cursor) {
   return *reinterpret_cast<Cursor*>(cursor);
 }
@@ -34,8 +32,8 @@ Cursor& own(sqlite3_vtab_cursor* cursor) {
 template <bool kData>
 int connect(sqlite3* connection, void* feed, int, const char* const*, sqlite3_vtab** table, char**) {
   const int code = sqlite3_declare_vtab(
-      connection, kData ? "CREATE TABLE feed(id, \"key\", val, event_id)"
-                        : "CREATE TABLE feed(id, when_ts, process_id, digest, stacktrace_id)");
+      connection, kData ? "CREATE TABLE feed(\"key\", val, event_id)"
+                        : "CREATE TABLE feed(when_ts, process_id, digest, stacktrace_id)");
   if (code != SQLITE_OK) return code;
   auto* module = new (std::nothrow) Module{{}, static_cast<const Feed*>(feed)};
   if (module == nullptr) return SQLITE_NOMEM;
@@ -52,8 +50,8 @@ int best_index(sqlite3_vtab*, sqlite3_index_info*) {
   return SQLITE_OK;
 }
 
-int open(sqlite3_vtab*, sqlite3_vtab_cursor** opened) {
-  auto* cursor = new (std::nothrow) Cursor{};
+int open(sqlite3_vtab* table, sqlite3_vtab_cursor** opened) {
+  auto* cursor = new (std::nothrow) Cursor{{}, reinterpret_cast<const Module*>(table)->feed, 0, 0, 0};
   if (cursor == nullptr) return SQLITE_NOMEM;
   *opened = &cursor->base;
   return SQLITE_OK;
@@ -64,8 +62,9 @@ int close(sqlite3_vtab_cursor* cursor) {
   return SQLITE_OK;
 }
 
-void skip_events_without_data(Cursor& cursor, const Batch& batch) {
-  while (cursor.event < batch.events.size() && cursor.attribute >= batch.events[cursor.event].data.size()) {
+void skip_events_without_data(Cursor& cursor) {
+  const auto events = cursor.feed->batch->events;
+  while (cursor.event < events.size() && cursor.attribute >= events[cursor.event].data.size()) {
     ++cursor.event;
     cursor.attribute = 0;
   }
@@ -76,7 +75,7 @@ int filter(sqlite3_vtab_cursor* base, int, const char*, int, sqlite3_value**) {
   Cursor& cursor = own(base);
   cursor.event = cursor.attribute = 0;
   cursor.row = 0;
-  if constexpr (kData) skip_events_without_data(cursor, *feed_of(base).batch);
+  if constexpr (kData) skip_events_without_data(cursor);
   return SQLITE_OK;
 }
 
@@ -86,7 +85,7 @@ int next(sqlite3_vtab_cursor* base) {
   ++cursor.row;
   if constexpr (kData) {
     ++cursor.attribute;
-    skip_events_without_data(cursor, *feed_of(base).batch);
+    skip_events_without_data(cursor);
   } else {
     ++cursor.event;
   }
@@ -94,7 +93,8 @@ int next(sqlite3_vtab_cursor* base) {
 }
 
 int at_end(sqlite3_vtab_cursor* base) {
-  return own(base).event >= feed_of(base).batch->events.size();
+  const Cursor& cursor = own(base);
+  return cursor.event >= cursor.feed->batch->events.size();
 }
 
 int row_id(sqlite3_vtab_cursor* base, sqlite3_int64* row) {
@@ -109,20 +109,17 @@ void result_text(sqlite3_context* context, std::string_view text) {
 }
 
 int event_column(sqlite3_vtab_cursor* base, sqlite3_context* context, int column) {
-  const Feed& feed = feed_of(base);
   const Cursor& cursor = own(base);
+  const Feed& feed = *cursor.feed;
   const BatchEvent& event = feed.batch->events[cursor.event];
   switch (column) {
     case 0:
-      sqlite3_result_int64(context, feed.first_event_id + cursor.row);
-      break;
-    case 1:
       sqlite3_result_double(context, to_unix_seconds(event.when));
       break;
-    case 2:
+    case 1:
       sqlite3_result_int64(context, feed.process_ids[event.process]);
       break;
-    case 3:
+    case 2:
       if (event.has_data) {
         const Digest digest = digest_of(event.data);
         sqlite3_result_blob(context, digest.data(), static_cast<int>(digest.size()), SQLITE_TRANSIENT);
@@ -135,17 +132,14 @@ int event_column(sqlite3_vtab_cursor* base, sqlite3_context* context, int column
 }
 
 int data_column(sqlite3_vtab_cursor* base, sqlite3_context* context, int column) {
-  const Feed& feed = feed_of(base);
   const Cursor& cursor = own(base);
+  const Feed& feed = *cursor.feed;
   const AttributeView& attribute = feed.batch->events[cursor.event].data[cursor.attribute];
   switch (column) {
     case 0:
-      sqlite3_result_int64(context, feed.first_data_id + cursor.row);
-      break;
-    case 1:
       result_text(context, attribute.key);
       break;
-    case 2:
+    case 1:
       if (attribute.value) result_text(context, *attribute.value);
       break;
     default:

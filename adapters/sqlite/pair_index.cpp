@@ -1,51 +1,29 @@
 #include "pair_index.hpp"
 
 #include <algorithm>
-#include <limits>
-#include <utility>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "codewake/utf8.hpp"
 
 namespace codewake::internal {
 namespace {
 
-/// Rows of a new run; so many, and no more than twice as many, are scanned by each look-up.
+/// Rows of a new run; so many, and one batch more, are scanned by each look-up.
 constexpr Id kRunRows = 32'768;
-/// So many new runs become a large one: a pair is written twice in all, and a look-up among ten million
-/// events probes about sixty runs.
-constexpr std::int64_t kMergeRuns = 32;
-/// A row of this size fills a page of 4 KiB and does not spill into a second.
-constexpr std::size_t kChunkBytes = 3'980;
-constexpr std::size_t kMaxEntryBytes = 5 + 10;
-
-void put(std::string& out, std::uint64_t number) {
-  while (number >= 0x80) {
-    out += static_cast<char>(number | 0x80);
-    number >>= 7;
-  }
-  out += static_cast<char>(number);
-}
-
-bool get(std::string_view& in, std::uint64_t& number) {
-  number = 0;
-  for (unsigned shift = 0; shift < 64 && !in.empty(); shift += 7) {
-    const auto byte = static_cast<unsigned char>(in.front());
-    in.remove_prefix(1);
-    number |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
-    if (byte < 0x80) return true;
-  }
-  return false;
-}
-
-std::uint64_t zigzag(std::uint64_t difference) {
-  return (difference << 1) ^ (0 - (difference >> 63));
-}
-std::uint64_t unzigzag(std::uint64_t number) {
-  return (number >> 1) ^ (0 - (number & 1));
-}
+/// So many new runs, or entries in them, become a large run: a pair is written twice in all, a look-up among
+/// ten million events probes about seventy runs, and the batch in which a merge falls takes some 30 ms more.
+constexpr std::int64_t kMergeRuns = 16;
+constexpr std::int64_t kMergeEntries = kMergeRuns * kRunRows;
+/// Rows that had to be read are taken in with so many in one go.
+constexpr Id kReadRows = 2 * kRunRows;
+constexpr std::size_t kKeptEntries = 4 * kRunRows;
 
 void store_run(Connection& connection, int level, const std::vector<PairEntry>& entries) {
-  Query(connection, "INSERT INTO codewake_pair_runs(level) VALUES(?)", level).run();
+  if (entries.empty()) return;
+  Query(connection, "INSERT INTO codewake_pair_runs(level, entries) VALUES(?, ?)", level, entries.size())
+      .run();
   const Id run = sqlite3_last_insert_rowid(connection.handle());
   for (std::size_t at = 0; at < entries.size();) {
     const std::uint32_t first_hash = entries[at].hash;
@@ -59,25 +37,26 @@ void store_run(Connection& connection, int level, const std::vector<PairEntry>& 
 
 void merge_runs(Connection& connection) {
   std::vector<PairEntry> entries;
-  std::vector<Id> runs;
   {
-    Query query(connection, "SELECT run FROM codewake_pair_runs WHERE level = 0");
-    while (query.step()) runs.push_back(query.integer(0));
-  }
-  for (const Id run : runs) {
-    Query query(connection, "SELECT first_hash, entries FROM codewake_pair_chunks WHERE run = ?", run);
+    // In the order of runs, so that the ids of one hash are in theirs.
+    Query query(connection,
+                "SELECT c.first_hash, c.entries FROM codewake_pair_runs r CROSS JOIN codewake_pair_chunks c "
+                "ON c.run = r.run WHERE r.level = 0 ORDER BY r.run");
     while (query.step()) decode_chunk(static_cast<std::uint32_t>(query.integer(0)), query.bytes(1), entries);
-    Query(connection, "DELETE FROM codewake_pair_chunks WHERE run = ?", run).run();
   }
+  Query(connection,
+        "DELETE FROM codewake_pair_chunks WHERE run IN (SELECT run FROM codewake_pair_runs WHERE level = 0)")
+      .run();
   Query(connection, "DELETE FROM codewake_pair_runs WHERE level = 0").run();
-  std::sort(entries.begin(), entries.end());
+  sort_pairs(entries);
   store_run(connection, 1, entries);
 }
 
 }  // namespace
 
 const char* const kPairIndexTables = R"(
-CREATE TABLE codewake_pair_runs (run INTEGER NOT NULL, level INTEGER NOT NULL, PRIMARY KEY (run));
+CREATE TABLE codewake_pair_runs (run INTEGER NOT NULL, level INTEGER NOT NULL,
+  entries INTEGER NOT NULL, PRIMARY KEY (run));
 CREATE TABLE codewake_pair_chunks (id INTEGER NOT NULL, run INTEGER NOT NULL, first_hash INTEGER NOT NULL,
   entries BLOB NOT NULL, PRIMARY KEY (id));
 CREATE INDEX codewake_pair_chunks_hash ON codewake_pair_chunks(run, first_hash);
@@ -92,74 +71,66 @@ CREATE TRIGGER codewake_pairs_changed AFTER UPDATE ON events_data BEGIN
 END;
 )";
 
-std::uint32_t pair_hash(std::string_view key, std::optional<std::string_view> value) noexcept {
-  std::uint64_t hash = 0xcbf29ce484222325U;
-  const auto add = [&](std::string_view bytes) {
-    for (const char byte : bytes) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3U;
-  };
-  add(key);
-  add(std::string_view("\0", 1));
-  if (value) {
-    add("\1");
-    add(*value);
-  }
-  return static_cast<std::uint32_t>(hash ^ (hash >> 32));
-}
-
-std::string encode_chunk(const std::vector<PairEntry>& entries, std::size_t& at) {
-  std::string chunk;
-  chunk.reserve(kChunkBytes);
-  PairEntry before{entries[at].hash, 0};
-  while (at < entries.size() && chunk.size() + kMaxEntryBytes <= kChunkBytes) {
-    put(chunk, entries[at].hash - before.hash);
-    put(chunk, zigzag(static_cast<std::uint64_t>(entries[at].event_id) -
-                      static_cast<std::uint64_t>(before.event_id)));
-    before = entries[at++];
-  }
-  return chunk;
-}
-
-void decode_chunk(std::uint32_t first_hash, std::string_view chunk, std::vector<PairEntry>& entries) {
-  PairEntry entry{first_hash, 0};
-  std::uint64_t hash = 0, id = 0;
-  while (!chunk.empty() && get(chunk, hash) && get(chunk, id)) {
-    entry.hash += static_cast<std::uint32_t>(hash);
-    entry.event_id = static_cast<Id>(static_cast<std::uint64_t>(entry.event_id) + unzigzag(id));
-    entries.push_back(entry);
-  }
-}
-
 Id pairs_indexed_to(Connection& connection) {
   Query query(connection, "SELECT indexed_to FROM codewake_pair_state");
   return query.step() ? query.integer(0) : 0;
 }
 
-void advance_pair_index(Connection& connection, Id last_data_id) {
-  const Id indexed_to = pairs_indexed_to(connection);
-  if (last_data_id - indexed_to < kRunRows) return;
-  std::vector<PairEntry> entries;
-  entries.reserve(2 * kRunRows);
-  Id last = indexed_to;
-  {
-    Query query(connection,
-                "SELECT id, event_id, \"key\", val FROM events_data WHERE id > ? ORDER BY id LIMIT ?",
-                indexed_to, 2 * kRunRows);
-    std::string fitted_key, fitted_value;
-    const auto fit = [](std::string_view bytes, std::string& held) {
-      return is_storable(bytes) ? bytes : std::string_view(held = to_storable(bytes));
-    };
-    while (query.step()) {
-      last = query.integer(0);
-      std::optional<std::string_view> value;
-      if (!query.is_null(3)) value = fit(query.bytes(3), fitted_value);
-      entries.push_back({pair_hash(fit(query.bytes(2), fitted_key), value), query.integer(1)});
-    }
+void PairIndexWriter::forget() noexcept {
+  tail_.clear();
+  tail_from_ = tail_to_ = -1;
+}
+
+void PairIndexWriter::add(const Batch& batch, Id first_event_id, Id first_data_id) {
+  const Id indexed_to = pairs_indexed_to(connection_);
+  if (tail_from_ != indexed_to || tail_to_ != first_data_id - 1) {
+    forget();
+    if (indexed_to == first_data_id - 1) tail_from_ = tail_to_ = indexed_to;
   }
-  std::sort(entries.begin(), entries.end());
-  store_run(connection, 0, entries);
-  Query(connection, "UPDATE codewake_pair_state SET indexed_to = ?", last).run();
-  Query count(connection, "SELECT count(*) FROM codewake_pair_runs WHERE level = 0");
-  if (count.step() && count.integer(0) >= kMergeRuns) merge_runs(connection);
+  Id event_id = first_event_id, last_data_id = first_data_id - 1;
+  const bool known = tail_to_ >= 0;
+  for (const BatchEvent& event : batch.events) {
+    for (const AttributeView& attribute : event.data) {
+      if (known) tail_.push_back({pair_hash(attribute.key, attribute.value), event_id});
+      ++last_data_id;
+    }
+    ++event_id;
+  }
+  if (known) tail_to_ = last_data_id;
+  if (last_data_id - indexed_to < kRunRows) return;
+  if (!known) read_tail(indexed_to);
+  store_tail();
+}
+
+void PairIndexWriter::read_tail(Id indexed_to) {
+  std::string fitted_key, fitted_value;
+  const auto fit = [](std::string_view bytes, std::string& held) {
+    return is_storable(bytes) ? bytes : std::string_view(held = to_storable(bytes));
+  };
+  tail_from_ = tail_to_ = indexed_to;
+  Query query(connection_,
+              "SELECT id, event_id, \"key\", val FROM events_data WHERE id > ? ORDER BY id LIMIT ?",
+              indexed_to, kReadRows);
+  while (query.step()) {
+    tail_to_ = query.integer(0);
+    std::optional<std::string_view> value;
+    if (!query.is_null(3)) value = fit(query.bytes(3), fitted_value);
+    tail_.push_back({pair_hash(fit(query.bytes(2), fitted_key), value), query.integer(1)});
+  }
+}
+
+void PairIndexWriter::store_tail() {
+  sort_pairs(tail_);
+  const auto entries = static_cast<std::int64_t>(tail_.size());
+  store_run(connection_, entries < kMergeEntries / 2 ? 0 : 1, tail_);
+  Query(connection_, "UPDATE codewake_pair_state SET indexed_to = ?", tail_to_).run();
+  if (tail_.capacity() > kKeptEntries) tail_ = {};
+  tail_.clear();
+  tail_from_ = tail_to_;
+  Query level(connection_, "SELECT count(*), sum(entries) FROM codewake_pair_runs WHERE level = 0");
+  level.step();
+  const bool many = level.integer(0) >= kMergeRuns || level.integer(1) >= kMergeEntries;
+  if (many) merge_runs(connection_);
 }
 
 bool probe_pair_index(Connection& connection, std::uint32_t hash, std::size_t limit, std::vector<Id>& ids) {

@@ -2,57 +2,55 @@
 //
 // A B-tree over events_data(key, val) makes inserts nine times slower, for each goes to a random page.
 // Instead, once some ten thousand rows have come, their pairs are hashed, sorted and written as one run of
-// chunks; some runs together are merged into a larger one. A look-up probes every run for the hash, and scans
-// the rows above `indexed_to`, which no run holds yet, whoever wrote them.
+// chunks (pair_run.hpp); some runs together are merged into a larger one. A look-up probes every run for the
+// hash, and scans the rows above `indexed_to`, which no run holds yet, whoever wrote them.
 //
 // Invariants:
 //  - Every row of events_data up to codewake_pair_state.indexed_to is in a run, by the hash of what it is
-//  read as. Triggers
-//    lower the mark where another program changes rows, or deletes the last ones so that their ids are given
-//    again.
+//    read as. Triggers lower the mark where another program changes rows, or deletes the last ones so that
+//    their ids are given again.
 //  - What a run says may be wrong in one direction only: the event may be gone, changed, or have another pair
-//  of the same
-//    hash. Whoever asks looks at the event.
-//
-// A chunk is a list of entries, sorted by hash and event: the hash as the difference to the one before (the
-// chunk's first_hash before the first), then the event's id as the zigzag difference to the one before (0
-// before the first), both as LEB128. The hash is FNV-1a (64 bits) over the key, a NUL byte and, unless it is
-// NULL, a byte of 1 and the value; its halves are combined by exclusive or.
+//    of the same hash. Whoever asks looks at the event.
 #pragma once
 
 #include <cstdint>
-#include <optional>
-#include <string>
-#include <string_view>
 #include <vector>
 
-#include "codewake/records.hpp"
+#include "codewake/event.hpp"
 #include "connection.hpp"
+#include "pair_run.hpp"
 
 namespace codewake::internal {
 
 /// The tables, for schema.cpp.
 extern const char* const kPairIndexTables;
 
-std::uint32_t pair_hash(std::string_view key, std::optional<std::string_view> value) noexcept;
+/// Brings the index forward as rows are written. It remembers the pairs of the rows that no run holds yet, so
+/// that they need not be read back; where it does not know them all, it reads them. Thread-bound, as its
+/// connection is.
+class PairIndexWriter {
+ public:
+  /// `connection` must outlive it.
+  explicit PairIndexWriter(Connection& connection) : connection_(connection) {}
 
-struct PairEntry {
-  std::uint32_t hash = 0;
-  Id event_id = 0;
+  /// The batch's attributes have just been inserted in their order, the first with the id `first_data_id`, as
+  /// data of events that are numbered from `first_event_id` on. Within that transaction. Throws
+  /// SQLite::Exception.
+  void add(const Batch& batch, Id first_event_id, Id first_data_id);
 
-  auto operator<=>(const PairEntry&) const = default;
+  /// What was written may be gone or different: the transaction was rolled back, or another program wrote.
+  void forget() noexcept;
+
+ private:
+  void read_tail(Id indexed_to);
+  void store_tail();
+
+  Connection& connection_;
+  // The pairs of the rows above `tail_from_` up to `tail_to_`; both are -1 where they are not known.
+  std::vector<PairEntry> tail_;
+  Id tail_from_ = -1;
+  Id tail_to_ = -1;
 };
-
-/// Encodes sorted entries from `at` on, as many as a chunk takes, and moves `at` behind them.
-std::string encode_chunk(const std::vector<PairEntry>& entries, std::size_t& at);
-
-/// Appends the entries of a chunk. What is not one gives fewer entries, never more.
-void decode_chunk(std::uint32_t first_hash, std::string_view chunk, std::vector<PairEntry>& entries);
-
-/// Brings the index forward if enough rows have come. Within a transaction that writes; `last_data_id` is the
-/// last id of events_data. Bounded: an older database with many rows is taken in by several calls. Throws
-/// SQLite::Exception.
-void advance_pair_index(Connection& connection, Id last_data_id);
 
 /// Up to which id of events_data the runs go. Throws SQLite::Exception.
 Id pairs_indexed_to(Connection& connection);

@@ -20,6 +20,8 @@ namespace {
 
 /// For how long fork() may be held up by calls that are under way.
 constexpr std::chrono::milliseconds kForkWait{100};
+/// And by the thread that writes the WAL back, which is told to stop but may be in the middle of an fsync.
+constexpr std::chrono::seconds kCheckpointWait{1};
 
 /// Whether a file that cannot be opened for writing may be opened as one that nobody writes.
 bool may_be_immutable(const SQLite::Exception& failure, const std::string& path) {
@@ -217,7 +219,9 @@ void SqliteStore::Impl::at_fork(ForkPhase phase) noexcept {
     case ForkPhase::before:
       shared_->write_locked = shared_->write_mutex.try_lock_for(kForkWait);
       shared_->read_locked = shared_->read_mutex.try_lock_for(kForkWait);
-      if (shared_->write_locked && shared_->read_locked && !parameters_.memory) {
+      shared_->at_rest = shared_->write_locked && shared_->read_locked &&
+                         (!shared_->writer || shared_->writer->stop_checkpoints(kCheckpointWait));
+      if (shared_->at_rest && !parameters_.memory) {
         if (shared_->write_connection) shared_->write_connection->skip_checkpoint_on_close();
         if (shared_->read_connection) shared_->read_connection->skip_checkpoint_on_close();
         close();
@@ -231,7 +235,7 @@ void SqliteStore::Impl::at_fork(ForkPhase phase) noexcept {
       // Nothing of the parent's is closed here: that would drop locks that the parent relies on.
       auto fresh = std::make_unique<Shared>();
       fresh->closed = shared_->closed;
-      fresh->inherited_in_use = !parameters_.memory && !(shared_->write_locked && shared_->read_locked);
+      fresh->inherited_in_use = !parameters_.memory && !shared_->at_rest;
       fresh->left_to_parent = shared_.release();
       shared_ = std::move(fresh);
       break;

@@ -4,6 +4,7 @@
 //  - A connection is used by whoever holds the mutex that guards it; one writes, another reads, so that reads
 //  do not wait
 //    for writes (WAL). A database in memory has one for both, guarded by `write_mutex`.
+//  - The thread that writes the WAL back (checkpointer.hpp) has a connection of its own, that of no mutex.
 //  - Where both mutexes are needed, `write_mutex` is taken first.
 //  - While the process forks, no connection to a file is open. SQLite remembers for the whole process which
 //  files are
@@ -81,6 +82,7 @@ class SqliteStore::Impl {
     bool inherited_in_use = false;
     // Written around fork() only, by the thread that forks.
     bool write_locked = false, read_locked = false;
+    bool at_rest = false;
     Shared* left_to_parent = nullptr;
   };
 

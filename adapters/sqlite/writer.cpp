@@ -11,7 +11,6 @@
 #include "codewake/errors.hpp"
 #include "codewake/stacktrace.hpp"
 #include "codewake/utf8.hpp"
-#include "pair_index.hpp"
 #include "schema.hpp"
 #include "sqlite_error.hpp"
 
@@ -51,7 +50,8 @@ void check_batch(const Batch& batch) {
   for (const JournalPosition& position : batch.positions) check_index(position.process);
 }
 
-/// The first of `count` unused ids above `last`.
+/// The id that SQLite gives to the first of `count` rows. They are numbered on from there as long as there
+/// are ids left, so that there is no need to ask for each.
 Id next_ids(Connection& connection, std::string_view sql, std::size_t count) {
   Query query(connection, sql);
   const Id last = query.step() ? query.integer(0) : 0;
@@ -59,7 +59,11 @@ Id next_ids(Connection& connection, std::string_view sql, std::size_t count) {
     throw StoreError(StoreError::Kind::unavailable,
                      "the SQLite database has used up the ids of its events; use a new file");
   }
-  return std::max<Id>(last, 0) + 1;
+  if (last < 0) {
+    throw StoreError(StoreError::Kind::unavailable,
+                     "the SQLite database has events with negative ids only; give one of them a positive id");
+  }
+  return last + 1;
 }
 
 }  // namespace
@@ -71,8 +75,9 @@ std::size_t Writer::Hash::operator()(const Digest& digest) const noexcept {
 }
 
 Writer::Writer(Connection& connection, const SqliteParameters& parameters)
-    : connection_(connection), parameters_(parameters) {
+    : connection_(connection), parameters_(parameters), pairs_(connection) {
   register_feed(connection.handle(), &feed_);
+  if (!parameters.memory) checkpointer_.emplace(connection, parameters);
 }
 
 template <class Work>
@@ -102,7 +107,7 @@ void Writer::begin() {
   version.step();
   if (version.integer(0) == data_version_) return;
   // Somebody else has written: what was known may be gone, and the tables may be of a newer version.
-  known_ = {};
+  forget();
   if (!inspect_schema(connection_, parameters_).complete) {
     throw StoreError(
         StoreError::Kind::unavailable,
@@ -122,8 +127,13 @@ void Writer::commit() {
   }
 }
 
-void Writer::roll_back() noexcept {
+void Writer::forget() noexcept {
   known_ = {};
+  pairs_.forget();
+}
+
+void Writer::roll_back() noexcept {
+  forget();
   if (sqlite3_get_autocommit(connection_.handle()) == 0) {
     // Fails only where the connection is beyond use, which the next call will say.
     sqlite3_exec(connection_.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
@@ -174,17 +184,18 @@ void Writer::insert_events(const Batch& batch) {
   }
   if (batch.events.empty()) return;
   feed_.first_event_id = next_ids(connection_, "SELECT max(id) FROM events", batch.events.size());
-  feed_.first_data_id = next_ids(connection_, "SELECT max(id) FROM events_data", attributes);
+  // OR FAIL: what fails is rolled back with the whole batch, so no statement needs a journal of its own.
   Query(connection_,
-        "INSERT INTO events(id, when_ts, process_id, digest, stacktrace_id) "
-        "SELECT id, when_ts, process_id, digest, stacktrace_id FROM codewake_feed_events")
+        "INSERT OR FAIL INTO events(when_ts, process_id, digest, stacktrace_id) "
+        "SELECT when_ts, process_id, digest, stacktrace_id FROM codewake_feed_events")
       .run();
   if (attributes == 0) return;
+  const Id first_data_id = next_ids(connection_, "SELECT max(id) FROM events_data", attributes);
   Query(connection_,
-        "INSERT INTO events_data(id, \"key\", val, event_id) "
-        "SELECT id, \"key\", val, event_id FROM codewake_feed_data")
+        "INSERT OR FAIL INTO events_data(\"key\", val, event_id) "
+        "SELECT \"key\", val, event_id FROM codewake_feed_data")
       .run();
-  advance_pair_index(connection_, feed_.first_data_id + static_cast<Id>(attributes) - 1);
+  pairs_.add(batch, feed_.first_event_id, first_data_id);
 }
 
 void Writer::insert_positions(const Batch& batch) {
@@ -303,6 +314,10 @@ void Writer::forget_positions(std::string_view prefix) {
     Query(connection_, "DELETE FROM journals WHERE substr(segment, 1, length(?1)) = ?1", prefix).run();
     return true;
   });
+}
+
+bool Writer::stop_checkpoints(std::chrono::nanoseconds timeout) {
+  return !checkpointer_ || checkpointer_->stop(timeout);
 }
 
 bool Writer::is_stored(const Batch& batch, const BatchResult& result) {

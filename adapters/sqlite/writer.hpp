@@ -1,6 +1,7 @@
 // Everything that is written, through the one connection that writes.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -8,9 +9,11 @@
 #include <unordered_set>
 #include <utility>
 
+#include "checkpointer.hpp"
 #include "codewake/store.hpp"
 #include "connection.hpp"
 #include "feed.hpp"
+#include "pair_index.hpp"
 #include "parameters.hpp"
 
 namespace codewake::internal {
@@ -32,6 +35,10 @@ class Writer {
   BatchResult write(const Batch& batch);
   AppInserted insert_app(std::string_view name, std::optional<std::string_view> vsn);
   void forget_positions(std::string_view prefix);
+
+  /// Ends what goes on behind the writer, before a fork or the end; false where it is still busy by
+  /// `timeout`.
+  bool stop_checkpoints(std::chrono::nanoseconds timeout);
 
   /// Whether what `write` said it did is there: asked through a new connection after CommitInDoubt.
   bool is_stored(const Batch& batch, const BatchResult& result);
@@ -58,6 +65,7 @@ class Writer {
   void begin();
   void commit();
   void roll_back() noexcept;
+  void forget() noexcept;
 
   Id app_id(const std::string& name);
   Id vsn_id(Id app, const std::string& vsn);
@@ -74,7 +82,9 @@ class Writer {
   const SqliteParameters& parameters_;
   Feed feed_;
   Known known_;
+  PairIndexWriter pairs_;
   std::int64_t data_version_ = -1;
+  std::optional<Checkpointer> checkpointer_;  ///< a database in memory has none
 };
 
 }  // namespace codewake::internal

@@ -96,6 +96,54 @@ TEST_CASE("rows that another program wrote, changed or deleted are found as they
   check_found(store, database, "value 5");
 }
 
+TEST_CASE("what the writer remembers of its rows counts only as long as they are as it wrote them") {
+  const TemporaryFolder folder;
+  SqliteStore store(dsn_of(folder / "events.sqlite"));
+  SqliteStore other(dsn_of(folder / "events.sqlite"));
+  Database database(folder / "events.sqlite");
+  write_events(store, "app", "key", numbered(0, 10'000));
+  write_events(other, "app", "key", numbered(10'000, 10'000));
+  write_events(store, "app", "key", numbered(20'000, 10'000));
+  database.exec("UPDATE events_data SET val = 'changed' WHERE id = 25000");
+  const ProcessInfo info{.app_name = "app"};
+  const std::vector<BatchProcess> processes = {{.info = &info}, {.id = 4711}};
+  const AttributeView refused{"key", "refused"};
+  const std::vector<BatchEvent> events(5'000, {.has_data = true, .data = std::span(&refused, 1)});
+  store_error(StoreError::Kind::rejected, [&] { store.write({.processes = processes, .events = events}); });
+  write_events(store, "app", "key", numbered(30'000, 2'767));
+  CHECK(database.number("SELECT indexed_to FROM codewake_pair_state") == 0);
+  write_events(store, "app", "key", numbered(32'767, 1));
+  CHECK(database.number("SELECT indexed_to FROM codewake_pair_state") == 32'768);
+  write_events(store, "app", "key", numbered(32'768, 32'767));
+  CHECK(database.number("SELECT indexed_to FROM codewake_pair_state") == 32'768);
+  write_events(store, "app", "key", numbered(65'535, 1));
+  CHECK(database.number("SELECT indexed_to FROM codewake_pair_state") == 65'536);
+  CHECK(database.number("SELECT sum(entries) FROM codewake_pair_runs") == 65'536);
+  for (const char* value :
+       {"value 1", "value 15000", "changed", "value 24999", "value 32767", "value 50000", "value 65535"}) {
+    check_found(store, database, value);
+  }
+}
+
+TEST_CASE("ids that are used up or negative are refused, and nothing is stored") {
+  const TemporaryFolder folder;
+  SqliteStore store(dsn_of(folder / "events.sqlite"));
+  Database database(folder / "events.sqlite");
+  store.get_apps();
+  for (const char* id : {"-5", "9223372036854775800"}) {
+    CAPTURE(id);
+    for (const std::string table :
+         {"events(id, when_ts, process_id) VALUES(", "events_data(id, event_id, \"key\") VALUES("}) {
+      database.exec("INSERT INTO " + table + id + ", 1, 1)");
+      store_error(StoreError::Kind::unavailable, [&] { write_events(store, "app", "key", numbered(0, 10)); });
+      CHECK(store.get_apps().empty());
+      database.exec("DELETE FROM events; DELETE FROM events_data");
+    }
+  }
+  write_events(store, "app", "key", numbered(0, 10));
+  check_found(store, database, "value 5");
+}
+
 TEST_CASE("runs are merged, and nothing gets lost on the way") {
   const TemporaryFolder folder;
   SqliteStore store({dsn_of(folder / "events.sqlite"), "synchronous=off"});

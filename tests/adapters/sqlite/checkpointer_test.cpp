@@ -1,0 +1,120 @@
+// The WAL is written back behind the writer: it stays bounded, and neither a fork nor a kill hurts the file.
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "codewake/sqlite_store.hpp"
+#include "support.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace codewake::testing {
+namespace {
+
+using Rows = std::vector<std::vector<std::string>>;
+
+constexpr std::size_t kMegabyte = 1'000'000;
+/// A frame is a page and its header.
+constexpr std::size_t kLongestWal = std::size_t{64'000} * (4096 + 24);
+
+/// About 10 MB.
+const std::vector<std::string>& large() {
+  static const std::vector<std::string> values(100, std::string(kMegabyte / 10, 'v'));
+  return values;
+}
+
+std::size_t wal_size(const std::filesystem::path& file) {
+  return std::filesystem::file_size(file.string() + "-wal");
+}
+
+TEST_CASE("the WAL does not grow beyond its bound, also where a reader was in the way for a while") {
+  const TemporaryFolder folder;
+  const auto file = folder / "events.sqlite";
+  SqliteStore store({dsn_of(file), "synchronous=off"});
+  write_events(store, "app", "key", large());
+  Database reader(file);
+  reader.exec("BEGIN; SELECT count(*) FROM events");
+  std::size_t events = large().size();
+  for (; wal_size(file) < kLongestWal; events += large().size()) write_events(store, "app", "key", large());
+  CHECK(reader.number("SELECT count(*) FROM events") == static_cast<std::int64_t>(large().size()));
+  reader.exec("ROLLBACK");
+  for (int i = 0; i < 4; ++i, events += large().size()) write_events(store, "app", "key", large());
+  const std::size_t size = wal_size(file);
+  CHECK(size < kLongestWal);  // it has begun anew, and was cut
+  CHECK(std::filesystem::file_size(file) > kLongestWal - 20 * kMegabyte);
+  CHECK(reader.number("SELECT count(*) FROM events") == static_cast<std::int64_t>(events));
+  CHECK(reader.rows("PRAGMA integrity_check") == Rows{{"ok"}});
+}
+
+TEST_CASE("parent and child of a fork in the middle of a checkpoint both go on") {
+  const TemporaryFolder folder;
+  const auto file = folder / "events.sqlite";
+  SqliteStore store(dsn_of(file));
+  const std::vector<std::string> small = {"one", "two"};
+  constexpr int kRounds = 3;
+  for (int round = 0; round < kRounds; ++round) {
+    for (int i = 0; i < 3; ++i) write_events(store, "parent", "key", large());
+    store.at_fork(ForkPhase::before);
+    const pid_t child = start_child([&] {
+      store.at_fork(ForkPhase::after_in_child);
+      write_events(store, "child", "key", small);
+    });
+    store.at_fork(ForkPhase::after_in_parent);
+    write_events(store, "parent", "key", small);
+    CHECK(wait_for(child) == 0);
+  }
+  CHECK(store.get_processes({}).size() == kRounds * 5);
+  Database database(file);
+  CHECK(database.number("SELECT count(*) FROM events") ==
+        static_cast<std::int64_t>(kRounds * (3 * large().size() + 2 * small.size())));
+  CHECK(database.rows("PRAGMA integrity_check") == Rows{{"ok"}});
+}
+
+TEST_CASE("a process that is killed in the middle of a checkpoint leaves a sound database") {
+  const TemporaryFolder folder;
+  const auto file = folder / "events.sqlite";
+  std::int64_t told = 0;
+  for (int round = 0; round < 3; ++round) {
+    int pipe_ends[2];
+    REQUIRE(pipe(pipe_ends) == 0);
+    const pid_t child = start_child([&] {
+      SqliteStore store(dsn_of(file));
+      while (true) {
+        write_events(store, "app", "key", large());
+        if (write(pipe_ends[1], "x", 1) != 1) return;
+      }
+    });
+    close(pipe_ends[1]);
+    char stored = 0;
+    for (int i = 0; i < 3 + round && read(pipe_ends[0], &stored, 1) == 1; ++i) ++told;
+    kill(child, SIGKILL);
+    CHECK(wait_for(child) == -SIGKILL);
+    while (read(pipe_ends[0], &stored, 1) == 1) ++told;
+    close(pipe_ends[0]);
+  }
+  SqliteStore store(dsn_of(file));
+  const auto processes = static_cast<std::int64_t>(store.get_processes({}).size());
+  CHECK(processes >= told);
+  CHECK(processes <= told + 3);
+  Database database(file);
+  CHECK(database.number("SELECT count(*) FROM events") ==
+        processes * static_cast<std::int64_t>(large().size()));
+  CHECK(database.rows("PRAGMA integrity_check") == Rows{{"ok"}});
+}
+
+TEST_CASE("a store that is closed while the WAL is written back leaves none behind") {
+  const TemporaryFolder folder;
+  const auto file = folder / "events.sqlite";
+  {
+    SqliteStore store({dsn_of(file), "synchronous=off"});
+    for (int i = 0; i < 3; ++i) write_events(store, "app", "key", large());
+  }
+  CHECK_FALSE(std::filesystem::exists(file.string() + "-wal"));
+  CHECK(Database(file).number("SELECT count(*) FROM events") ==
+        static_cast<std::int64_t>(3 * large().size()));
+}
+
+}  // namespace
+}  // namespace codewake::testing
