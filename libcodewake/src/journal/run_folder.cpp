@@ -125,7 +125,12 @@ RunFolder RunFolder::create(const fs::path& root, const std::string& run) {
   make_folders(root);
   if (is_in_shared_memory(root)) check_owner(root);
   const fs::path path = root / run;
-  if (mkdir(path.c_str(), 0700) != 0) fail(errno, path);
+  int made = mkdir(path.c_str(), 0700);
+  if (made != 0 && errno == ENOENT) {  // the last run of others took the root away, just now
+    make_folders(root);
+    made = mkdir(path.c_str(), 0700);
+  }
+  if (made != 0) fail(errno, path);
   const fs::path file = path / kLockFile;
   const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   int error = fd < 0 ? errno : 0;
@@ -207,6 +212,8 @@ std::error_code RunFolder::remove() noexcept {
   }
   if (!error) fs::remove_all(path_, error);
   if (lock_fd_ >= 0) close(std::exchange(lock_fd_, -1));
+  // Memory's own folder goes with the last run in it; one on the disk is somebody's choice.
+  if (is_in_shared_memory(path_)) rmdir(path_.parent_path().c_str());
   return error;
 }
 
