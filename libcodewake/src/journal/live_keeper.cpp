@@ -98,11 +98,8 @@ bool LiveJournal::spill_lane(LaneState& lane, std::uint64_t until) {
     const std::uint64_t end = std::min(until, use.end == 0 ? until : use.end);
     if (end <= lane.spilled || lane.spilled < use.base) continue;
     const std::size_t size = end - lane.spilled;
-    SpillBlock block{.lane = lane.lane.id, .from = lane.spilled, .to = end, .ticks = ticks_};
-    const auto& samples = clock_.samples();
-    block.clock[1] = samples.back();
-    if (samples.size() > 1)
-      block.clock[0] = samples[samples.size() - std::min<std::size_t>(samples.size(), 10)];
+    SpillBlock block{
+        .lane = lane.lane.id, .from = lane.spilled, .to = end, .ticks = ticks_, .clock = clock_.line()};
     std::error_code error;
     const bool has_room = spill_->has_room(size + external_bytes_.load(std::memory_order_relaxed));
     if (has_room) {
