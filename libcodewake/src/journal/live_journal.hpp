@@ -164,6 +164,7 @@ class LiveJournal {
   struct External {
     std::uint64_t position = 0;
     std::uint64_t size_bytes = 0;
+    bool is_synced = false;
   };
   struct LaneState {
     using Taken = TakenRecord;
@@ -216,6 +217,7 @@ class LiveJournal {
   void sample_clock_if_due();
   void spill_what_is_due(Upkeep upkeep);
   bool spill_lane(LaneState& lane, std::uint64_t until);
+  std::error_code sync_externals();
   std::uint64_t spill_goal(LaneState& lane, Upkeep upkeep, bool is_old, bool pressed) const;
   void provide_spare_slots();
   void give_back_idle_slots();
