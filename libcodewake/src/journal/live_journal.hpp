@@ -179,8 +179,9 @@ class LiveJournal {
     // Guarded by consume_mutex_.
     std::uint64_t taken = 0;
     std::uint64_t spilled = 0;
-    std::uint64_t aged = 0;         ///< where it ended a while ago
-    const char* reading = nullptr;  ///< the next record, where it lies in a slot
+    std::uint64_t aged = 0;          ///< where it ended a while ago
+    const char* reading = nullptr;   ///< the next record, where it lies in a slot
+    const char* slot_end = nullptr;  ///< of that slot
     std::deque<SpillBlock> blocks;
     std::vector<std::uint64_t> block_words;
     std::optional<RecordScanner> scanner;  ///< of block_words
@@ -208,6 +209,7 @@ class LiveJournal {
   bool peek(LaneState& lane, std::uint64_t until_ticks, TakenRecord& record);
   bool open_place(LaneState& lane);
   bool open_block(LaneState& lane);
+  bool open_overwritten(LaneState& lane);
   void pop(LaneState& lane, const TakenRecord& record);
   Time time_of(const LaneState& lane, const TakenRecord& record) const;
   void free_slots(LaneState& lane, std::uint64_t until);
@@ -245,6 +247,7 @@ class LiveJournal {
   std::size_t spare_slots_ = 2;
   std::size_t least_free_ = 0;
   bool patience_lost_ = false;
+  bool is_overwritten_ = false;
   bool no_more_memory_ = false;  // the last slot that was asked for could not be had
   std::string problem_, disk_problem_;
   std::map<std::pair<std::uint32_t, std::uint64_t>, std::string>
