@@ -182,6 +182,7 @@ bool DeadJournal::open_piece(LaneState& lane) {
   for (; lane.piece < lane.pieces.size(); ++lane.piece) {
     const Piece& piece = lane.pieces[lane.piece];
     if (piece.to <= lane.position) continue;
+    lane.torn_bytes = 0;
     if (piece.from > lane.position) {
       skipped_bytes_ += piece.from - lane.position;
       lane.position = piece.from;
@@ -195,6 +196,7 @@ bool DeadJournal::open_piece(LaneState& lane) {
     ++lane.piece;
     return true;
   }
+  skipped_bytes_ += std::exchange(lane.torn_bytes, 0);
   return false;
 }
 
@@ -205,6 +207,7 @@ bool DeadJournal::peek(LaneState& lane, TakenRecord& record) {
       return true;
     }
     skipped_bytes_ += lane.scanner->skipped_bytes();
+    lane.torn_bytes = lane.scanner->torn_bytes();
     lane.position = std::max(lane.position, lane.scanner->position());
     lane.scanner.reset();
     lane.words = {};

@@ -159,7 +159,12 @@ void Front::close_in_child() noexcept {
 }
 
 bool is_valid(const SlotHeader& header) noexcept {
-  return header.magic == kSlotMagic && header.crc == slot_crc(header);
+  return header.magic == kSlotMagic && header.crc == slot_crc(header) &&
+         header.base_position <= kLastPosition;
+}
+
+std::uint64_t position_of(const StoredUpTo& stored, std::uint32_t lane) noexcept {
+  return stored.crc == place_crc(lane, stored.position) ? stored.position : 0;
 }
 
 }  // namespace codewake::internal
