@@ -139,11 +139,11 @@ void DeadJournal::open_front(const RunFolder& folder) {
   const std::uint64_t losses = header.lost_full + header.lost_error;
   if (losses > header.lost_reported) unreported_losses_ += losses - header.lost_reported;
   add_slots(file, header, file_bytes);
-  std::vector<std::uint64_t> stored(header.slot_count + 1);
+  std::vector<StoredUpTo> stored(header.slot_count + 1);
   stored.resize(read_at(fd, stored.data(), stored.size() * sizeof stored[0], kLaneTableOffset) /
                 sizeof stored[0]);
   for (auto& [id, state] : lanes_) {
-    if (id < stored.size()) state.position = std::max(state.position, stored[id]);
+    if (id < stored.size()) state.position = std::max(state.position, position_of(stored[id], id));
   }
 }
 

@@ -100,8 +100,15 @@ struct FrontHeader {
 static_assert(offsetof(FrontHeader, crc) == 32 && offsetof(FrontHeader, lost_full) == 48);
 static_assert(sizeof(FrontHeader) < 4096);
 inline constexpr char kFrontMagic[8] = {'C', 'W', 'F', 'R', 'O', 'N', 'T', '\n'};
-/// Behind it: for each lane a uint64, the position up to which the store has it.
+/// Behind it, for each lane: the position up to which the store has it. Zeros, and whatever the checksum
+/// does not fit to, tell nothing: all of the lane may be new.
 inline constexpr std::size_t kLaneTableOffset = 4096;
+struct StoredUpTo {
+  std::uint64_t position;
+  std::uint32_t crc;  ///< CRC32C of the place word of lane and position
+  std::uint32_t unused;
+};
+static_assert(sizeof(StoredUpTo) == 16);
 
 /// What a spill file begins with.
 struct SpillHeader {

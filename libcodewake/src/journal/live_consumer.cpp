@@ -170,7 +170,7 @@ void LiveJournal::settle() {
   const std::lock_guard lock(consume_mutex_);
   for (LaneState* lane : all_lanes()) {
     if (lane->stored.load(std::memory_order_relaxed) == lane->taken) continue;
-    std::atomic_ref(front_->stored_position(lane->lane.id)).store(lane->taken, std::memory_order_release);
+    front_->set_stored(lane->lane.id, lane->taken);
     lane->stored.store(lane->taken, std::memory_order_release);
     release_stored(*lane);
   }
