@@ -101,3 +101,12 @@ TEST_CASE("The configuration holds its promises for the fuzzer's inputs and thou
 TEST_CASE("The DSN parser holds its promises for the fuzzer's inputs and thousands that are like them") {
   replay("dsn", codewake::testing::fuzz_dsn);
 }
+
+TEST_CASE(
+    "Records of a journal hold their promises for the fuzzer's inputs and thousands that are like them") {
+  replay("records", codewake::testing::fuzz_records);
+}
+
+TEST_CASE("A dead run's files hold their promises for the fuzzer's inputs and thousands that are like them") {
+  replay("journal", codewake::testing::fuzz_journal);
+}

@@ -31,15 +31,22 @@ std::int64_t realtime_ns() noexcept {
   return static_cast<std::int64_t>(read_ticks(TickSource::realtime));
 }
 
+// Samples may come from a damaged file: their numbers may be anything, so that sums wrap around.
+std::int64_t difference_ns(std::int64_t to, std::int64_t from) noexcept {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(to) - static_cast<std::uint64_t>(from));
+}
+
 double slope(const ClockSample& a, const ClockSample& b) noexcept {
-  return static_cast<double>(b.realtime_ns - a.realtime_ns) / static_cast<double>(b.ticks - a.ticks);
+  return static_cast<double>(difference_ns(b.realtime_ns, a.realtime_ns)) /
+         static_cast<double>(b.ticks - a.ticks);
 }
 
 Time on_line(const ClockSample& through, double ns_per_tick, std::uint64_t ticks) noexcept {
   const auto difference = static_cast<double>(static_cast<std::int64_t>(ticks - through.ticks));
   constexpr double kFurthestNs = 4e18;  // a torn record's stamp may be anything
-  const double ns = std::clamp(difference * ns_per_tick, -kFurthestNs, kFurthestNs);
-  return Time(std::chrono::nanoseconds(through.realtime_ns + std::llround(ns)));
+  const double product = difference * ns_per_tick;
+  const double ns = std::isfinite(product) ? std::clamp(product, -kFurthestNs, kFurthestNs) : 0;
+  return Time(std::chrono::nanoseconds(difference_ns(through.realtime_ns, -std::llround(ns))));
 }
 
 }  // namespace
@@ -79,15 +86,47 @@ ClockSample sample_clock(TickSource source) noexcept {
 
 void ClockHistory::add(ClockSample sample) {
   if (!samples_.empty() && sample.ticks <= samples_.back().ticks) return;
-  if (nominal_ns_per_tick_ == 0 && !samples_.empty()) nominal_ns_per_tick_ = slope(samples_.back(), sample);
   if (samples_.size() == kMaxSamples) samples_.erase(samples_.begin());
   samples_.push_back(sample);
+  measure_nominal();
 }
 
-// Over up to ten samples that a straight line joins: a longer base is more exact.
-double ClockHistory::slope_before(std::size_t index) const noexcept {
+// The first samples lie close together, so that an error of one of them weighs much: those that follow on the
+// same line make it good.
+void ClockHistory::measure_nominal() noexcept {
+  const std::size_t last = samples_.size() - 1;
+  if (nominal_is_known_ || last == 0) return;
+  if (last > 1 && is_step(last)) {
+    nominal_is_known_ = true;
+    return;
+  }
+  nominal_ns_per_tick_ = slope(samples_.front(), samples_.back());
+  nominal_is_known_ = last >= kLineSamples;
+}
+
+std::array<ClockSample, 2> ClockHistory::line() const noexcept {
+  if (samples_.empty()) return {};
+  const std::size_t last = samples_.size() - 1;
+  const std::size_t begin = line_begin(last);
+  if (begin != last || nominal_ns_per_tick_ <= 0) return {samples_[begin], samples_[last]};
+  // The wall clock has just been set: the line is made of what is known of the counter.
+  constexpr double kSecondNs = 1e9;
+  const ClockSample& end = samples_[last];
+  const auto ticks = static_cast<std::uint64_t>(std::min(kSecondNs / nominal_ns_per_tick_, 1e18));
+  const ClockSample from{end.ticks - std::min(ticks, end.ticks), 0};
+  const Time time = on_line(end, nominal_ns_per_tick_, from.ticks);
+  return {ClockSample{from.ticks, time.time_since_epoch().count()}, end};
+}
+
+// Over up to ten intervals that a straight line joins: a longer base is more exact.
+std::size_t ClockHistory::line_begin(std::size_t index) const noexcept {
   std::size_t begin = index;
-  while (begin > 0 && index - begin < 10 && !is_step(begin)) --begin;
+  while (begin > 0 && index - begin < kLineSamples && !is_step(begin)) --begin;
+  return begin;
+}
+
+double ClockHistory::slope_before(std::size_t index) const noexcept {
+  const std::size_t begin = line_begin(index);
   return begin == index ? nominal_ns_per_tick_ : slope(samples_[begin], samples_[index]);
 }
 

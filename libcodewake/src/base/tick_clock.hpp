@@ -5,6 +5,7 @@
 // line. A step of the wall clock shows as two samples that no such line joins.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <ctime>
 #include <vector>
@@ -51,7 +52,9 @@ class ClockHistory {
 
   /// `nominal_ns_per_tick`: what a tick takes, to a thousandth; 0: what it takes between the first samples.
   explicit ClockHistory(TickSource source = TickSource::realtime, double nominal_ns_per_tick = 0) noexcept
-      : source_(source), nominal_ns_per_tick_(nominal_ns_per_tick) {}
+      : source_(source),
+        nominal_ns_per_tick_(nominal_ns_per_tick),
+        nominal_is_known_(nominal_ns_per_tick != 0) {}
 
   TickSource source() const noexcept { return source_; }
   double nominal_ns_per_tick() const noexcept { return nominal_ns_per_tick_; }
@@ -62,15 +65,25 @@ class ClockHistory {
   /// Ticks outside of all samples lie on the line of the nearest two. Needs two samples for the counter.
   Time to_time(std::uint64_t ticks) const noexcept;
 
+  /// Two points of the line on which the last sample lies, which is the second: for whoever has nothing but
+  /// them. Both are the same where there is one sample only.
+  std::array<ClockSample, 2> line() const noexcept;
+
   const std::vector<ClockSample>& samples() const noexcept { return samples_; }
 
  private:
+  static constexpr std::size_t kLineSamples = 10;
+
+  void measure_nominal() noexcept;
+  /// The first of the samples that a straight line joins with sample `index`.
+  std::size_t line_begin(std::size_t index) const noexcept;
   /// Nanoseconds for a tick, before sample `index`.
   double slope_before(std::size_t index) const noexcept;
   bool is_step(std::size_t index) const noexcept;
 
   TickSource source_;
   double nominal_ns_per_tick_;
+  bool nominal_is_known_;
   std::vector<ClockSample> samples_;
 };
 

@@ -139,11 +139,11 @@ void DeadJournal::open_front(const RunFolder& folder) {
   const std::uint64_t losses = header.lost_full + header.lost_error;
   if (losses > header.lost_reported) unreported_losses_ += losses - header.lost_reported;
   add_slots(file, header, file_bytes);
-  std::vector<std::uint64_t> stored(header.slot_count + 1);
+  std::vector<StoredUpTo> stored(header.slot_count + 1);
   stored.resize(read_at(fd, stored.data(), stored.size() * sizeof stored[0], kLaneTableOffset) /
                 sizeof stored[0]);
   for (auto& [id, state] : lanes_) {
-    if (id < stored.size()) state.position = std::max(state.position, stored[id]);
+    if (id < stored.size()) state.position = std::max(state.position, position_of(stored[id], id));
   }
 }
 
@@ -182,6 +182,7 @@ bool DeadJournal::open_piece(LaneState& lane) {
   for (; lane.piece < lane.pieces.size(); ++lane.piece) {
     const Piece& piece = lane.pieces[lane.piece];
     if (piece.to <= lane.position) continue;
+    lane.torn_bytes = 0;
     if (piece.from > lane.position) {
       skipped_bytes_ += piece.from - lane.position;
       lane.position = piece.from;
@@ -195,6 +196,7 @@ bool DeadJournal::open_piece(LaneState& lane) {
     ++lane.piece;
     return true;
   }
+  skipped_bytes_ += std::exchange(lane.torn_bytes, 0);
   return false;
 }
 
@@ -205,6 +207,7 @@ bool DeadJournal::peek(LaneState& lane, TakenRecord& record) {
       return true;
     }
     skipped_bytes_ += lane.scanner->skipped_bytes();
+    lane.torn_bytes = lane.scanner->torn_bytes();
     lane.position = std::max(lane.position, lane.scanner->position());
     lane.scanner.reset();
     lane.words = {};

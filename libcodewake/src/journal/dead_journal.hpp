@@ -87,6 +87,7 @@ class DeadJournal {
     std::size_t piece = 0;  ///< the next to be opened
     std::vector<std::uint64_t> words;
     std::optional<RecordScanner> scanner;
+    std::uint64_t torn_bytes = 0;  ///< at the end of the last piece; the next may have them whole
   };
 
   DeadJournal(std::string run, std::vector<RunFolder> folders);

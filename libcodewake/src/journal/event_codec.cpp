@@ -155,7 +155,7 @@ bool decode_event(std::span<const char> payload, DecodedEvent& event) {
   event.when.reset();
   event.process_id.reset();
   const auto shape = in.get<std::uint32_t>();
-  if (!shape) return false;
+  if (!shape || (*shape & ~kKnownShape) != 0) return false;
   if ((*shape & kHasWhen) != 0) {
     const auto when = in.get<std::int64_t>();
     if (!when) return false;

@@ -16,6 +16,11 @@ std::error_code last_error() noexcept {
   return {errno, std::generic_category()};
 }
 
+std::filesystem::path external_file(const std::filesystem::path& folder, std::uint32_t lane,
+                                    std::uint64_t position) {
+  return folder / fmt::format("large-{}-{}", lane, position);
+}
+
 }  // namespace
 
 std::size_t read_at(int fd, void* to, std::size_t size_bytes, std::uint64_t offset) {
@@ -62,9 +67,8 @@ std::uint64_t size_of(int fd) noexcept {
 std::error_code read_external_file(const std::filesystem::path& folder, std::uint32_t lane,
                                    std::uint64_t position, const ExternalPayload& payload,
                                    std::string& content) {
-  const std::filesystem::path path = folder / fmt::format("large-{}-{}", lane, position);
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) return {errno, std::generic_category()};
+  const int fd = open(external_file(folder, lane, position).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return last_error();
   const std::uint64_t size = size_of(fd);
   std::error_code error;
   if (size == payload.size_bytes) {
@@ -78,6 +82,15 @@ std::error_code read_external_file(const std::filesystem::path& folder, std::uin
   close(fd);
   const bool good = size == payload.size_bytes && crc32c(content.data(), content.size()) == payload.crc;
   return error || good ? error : std::make_error_code(std::errc::bad_message);
+}
+
+std::error_code sync_external_file(const std::filesystem::path& folder, std::uint32_t lane,
+                                   std::uint64_t position) {
+  const int fd = open(external_file(folder, lane, position).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return last_error();
+  const std::error_code error = fdatasync(fd) == 0 ? std::error_code() : last_error();
+  close(fd);
+  return error;
 }
 
 }  // namespace codewake::internal

@@ -29,4 +29,8 @@ std::error_code read_external_file(const std::filesystem::path& folder, std::uin
                                    std::uint64_t position, const ExternalPayload& payload,
                                    std::string& content);
 
+/// Returns once that file survives the machine; its folder must be synced too.
+std::error_code sync_external_file(const std::filesystem::path& folder, std::uint32_t lane,
+                                   std::uint64_t position);
+
 }  // namespace codewake::internal

@@ -48,10 +48,11 @@ inline constexpr std::size_t kMaxRecordBytes = 64 * 1024;
 
 /// What an event's payload begins with: the number of attributes in the low 24 bits, and these.
 inline constexpr std::uint32_t kHasData = 1u << 24;
-inline constexpr std::uint32_t kHasWhen = 1u << 25;       ///< int64: nanoseconds of wall clock time
-inline constexpr std::uint32_t kHasProcessId = 1u << 26;  ///< int64
-inline constexpr std::uint32_t kHasAddresses = 1u << 27;  ///< uint32 count, then as many uint64
-inline constexpr std::uint32_t kHasFrames = 1u << 28;     ///< uint32 count, then frames
+inline constexpr std::uint32_t kHasWhen = 1u << 25;           ///< int64: nanoseconds of wall clock time
+inline constexpr std::uint32_t kHasProcessId = 1u << 26;      ///< int64
+inline constexpr std::uint32_t kHasAddresses = 1u << 27;      ///< uint32 count, then as many uint64
+inline constexpr std::uint32_t kHasFrames = 1u << 28;         ///< uint32 count, then frames
+inline constexpr std::uint32_t kKnownShape = (1u << 29) - 1;  ///< other bits are of a newer version
 inline constexpr std::uint32_t kMaxAttributes = (1u << 24) - 1;
 
 /// An attribute's head: kind in the low 4 bits, then one that says that two uint32 with the lengths of key
@@ -99,8 +100,15 @@ struct FrontHeader {
 static_assert(offsetof(FrontHeader, crc) == 32 && offsetof(FrontHeader, lost_full) == 48);
 static_assert(sizeof(FrontHeader) < 4096);
 inline constexpr char kFrontMagic[8] = {'C', 'W', 'F', 'R', 'O', 'N', 'T', '\n'};
-/// Behind it: for each lane a uint64, the position up to which the store has it.
+/// Behind it, for each lane: the position up to which the store has it. Zeros, and whatever the checksum
+/// does not fit to, tell nothing: all of the lane may be new.
 inline constexpr std::size_t kLaneTableOffset = 4096;
+struct StoredUpTo {
+  std::uint64_t position;
+  std::uint32_t crc;  ///< CRC32C of the place word of lane and position
+  std::uint32_t unused;
+};
+static_assert(sizeof(StoredUpTo) == 16);
 
 /// What a spill file begins with.
 struct SpillHeader {
@@ -131,6 +139,9 @@ inline constexpr std::uint32_t kBlockMagic = 0x42535743u;  // "CWSB"
 constexpr std::uint64_t place_word(std::uint32_t lane, std::uint64_t position) noexcept {
   return (static_cast<std::uint64_t>(lane) << 48) ^ position;
 }
+
+/// No lane comes as far; a header that says so is none.
+inline constexpr std::uint64_t kLastPosition = std::uint64_t{1} << 62;
 
 /// The lane that no thread owns: processes introduce themselves there, and threads that can have no lane of
 /// their own write there one after the other.

@@ -52,6 +52,11 @@ std::uint64_t control_group_limit() noexcept {
   return UINT64_MAX;
 }
 
+std::uint32_t place_crc(std::uint32_t lane, std::uint64_t position) noexcept {
+  const std::uint64_t place = place_word(lane, position);
+  return crc32c(&place, sizeof place);
+}
+
 std::uint32_t slot_crc(const SlotHeader& header) noexcept {
   return crc32c(&header.lane, sizeof header - offsetof(SlotHeader, lane));
 }
@@ -71,7 +76,7 @@ std::uint32_t affordable_slots() noexcept {
 
 Front::Front(const std::optional<std::filesystem::path>& path, std::uint32_t slot_count, TickSource ticks)
     : slot_count_(slot_count),
-      slots_offset_(round_up(kLaneTableOffset + (slot_count + 1) * sizeof(std::uint64_t), kPage)),
+      slots_offset_(round_up(kLaneTableOffset + (slot_count + 1) * sizeof(StoredUpTo), kPage)),
       size_bytes_(slots_offset_ + std::size_t{slot_count} * kSlotBytes) {
   map_file(path);
   write_header(ticks);
@@ -151,6 +156,12 @@ void Front::free_slot(std::uint32_t index) noexcept {
   std::atomic_ref<std::uint32_t>(written.magic).store(0, std::memory_order_release);
 }
 
+// Killed in the middle of it, the entry tells nothing, and the store's own position is all there is.
+void Front::set_stored(std::uint32_t lane, std::uint64_t position) noexcept {
+  StoredUpTo& written = reinterpret_cast<StoredUpTo*>(base_ + kLaneTableOffset)[lane];
+  written = {.position = position, .crc = place_crc(lane, position), .unused = 0};
+}
+
 void Front::close_in_child() noexcept {
   munmap(base_, size_bytes_);
   close(fd_);
@@ -159,7 +170,12 @@ void Front::close_in_child() noexcept {
 }
 
 bool is_valid(const SlotHeader& header) noexcept {
-  return header.magic == kSlotMagic && header.crc == slot_crc(header);
+  return header.magic == kSlotMagic && header.crc == slot_crc(header) &&
+         header.base_position <= kLastPosition;
+}
+
+std::uint64_t position_of(const StoredUpTo& stored, std::uint32_t lane) noexcept {
+  return stored.crc == place_crc(lane, stored.position) ? stored.position : 0;
 }
 
 }  // namespace codewake::internal

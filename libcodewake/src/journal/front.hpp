@@ -30,9 +30,9 @@ class Front {
   std::uint32_t lane_count() const noexcept { return slot_count_ + 1; }
   char* slot(std::uint32_t index) const noexcept { return base_ + slots_offset_ + index * kSlotBytes; }
   FrontHeader& header() const noexcept { return *reinterpret_cast<FrontHeader*>(base_); }
-  std::uint64_t& stored_position(std::uint32_t lane) const noexcept {
-    return reinterpret_cast<std::uint64_t*>(base_ + kLaneTableOffset)[lane];
-  }
+
+  /// Notes that the store has a lane up to `position`. One thread at a time.
+  void set_stored(std::uint32_t lane, std::uint64_t position) noexcept;
 
   /// Takes a slot's pages from the file system, so that no write to it can fail, and maps them, so that none
   /// is slow. Returns an error number, 0 for success.
@@ -61,5 +61,8 @@ class Front {
 
 /// Whether a slot's header says what it should, and of which lane it is.
 bool is_valid(const SlotHeader& header) noexcept;
+
+/// The position that was noted; 0 where none was, or it is damaged.
+std::uint64_t position_of(const StoredUpTo& stored, std::uint32_t lane) noexcept;
 
 }  // namespace codewake::internal

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <utility>
 
 #include "base/crc32c.hpp"
 #include "journal/file_io.hpp"
@@ -14,6 +15,14 @@
 #include "journal/merge.hpp"
 
 namespace codewake::internal {
+namespace {
+
+bool is_length(std::size_t length, std::size_t room) noexcept {
+  return length >= sizeof(RecordHeader) && length <= std::min(kMaxRecordBytes, room) &&
+         length % sizeof(std::uint64_t) == 0;
+}
+
+}  // namespace
 
 void LiveJournal::collect(const std::function<bool(const TakenRecord&)>& take) {
   const std::lock_guard lock(consume_mutex_);
@@ -53,6 +62,10 @@ bool LiveJournal::peek(LaneState& lane, std::uint64_t until_ticks, TakenRecord& 
       lane.reading = nullptr;
       continue;
     }
+    if (!is_length(length, static_cast<std::size_t>(lane.slot_end - lane.reading))) {
+      if (!open_overwritten(lane)) return false;
+      continue;
+    }
     std::memcpy(&record.header, lane.reading, sizeof record.header);
     if (record.header.time > until_ticks) return false;
     record.payload = {lane.reading + sizeof record.header, length - sizeof record.header};
@@ -71,6 +84,7 @@ bool LiveJournal::open_place(LaneState& lane) {
       if (use.base > lane.taken) break;
       if (use.end != 0 && use.end <= lane.taken) continue;
       lane.reading = front_->slot(use.slot) + sizeof(SlotHeader) + (lane.taken - use.base);
+      lane.slot_end = front_->slot(use.slot) + kSlotBytes;
       return true;
     }
   }
@@ -91,6 +105,35 @@ bool LiveJournal::open_block(LaneState& lane) {
   lane.scanner.emplace(std::span(bytes, lane.block_words.size() * sizeof(std::uint64_t)), lane.lane.id,
                        block->from);
   lane.scanner->seek(std::max(lane.taken, block->from));
+  return true;
+}
+
+// The program has written over the journal's memory, as programs with bugs do. What is whole behind that
+// place is found by its checksum.
+bool LiveJournal::open_overwritten(LaneState& lane) {
+  std::uint64_t end = lane.lane.published.load(std::memory_order_acquire);
+  if (lane.taken >= end) return false;  // nothing has been written there: the next record makes it good
+  {
+    const std::lock_guard lock(slots_mutex_);
+    for (const SlotUse& use : lane.slots) {
+      if (use.base <= lane.taken && use.end > lane.taken) end = use.end;
+    }
+  }
+  if (!std::exchange(is_overwritten_, true)) {
+    say("the program has written over the memory of the journal; events may be lost");
+  }
+  const auto in_slot = static_cast<std::uint64_t>(lane.slot_end - lane.reading);
+  const auto size = static_cast<std::size_t>(std::min(end - lane.taken, in_slot));
+  lane.block_words.resize(size / sizeof(std::uint64_t));
+  std::memcpy(lane.block_words.data(), lane.reading, size);
+  lane.scanned = {.lane = lane.lane.id,
+                  .from = lane.taken,
+                  .to = lane.taken + size,
+                  .ticks = ticks_,
+                  .clock = clock_.line()};
+  lane.scanner.emplace(std::span(reinterpret_cast<const char*>(lane.block_words.data()), size), lane.lane.id,
+                       lane.taken);
+  lane.reading = nullptr;
   return true;
 }
 
@@ -127,7 +170,7 @@ void LiveJournal::settle() {
   const std::lock_guard lock(consume_mutex_);
   for (LaneState* lane : all_lanes()) {
     if (lane->stored.load(std::memory_order_relaxed) == lane->taken) continue;
-    std::atomic_ref(front_->stored_position(lane->lane.id)).store(lane->taken, std::memory_order_release);
+    front_->set_stored(lane->lane.id, lane->taken);
     lane->stored.store(lane->taken, std::memory_order_release);
     release_stored(*lane);
   }

@@ -164,6 +164,7 @@ class LiveJournal {
   struct External {
     std::uint64_t position = 0;
     std::uint64_t size_bytes = 0;
+    bool is_synced = false;
   };
   struct LaneState {
     using Taken = TakenRecord;
@@ -178,8 +179,9 @@ class LiveJournal {
     // Guarded by consume_mutex_.
     std::uint64_t taken = 0;
     std::uint64_t spilled = 0;
-    std::uint64_t aged = 0;         ///< where it ended a while ago
-    const char* reading = nullptr;  ///< the next record, where it lies in a slot
+    std::uint64_t aged = 0;          ///< where it ended a while ago
+    const char* reading = nullptr;   ///< the next record, where it lies in a slot
+    const char* slot_end = nullptr;  ///< of that slot
     std::deque<SpillBlock> blocks;
     std::vector<std::uint64_t> block_words;
     std::optional<RecordScanner> scanner;  ///< of block_words
@@ -207,6 +209,7 @@ class LiveJournal {
   bool peek(LaneState& lane, std::uint64_t until_ticks, TakenRecord& record);
   bool open_place(LaneState& lane);
   bool open_block(LaneState& lane);
+  bool open_overwritten(LaneState& lane);
   void pop(LaneState& lane, const TakenRecord& record);
   Time time_of(const LaneState& lane, const TakenRecord& record) const;
   void free_slots(LaneState& lane, std::uint64_t until);
@@ -216,6 +219,7 @@ class LiveJournal {
   void sample_clock_if_due();
   void spill_what_is_due(Upkeep upkeep);
   bool spill_lane(LaneState& lane, std::uint64_t until);
+  std::error_code sync_externals();
   std::uint64_t spill_goal(LaneState& lane, Upkeep upkeep, bool is_old, bool pressed) const;
   void provide_spare_slots();
   void give_back_idle_slots();
@@ -243,6 +247,7 @@ class LiveJournal {
   std::size_t spare_slots_ = 2;
   std::size_t least_free_ = 0;
   bool patience_lost_ = false;
+  bool is_overwritten_ = false;
   bool no_more_memory_ = false;  // the last slot that was asked for could not be had
   std::string problem_, disk_problem_;
   std::map<std::pair<std::uint32_t, std::uint64_t>, std::string>

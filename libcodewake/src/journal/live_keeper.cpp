@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
+#include "journal/file_io.hpp"
 #include "journal/live_journal.hpp"
 
 namespace codewake::internal {
@@ -79,11 +81,34 @@ void LiveJournal::spill_what_is_due(Upkeep upkeep) {
   }
   if (is_old) next_aging_ = now + kAge;
   if (good && upkeep.sync) {
-    if (const std::error_code error = spill_->sync()) {
+    // What a record names must be there when the record is.
+    std::error_code error = sync_externals();
+    if (!error) error = spill_->sync();
+    if (error) {
       const std::lock_guard lock(slots_mutex_);
       disk_problem_ = fmt::format("the journal on disk cannot be synced: {}", error.message());
     }
   }
+}
+
+std::error_code LiveJournal::sync_externals() {
+  for (LaneState* lane : all_lanes()) {
+    std::vector<std::uint64_t> unsynced;
+    {
+      const std::lock_guard lock(slots_mutex_);
+      for (External& external : lane->externals) {
+        if (!std::exchange(external.is_synced, true)) unsynced.push_back(external.position);
+      }
+    }
+    for (const std::uint64_t position : unsynced) {
+      if (const std::error_code error = sync_external_file(disk_folder_->path(), lane->lane.id, position)) {
+        const std::lock_guard lock(slots_mutex_);
+        for (External& external : lane->externals) external.is_synced = false;
+        return error;
+      }
+    }
+  }
+  return {};
 }
 
 // Copies what lies in slots, from where the spill or the store ends. False where the disk has no more room.
@@ -98,11 +123,8 @@ bool LiveJournal::spill_lane(LaneState& lane, std::uint64_t until) {
     const std::uint64_t end = std::min(until, use.end == 0 ? until : use.end);
     if (end <= lane.spilled || lane.spilled < use.base) continue;
     const std::size_t size = end - lane.spilled;
-    SpillBlock block{.lane = lane.lane.id, .from = lane.spilled, .to = end, .ticks = ticks_};
-    const auto& samples = clock_.samples();
-    block.clock[1] = samples.back();
-    if (samples.size() > 1)
-      block.clock[0] = samples[samples.size() - std::min<std::size_t>(samples.size(), 10)];
+    SpillBlock block{
+        .lane = lane.lane.id, .from = lane.spilled, .to = end, .ticks = ticks_, .clock = clock_.line()};
     std::error_code error;
     const bool has_room = spill_->has_room(size + external_bytes_.load(std::memory_order_relaxed));
     if (has_room) {

@@ -25,7 +25,8 @@ Lane* LiveJournal::acquire_lane() {
     idle_lanes_.pop_back();
     return &lane->lane;
   }
-  if (lanes_.size() >= front_->lane_count()) return nullptr;
+  // A lane keeps its slot for good. Were there as many as slots, no lane could go on to another.
+  if (lanes_.size() > front_->slot_count() / 2 || (no_more_memory_ && free_slots_.empty())) return nullptr;
   lanes_.push_back(std::make_unique<LaneState>(static_cast<std::uint32_t>(lanes_.size())));
   return &lanes_.back()->lane;
 }

@@ -15,8 +15,11 @@ constexpr std::uint8_t kLastKnownKind = 15;  // of this format or the next
 }  // namespace
 
 void RecordScanner::seek(std::uint64_t position) noexcept {
-  offset_ = static_cast<std::size_t>(std::min<std::uint64_t>(position - base_, bytes_.size()));
+  // Records begin at whole words, whatever a store remembers.
+  const std::uint64_t offset = (position - base_ + kWord - 1) / kWord * kWord;
+  offset_ = static_cast<std::size_t>(std::min<std::uint64_t>(offset, bytes_.size()));
   verified_ = done_ = false;
+  torn_ = 0;
 }
 
 std::uint64_t RecordScanner::word_at(std::size_t offset) const noexcept {
@@ -60,7 +63,7 @@ std::optional<Record> RecordScanner::peek() noexcept {
       const auto found = find_record(offset_ + kWord);
       if (!found) {
         // A word of zeros is where nothing has been written yet; anything else was to be a record.
-        if (word_at(offset_) != 0) skipped_ += bytes_.size() - offset_;
+        if (word_at(offset_) != 0) torn_ = bytes_.size() - offset_;
         done_ = true;
         return std::nullopt;
       }

@@ -36,8 +36,10 @@ class RecordScanner {
 
   /// Where the lane goes on behind what has been read.
   std::uint64_t position() const noexcept { return base_ + offset_; }
-  /// How many bytes were passed over so far that should have been records.
+  /// How many bytes were passed over so far, from a record that is none to the next that is one.
   std::uint64_t skipped_bytes() const noexcept { return skipped_; }
+  /// At the end: how many bytes are left, of which the first should have been a record.
+  std::uint64_t torn_bytes() const noexcept { return torn_; }
 
  private:
   std::uint64_t word_at(std::size_t offset) const noexcept;
@@ -52,6 +54,7 @@ class RecordScanner {
   bool verified_ = false;  // what stands at offset_ is a record
   bool done_ = false;
   std::uint64_t skipped_ = 0;
+  std::uint64_t torn_ = 0;
 };
 
 }  // namespace codewake::internal

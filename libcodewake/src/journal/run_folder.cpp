@@ -9,10 +9,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "base/sha256.hpp"
@@ -28,6 +30,7 @@ namespace fs = std::filesystem;
 constexpr const char* kSharedMemory = "/dev/shm";
 constexpr const char* kLockFile = "lock";
 constexpr const char* kAboutFile = "run.json";
+constexpr int kFormat = 1;
 
 [[noreturn]] void fail(int error, const fs::path& path) {
   throw std::system_error(error, std::generic_category(), path.string());
@@ -55,7 +58,8 @@ bool is_in_shared_memory(const fs::path& root) {
 
 std::string root_suffix(const fs::path& journal_folder) {
   std::error_code ignored;
-  const fs::path path = fs::weakly_canonical(fs::absolute(journal_folder, ignored), ignored);
+  fs::path path = fs::weakly_canonical(fs::absolute(journal_folder, ignored), ignored);
+  if (!path.has_filename()) path = path.parent_path();  // `folder/` is `folder`, whether or not it is there
   return to_hex(sha256(path.string())).substr(0, 12);
 }
 
@@ -125,22 +129,20 @@ RunFolder RunFolder::create(const fs::path& root, const std::string& run) {
   make_folders(root);
   if (is_in_shared_memory(root)) check_owner(root);
   const fs::path path = root / run;
-  int made = mkdir(path.c_str(), 0700);
-  if (made != 0 && errno == ENOENT) {  // the last run of others took the root away, just now
-    make_folders(root);
-    made = mkdir(path.c_str(), 0700);
+  // A recoverer may find the folder before it is locked, and take it for a dead one's: it deletes it then, with
+  // the root if that is empty, and that takes a moment. The name is nobody else's.
+  constexpr int kAttempts = 200;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    if (attempt != 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    const int error = mkdir(path.c_str(), 0700) == 0 ? 0 : errno;
+    if (error == ENOENT) {
+      make_folders(root);
+      continue;
+    }
+    if (error != 0 && error != EEXIST) fail(error, path);
+    if (auto made = take_over(path)) return *std::move(made);
   }
-  if (made != 0) fail(errno, path);
-  const fs::path file = path / kLockFile;
-  const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-  int error = fd < 0 ? errno : 0;
-  // A recoverer may have found the folder before it was locked, and have taken it for a dead one's.
-  if (error == 0 && (flock(fd, LOCK_EX | LOCK_NB) != 0 || !is_current(fd, file))) error = EBUSY;
-  if (error == 0) return {path, fd};
-  if (fd >= 0) close(fd);
-  std::error_code ignored;
-  fs::remove_all(path, ignored);
-  fail(error, path);
+  fail(EBUSY, path);
 }
 
 std::optional<RunFolder> RunFolder::take_over(const fs::path& folder) {
@@ -169,7 +171,7 @@ RunFolder::~RunFolder() {
 }
 
 void RunFolder::write_about(const RunAbout& about) const {
-  const nlohmann::json json = {{"format", 1},
+  const nlohmann::json json = {{"format", kFormat},
                                {"run", about.run},
                                {"fingerprint", about.fingerprint},
                                {"store", to_storable(about.store)},
@@ -189,7 +191,7 @@ void RunFolder::write_about(const RunAbout& about) const {
 std::optional<RunAbout> RunFolder::read_about() const {
   std::ifstream in(path_ / kAboutFile, std::ios::binary);
   const auto json = nlohmann::json::parse(in, nullptr, false);
-  if (!json.is_object()) return std::nullopt;
+  if (!json.is_object() || json.value("format", nlohmann::json()) != kFormat) return std::nullopt;
   RunAbout about{.run = text_of(json, "run"),
                  .fingerprint = text_of(json, "fingerprint"),
                  .store = text_of(json, "store"),
@@ -210,7 +212,9 @@ std::error_code RunFolder::remove() noexcept {
     fs::remove_all(entry->path(), failed);
     if (failed) return failed;
   }
-  if (!error) fs::remove_all(path_, error);
+  // Where somebody has made a lock anew before the folder went, it is theirs to delete.
+  if (!error && unlink((path_ / kLockFile).c_str()) != 0) error = {errno, std::generic_category()};
+  if (!error && rmdir(path_.c_str()) != 0 && errno != ENOTEMPTY) error = {errno, std::generic_category()};
   if (lock_fd_ >= 0) close(std::exchange(lock_fd_, -1));
   // Memory's own folder goes with the last run in it; one on the disk is somebody's choice.
   if (is_in_shared_memory(path_)) rmdir(path_.parent_path().c_str());

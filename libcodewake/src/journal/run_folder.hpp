@@ -57,7 +57,7 @@ class RunFolder {
 
   /// Throws std::system_error where it cannot be written.
   void write_about(const RunAbout& about) const;
-  /// Empty where there is none, or it is broken.
+  /// Empty where there is none, or it is broken, or of a format that is not known here.
   std::optional<RunAbout> read_about() const;
 
   /// Deletes the folder, then gives up the lock. Says what could not be deleted.

@@ -37,7 +37,13 @@ BlockHeader header_of(const SpillBlock& block, std::size_t size_bytes) noexcept 
 }
 
 bool is_valid(const BlockHeader& header) noexcept {
-  return header.magic == kBlockMagic && header.crc == block_crc(header) && header.size_bytes % kWord == 0;
+  return header.magic == kBlockMagic && header.crc == block_crc(header) && header.size_bytes % kWord == 0 &&
+         header.from_position <= kLastPosition;
+}
+
+bool is_nothing(const BlockHeader& header) noexcept {
+  static constexpr char kZeros[sizeof header] = {};
+  return std::memcmp(&header, kZeros, sizeof header) == 0;
 }
 
 std::error_code last_error() noexcept {
@@ -167,8 +173,10 @@ std::vector<SpillBlock> read_spill_blocks(int fd, std::uint32_t file, std::uint6
   constexpr std::size_t kWindow = 64 * 1024;
   std::vector<char> window;
   std::uint64_t window_at = 0;
-  std::uint64_t passed_over = 0;  // counts once a block follows: the last may not have been finished
-  for (std::uint64_t at = sizeof(SpillHeader); at + sizeof(BlockHeader) <= size;) {
+  std::uint64_t passed_over = 0;
+  bool is_unfinished = false;  // where a header should be is nothing: the block was being written
+  std::uint64_t at = sizeof(SpillHeader);
+  while (at + sizeof(BlockHeader) <= size) {
     if (at < window_at || at + sizeof(BlockHeader) > window_at + window.size()) {
       window.resize(kWindow);
       window.resize(read_at(fd, window.data(), kWindow, at));
@@ -178,6 +186,7 @@ std::vector<SpillBlock> read_spill_blocks(int fd, std::uint32_t file, std::uint6
     BlockHeader header;
     std::memcpy(&header, window.data() + (at - window_at), sizeof header);
     if (!is_valid(header)) {
+      if (passed_over == 0) is_unfinished = is_nothing(header);
       at += kWord;
       passed_over += kWord;
       continue;
@@ -195,6 +204,7 @@ std::vector<SpillBlock> read_spill_blocks(int fd, std::uint32_t file, std::uint6
                       .clock = {header.clock[0], header.clock[1]}});
     at += there;
   }
+  if (passed_over != 0 && !is_unfinished) skipped_bytes += size - (at - passed_over);
   return blocks;
 }
 

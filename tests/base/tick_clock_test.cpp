@@ -1,0 +1,206 @@
+#include "base/tick_clock.hpp"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
+#include <vector>
+
+#include "support/skip.hpp"
+
+using namespace codewake;
+using namespace codewake::internal;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::int64_t kStart = 1'700'000'000'000'000'000;
+constexpr std::uint64_t kFirstTick = 5'000'000'000'000;
+
+// A counter of 2.5 GHz that is 30 ppm too fast, and the wall clock beside it.
+struct Machine {
+  std::int64_t step_ns = 0;  // by which the wall clock was set
+
+  static std::uint64_t ticks_at(std::int64_t ns) {
+    return kFirstTick + static_cast<std::uint64_t>(static_cast<double>(ns) * 2.500075);
+  }
+  // Wrong by up to a tenth of a microsecond, as real ones are.
+  ClockSample sample(std::int64_t ns) const {
+    return {ticks_at(ns), kStart + ns + step_ns + (ns / 1000 % 3 - 1) * 100};
+  }
+};
+
+std::int64_t error_ns(const ClockHistory& clock, std::int64_t ns, std::int64_t step_ns = 0) {
+  const Time time = clock.to_time(Machine::ticks_at(ns));
+  return std::llabs(time.time_since_epoch().count() - (kStart + ns + step_ns));
+}
+
+constexpr std::int64_t kMs = 1'000'000;
+
+// As the keeper samples: closely at first, then every 50 ms.
+void sample_for(ClockHistory& clock, const Machine& machine, std::int64_t from_ns, std::int64_t to_ns) {
+  for (std::int64_t at = from_ns; at <= to_ns; at += 50 * kMs) clock.add(machine.sample(at));
+}
+
+ClockHistory usual_history(std::int64_t to_ns) {
+  ClockHistory clock(TickSource::counter);
+  const Machine machine;
+  for (const std::int64_t at : {0 * kMs, kMs / 5, 1 * kMs, 3 * kMs, 7 * kMs, 15 * kMs, 31 * kMs}) {
+    clock.add(machine.sample(at));
+  }
+  sample_for(clock, machine, 63 * kMs, to_ns);
+  return clock;
+}
+
+}  // namespace
+
+TEST_CASE("Between two samples time is exact to a microsecond") {
+  const ClockHistory clock = usual_history(1000 * kMs);
+  for (std::int64_t ns = 0; ns < 1000 * kMs; ns += 777'777) {
+    CAPTURE(ns);
+    CHECK(error_ns(clock, ns) <= 1000);
+  }
+}
+
+TEST_CASE("A second behind the last sample time is exact to ten microseconds") {
+  const ClockHistory clock = usual_history(1000 * kMs);
+  for (std::int64_t ns = 1000 * kMs; ns < 2000 * kMs; ns += 77'777'777) CHECK(error_ns(clock, ns) <= 10'000);
+}
+
+TEST_CASE("Before the first sample time goes on in a straight line") {
+  const ClockHistory clock = usual_history(1000 * kMs);
+  CHECK(error_ns(clock, -10 * kMs) <= 20'000);
+}
+
+TEST_CASE("First samples that are close together and inexact do not spoil what follows") {
+  ClockHistory clock(TickSource::counter);
+  const Machine machine;
+  clock.add(machine.sample(0));
+  ClockSample late = machine.sample(kMs / 5);
+  late.realtime_ns += 2000;  // the thread was interrupted: a hundredth of the distance
+  clock.add(late);
+  for (const std::int64_t at : {1 * kMs, 3 * kMs, 7 * kMs, 15 * kMs, 31 * kMs}) clock.add(machine.sample(at));
+  sample_for(clock, machine, 63 * kMs, 1000 * kMs);
+  for (std::int64_t ns = kMs; ns < 2000 * kMs; ns += 7'777'777) {
+    CAPTURE(ns);
+    CHECK(error_ns(clock, ns) <= 10'000);
+  }
+}
+
+TEST_CASE("A step of the wall clock is told from its speed") {
+  for (const std::int64_t step : {3600'000 * kMs, -3600'000 * kMs, 100 * kMs, -1 * kMs}) {
+    CAPTURE(step);
+    ClockHistory clock = usual_history(1013 * kMs);
+    const Machine later{.step_ns = step};
+    sample_for(clock, later, 1063 * kMs, 2063 * kMs);
+    CHECK(error_ns(clock, 1000 * kMs) <= 1000);
+    CHECK(error_ns(clock, 1030 * kMs) <= 10'000);  // before the step, as far as anybody knows
+    for (std::int64_t ns = 1063 * kMs; ns < 2500 * kMs; ns += 77'777'777) {
+      CAPTURE(ns);
+      CHECK(error_ns(clock, ns, step) <= 10'000);
+    }
+  }
+}
+
+TEST_CASE("Right behind a step the line is that of the new time") {
+  ClockHistory clock = usual_history(1013 * kMs);
+  const Machine later{.step_ns = 5000 * kMs};
+  clock.add(later.sample(1063 * kMs));
+  CHECK(error_ns(clock, 1100 * kMs, 5000 * kMs) <= 10'000);
+}
+
+TEST_CASE("Two points of the line are enough to say what the last ticks mean") {
+  ClockHistory clock = usual_history(1013 * kMs);
+  const auto seen_by_reader = [&] {
+    ClockHistory two(TickSource::counter);
+    for (const ClockSample& sample : clock.line()) two.add(sample);
+    return two;
+  };
+  CHECK(clock.line()[1] == clock.samples().back());
+  CHECK(error_ns(seen_by_reader(), 500 * kMs) <= 2000);
+  CHECK(error_ns(seen_by_reader(), 2000 * kMs) <= 10'000);
+  const Machine later{.step_ns = -100'000 * kMs};
+  for (std::int64_t at = 1063 * kMs; at < 1800 * kMs; at += 50 * kMs) {
+    CAPTURE(at);
+    clock.add(later.sample(at));
+    CHECK(error_ns(seen_by_reader(), at, later.step_ns) <= 1000);
+    CHECK(error_ns(seen_by_reader(), at + 500 * kMs, later.step_ns) <= 10'000);
+    CHECK(error_ns(seen_by_reader(), at - 40 * kMs, later.step_ns) <= 10'000);
+  }
+}
+
+TEST_CASE("One sample says when it was, and none says nothing") {
+  ClockHistory clock(TickSource::counter);
+  CHECK(clock.to_time(kFirstTick) == Time());
+  CHECK(clock.line() == std::array<ClockSample, 2>{});
+  clock.add({kFirstTick, kStart});
+  CHECK(clock.to_time(kFirstTick).time_since_epoch().count() == kStart);
+  CHECK(clock.to_time(kFirstTick + 1000).time_since_epoch().count() == kStart);
+  CHECK(clock.line()[0] == clock.line()[1]);
+}
+
+TEST_CASE("Samples that are out of order are left out") {
+  ClockHistory clock(TickSource::counter);
+  clock.add({1000, kStart});
+  clock.add({1000, kStart + 5});
+  clock.add({999, kStart + 5});
+  CHECK(clock.samples().size() == 1);
+  clock.add({2000, kStart + 1000});
+  CHECK(clock.samples().size() == 2);
+  CHECK(clock.to_time(1500).time_since_epoch().count() == kStart + 500);
+}
+
+TEST_CASE("The oldest samples go, and the newest stay exact") {
+  ClockHistory clock(TickSource::counter);
+  const Machine machine;
+  sample_for(clock, machine, 0, 20'000 * kMs);
+  CHECK(clock.samples().size() == ClockHistory::kMaxSamples);
+  CHECK(error_ns(clock, 19'975 * kMs) <= 1000);
+}
+
+TEST_CASE("A wall clock as counter is its own time, whatever it was sampled as") {
+  ClockHistory clock(TickSource::realtime);
+  CHECK(clock.to_time(kStart).time_since_epoch().count() == kStart);
+  clock.add({1, 2});
+  clock.add({3, 1000});
+  CHECK(clock.to_time(kStart).time_since_epoch().count() == kStart);
+}
+
+TEST_CASE("Numbers that no clock has give some time, and nothing worse") {
+  constexpr std::uint64_t kTicks[] = {0, 1, 1000, 1ull << 63, ~0ull};
+  constexpr std::int64_t kTimes[] = {std::numeric_limits<std::int64_t>::min(), -1, 0, kStart,
+                                     std::numeric_limits<std::int64_t>::max()};
+  const double slopes[] = {0, -1, 1e300, std::numeric_limits<double>::quiet_NaN(),
+                           std::numeric_limits<double>::infinity()};
+  for (const double slope : slopes) {
+    for (const std::int64_t first : kTimes) {
+      for (const std::int64_t second : kTimes) {
+        ClockHistory clock(TickSource::counter, slope);
+        clock.add({1, first});
+        clock.add({2, second});
+        clock.add({1ull << 63, first});
+        for (const std::uint64_t ticks : kTicks) static_cast<void>(clock.to_time(ticks));
+        static_cast<void>(clock.line());
+      }
+    }
+  }
+}
+
+TEST_CASE("The real counter keeps the wall clock's time") {
+  if (best_tick_source() != TickSource::counter) CODEWAKE_SKIP("this machine's counter is not relied on");
+  ClockHistory clock(TickSource::counter);
+  clock.add(sample_clock(TickSource::counter));
+  const auto until = std::chrono::steady_clock::now() + 20ms;
+  while (std::chrono::steady_clock::now() < until) {
+  }
+  clock.add(sample_clock(TickSource::counter));
+  std::int64_t least = std::numeric_limits<std::int64_t>::max();
+  for (int i = 0; i < 100; ++i) {  // the thread may be interrupted between the two
+    const auto wall = static_cast<std::int64_t>(read_ticks(TickSource::realtime));
+    const Time time = clock.to_time(read_ticks(TickSource::counter));
+    least = std::min<std::int64_t>(least, std::llabs(time.time_since_epoch().count() - wall));
+  }
+  CHECK(least < 10'000);
+}

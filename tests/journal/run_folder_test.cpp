@@ -1,0 +1,270 @@
+#include "journal/run_folder.hpp"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "journal/support.hpp"
+#include "support/child.hpp"
+#include "support/skip.hpp"
+
+using namespace codewake;
+using namespace codewake::testing;
+using internal::RunAbout;
+using internal::RunFolder;
+using internal::runs_in;
+namespace fs = std::filesystem;
+
+namespace {
+
+RunAbout about(const std::string& run) {
+  return {.run = run,
+          .fingerprint = "0123abcd",
+          .store = "code_wake_sqlite_store,SqliteStore \"x\"",
+          .executable = "/bin/\xC3\xA4",
+          .pid = 42,
+          .started = Time(std::chrono::seconds(1'700'000'000))};
+}
+
+mode_t mode_of(const fs::path& path) {
+  struct stat status {};
+  REQUIRE(stat(path.c_str(), &status) == 0);
+  return status.st_mode & 07777;
+}
+
+// Several processes at once, each of which does this; the result is the sum of their exit codes.
+int in_processes(int count, const std::function<int(int)>& body) {
+  std::vector<pid_t> children;
+  for (int i = 0; i < count; ++i) {
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) _exit(body(i));
+    children.push_back(child);
+  }
+  int sum = 0;
+  for (const pid_t child : children) {
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    REQUIRE(WIFEXITED(status));
+    sum += WEXITSTATUS(status);
+  }
+  return sum;
+}
+
+}  // namespace
+
+TEST_CASE("A run's folder is its user's alone, and so are the folders above it that are made for it") {
+  const TemporaryFolder folder;
+  const fs::path root = folder / "a/b";
+  const RunFolder made = RunFolder::create(root, "run");
+  CHECK(made.path() == root / "run");
+  made.write_about(about("run"));
+  CHECK(mode_of(folder / "a") == 0700);
+  CHECK(mode_of(root) == 0700);
+  CHECK(mode_of(root / "run") == 0700);
+  CHECK(mode_of(root / "run/lock") == 0600);
+  CHECK(mode_of(root / "run/run.json") == 0600);
+}
+
+TEST_CASE("What a run says about itself is read again as it was written") {
+  const TemporaryFolder folder;
+  const RunFolder made = RunFolder::create(folder.path(), "run");
+  CHECK_FALSE(made.read_about());
+  made.write_about(about("run"));
+  CHECK(made.read_about() == about("run"));
+  CHECK_FALSE(fs::exists(made.path() / "run.json.new"));
+}
+
+TEST_CASE("Words about a run that are broken, another's or of another format are none") {
+  const TemporaryFolder folder;
+  const RunFolder made = RunFolder::create(folder.path(), "run");
+  made.write_about(about("run"));
+  const std::string good = read_file(made.path() / "run.json");
+  const auto read_as = [&](const std::string& text) {
+    std::ofstream(made.path() / "run.json", std::ios::binary) << text;
+    return made.read_about();
+  };
+  for (std::size_t size = 0; size + 2 < good.size(); ++size) CHECK_FALSE(read_as(good.substr(0, size)));
+  CHECK_FALSE(read_as("[]"));
+  CHECK_FALSE(read_as("{\"format\": 1}"));
+  std::string newer = good;
+  newer.replace(newer.find("\"format\": 1"), 11, "\"format\": 2");
+  CHECK_FALSE(read_as(newer));
+  std::string other = good;
+  other.replace(other.find("\"run\": \"run\""), 12, "\"run\": \"ruN\"");
+  CHECK_FALSE(read_as(other));
+  CHECK_FALSE(read_as(R"({"format": 1, "run": 7, "fingerprint": [], "pid": "x", "started": {}})"));
+  CHECK(read_as(good) == about("run"));
+}
+
+TEST_CASE("The folder of a run that lives is not taken, and that of one that is gone is") {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "run";
+  {
+    const RunFolder alive = RunFolder::create(folder.path(), "run");
+    CHECK_FALSE(RunFolder::take_over(path));
+    CHECK(in_child([&] { std::exit(RunFolder::take_over(path) ? 1 : 0); }).exit_code == 0);
+  }
+  auto taken = RunFolder::take_over(path);
+  REQUIRE(taken);
+  CHECK_FALSE(RunFolder::take_over(path));
+  CHECK_FALSE(taken->remove());
+  CHECK_FALSE(fs::exists(path));
+  CHECK_FALSE(RunFolder::take_over(path));
+}
+
+TEST_CASE("The lock of a run goes with its process, whatever ends that") {
+  const TemporaryFolder folder;
+  const ChildResult killed = in_child([&] {
+    const RunFolder made = RunFolder::create(folder.path(), "run");
+    raise(SIGKILL);
+  });
+  CHECK(killed.signal == SIGKILL);
+  CHECK(RunFolder::take_over(folder / "run"));
+}
+
+TEST_CASE("A run cannot be made twice, and nothing is left of a root that cannot be had") {
+  const TemporaryFolder folder;
+  const RunFolder first = RunFolder::create(folder.path(), "run");
+  CHECK_THROWS_AS(RunFolder::create(folder.path(), "run"), std::system_error);
+  CHECK(fs::exists(folder / "run/lock"));
+  const fs::path file = folder.write("file", "");
+  CHECK_THROWS_AS(RunFolder::create(file, "run"), std::system_error);
+}
+
+TEST_CASE("Of many processes that recover a run at once, one does") {
+  const TemporaryFolder folder;
+  for (int round = 0; round < 30; ++round) {
+    {
+      const RunFolder dead = RunFolder::create(folder.path(), "run");
+      std::ofstream(dead.path() / "front") << "what is to be recovered";
+    }
+    const int winners = in_processes(4, [&](int) {
+      auto taken = RunFolder::take_over(folder / "run");
+      if (!taken) return 0;
+      const bool has_something = fs::exists(taken->path() / "front");
+      return taken->remove() ? 50 : has_something ? 1 : 0;
+    });
+    CHECK(winners == 1);
+    CHECK_FALSE(fs::exists(folder / "run"));
+  }
+}
+
+TEST_CASE("Runs begin and end beside recoverers that take every folder without a lock for a dead one's") {
+  const TemporaryFolder folder;
+  const int failed = in_processes(4, [&](int number) {
+    int failures = 0;
+    for (int i = 0; i < 150; ++i) {
+      try {
+        if (number < 2) {
+          const std::string run = "h-" + std::to_string(getpid()) + "-1-a-b-c-d-" + std::to_string(i);
+          RunFolder made = RunFolder::create(folder.path(), run);
+          made.write_about(about(run));
+          if (made.read_about() != about(run)) ++failures;
+          if (made.remove()) ++failures;
+        } else {
+          for (const std::string& run : runs_in(folder.path())) {
+            auto taken = RunFolder::take_over(folder / run);
+            if (!taken) continue;
+            if (taken->read_about()) ++failures;  // it lives
+            if (taken->remove()) ++failures;
+          }
+        }
+      } catch (const std::system_error&) {
+        if (number < 2) ++failures;
+      }
+    }
+    return std::min(failures, 60);
+  });
+  CHECK(failed == 0);
+}
+
+TEST_CASE("A lock that was deleted and made again belongs to whoever locks the new one") {
+  const TemporaryFolder folder;
+  const RunFolder first = RunFolder::create(folder.path(), "run");
+  fs::remove(folder / "run/lock");
+  auto second = RunFolder::take_over(folder / "run");
+  REQUIRE(second);
+  CHECK_FALSE(RunFolder::take_over(folder / "run"));
+}
+
+TEST_CASE("A folder without a lock file is taken, since its owner died while it was made") {
+  const TemporaryFolder folder;
+  fs::create_directory(folder / "run");
+  auto taken = RunFolder::take_over(folder / "run");
+  REQUIRE(taken);
+  CHECK_FALSE(taken->remove());
+}
+
+TEST_CASE("A child of fork leaves the lock to its parent") {
+  const TemporaryFolder folder;
+  RunFolder made = RunFolder::create(folder.path(), "run");
+  const ChildResult child = in_child([&] {
+    made.close_in_child();
+    std::exit(RunFolder::take_over(folder / "run") ? 1 : 0);
+  });
+  CHECK(child.exit_code == 0);
+}
+
+TEST_CASE("What a folder holds goes with it, the lock last") {
+  const TemporaryFolder folder;
+  RunFolder made = RunFolder::create(folder.path(), "run");
+  fs::create_directories(made.path() / "sub/folder");
+  std::ofstream(made.path() / "sub/folder/file") << "x";
+  std::ofstream(made.path() / "front") << "x";
+  CHECK_FALSE(made.remove());
+  CHECK(fs::is_empty(folder.path()));
+}
+
+TEST_CASE("Runs are told from what lies beside them") {
+  const TemporaryFolder folder;
+  CHECK(runs_in(folder / "none").empty());
+  const std::string run = internal::make_run_name(now());
+  fs::create_directory(folder / run);
+  fs::create_directory(folder / "dead");
+  folder.write("file", "");
+  CHECK(runs_in(folder.path()) == std::vector<std::string>{run});
+  CHECK(runs_in(folder / "file").empty());
+}
+
+TEST_CASE("Names of runs differ, and say whose they are") {
+  const Time start{std::chrono::milliseconds(1'700'000'000'900)};
+  const std::string run = internal::make_run_name(start);
+  CHECK(run != internal::make_run_name(start));
+  CHECK(run.find("-" + std::to_string(getpid()) + "-1700000000-") != std::string::npos);
+  CHECK(std::count(run.begin(), run.end(), '-') == 7);
+}
+
+TEST_CASE("However a journal folder is written, its fronts are in one place, and another's in another") {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "journal";
+  const fs::path root = internal::front_root(path);
+  CHECK(root.parent_path() == "/dev/shm");
+  CHECK(internal::front_root(path / "") == root);
+  CHECK(internal::front_root(folder / "x/../journal") == root);
+  CHECK(internal::front_root(folder / "journal2") != root);
+  fs::create_directory(path);
+  CHECK(internal::front_root(path) == root);
+  CHECK(internal::front_root(path / "") == root);
+  fs::create_directory_symlink(path, folder / "link");
+  CHECK(internal::front_root(folder / "link") == root);
+}
+
+TEST_CASE("Shared memory that is open to others is not used") {
+  const JournalFolder folder;
+  const fs::path root = folder.front_root();
+  fs::create_directory(root);
+  fs::permissions(root, fs::perms::all);
+  CHECK_THROWS_AS(RunFolder::create(root, "run"), std::system_error);
+  fs::permissions(root, fs::perms::owner_all);
+  CHECK_NOTHROW(RunFolder::create(root, "run"));
+  CHECK(internal::front_roots(folder.path()) == std::vector<fs::path>{root});
+}
