@@ -93,8 +93,10 @@ void check_payload(std::span<const char> payload) {
         .data = event.has_data ? std::optional(std::span<const AttributeArgument>(event.data)) : std::nullopt,
         .when = event.when,
         .stacktrace = stack ? &*stack : nullptr};
-    std::string encoded(encoded_size(again), '\0');
-    encode_event(again, encoded.data());
+    std::string encoded(encoded_size(again) + kEncodingSlack, '\0');
+    char* const end = encode_event(again, encoded.data(), encoded.data() + encoded.size());
+    require(end != nullptr, "an event does not fit where it should");
+    encoded.resize(static_cast<std::size_t>(end - encoded.data()));
     DecodedEvent twice;
     require(decode_event(encoded, twice), "an event cannot be written again");
     require(twice.data.size() == (event.has_data ? event.data.size() : 0),

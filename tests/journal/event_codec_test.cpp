@@ -21,12 +21,15 @@ using internal::encoded_size;
 namespace {
 
 std::string encode(const EventInput& event) {
+  const std::size_t size = encoded_size(event);
   // A byte more than is needed tells of one that is written too far.
-  std::string payload(encoded_size(event) + 1, '\x5A');
-  const char* const end = encode_event(event, payload.data());
-  CHECK(end == payload.data() + payload.size() - 1);
-  CHECK(payload.back() == '\x5A');
-  payload.pop_back();
+  std::string payload(size + internal::kEncodingSlack + 1, '\x5A');
+  char* const begin = payload.data();
+  CHECK(encode_event(event, begin, begin + size - 1) == nullptr);
+  const char* const end = encode_event(event, begin, begin + size + internal::kEncodingSlack);
+  CHECK(end == begin + size);
+  CHECK(payload[size] == '\x5A');
+  payload.resize(size);
   return payload;
 }
 

@@ -55,7 +55,7 @@ TEST_CASE("An event with a time, a process and addresses has the bytes of the sp
   void* const addresses[] = {reinterpret_cast<void*>(0x401000), reinterpret_cast<void*>(0x401010)};
   const Stacktrace stack{std::span(addresses)};
   CHECK(bytes_of({.process_id = 77, .when = kWhen, .stacktrace = &stack}, 0) ==
-        "40 00 00 00 75 d1 1c e3 88 77 66 55 44 33 22 11\n"
+        "40 00 00 00 ed 2f aa 69 88 77 66 55 44 33 22 11\n"
         "07 00 00 00 02 00 01 00 00 00 00 0e 15 cd 85 3d\n"
         "fe 9c 97 17 4d 00 00 00 00 00 00 00 02 00 00 00\n"
         "00 10 40 00 00 00 00 00 10 10 40 00 00 00 00 00");
@@ -70,7 +70,7 @@ TEST_CASE("An event with frames and an empty list of attributes has the bytes of
                                              .build_id = "ab",
                                              .offset = 16}});
   CHECK(bytes_of({.data = std::span<const AttributeArgument>(), .stacktrace = &stack}, 0) ==
-        "50 00 00 00 bd d2 5a 4a 88 77 66 55 44 33 22 11\n"
+        "50 00 00 00 69 00 33 16 88 77 66 55 44 33 22 11\n"
         "07 00 00 00 02 00 01 00 00 00 00 11 01 00 00 00\n"
         "0c 00 00 00 10 00 00 00 00 00 00 00 05 00 00 00\n"
         "61 2e 63 70 70 04 00 00 00 66 28 29 3b 04 00 00\n"
@@ -88,11 +88,11 @@ TEST_CASE("A process has the bytes of the specification") {
   const std::string payload = internal::encode_process(
       {.run_ts = kWhen, .app_name = "shop", .app_vsn = "1.2", .pid = 42, .username = "ann", .fqdn = ""});
   Piece piece(internal::kCommonLane);
-  REQUIRE(append_bytes(piece.lane(), static_cast<std::uint8_t>(internal::RecordKind::process), payload.data(),
-                       payload.size(), {.ticks = TickSource::realtime, .process = 1, .flags = 0}));
+  REQUIRE(append_bytes(piece.lane(), internal::RecordKind::process, payload.data(), payload.size(),
+                       {.ticks = TickSource::realtime, .process = 1, .flags = 0}));
   piece.stamp(0, kTicks);
   CHECK(to_spaced_hex(std::string_view(piece.bytes().data(), piece.size())) ==
-        "48 00 00 00 19 7f 62 2a 88 77 66 55 44 33 22 11\n"
+        "48 00 00 00 3a 59 c2 9e 88 77 66 55 44 33 22 11\n"
         "00 00 00 00 01 00 02 00 15 cd 85 3d fe 9c 97 17\n"
         "01 2a 00 00 00 00 00 00 00 04 00 00 00 73 68 6f\n"
         "70 01 03 00 00 00 31 2e 32 00 01 03 00 00 00 61\n"
@@ -103,11 +103,11 @@ TEST_CASE("A payload in a file of its own has the bytes of the specification") {
   const internal::ExternalPayload payload{.size_bytes = 70'000, .crc = 0xAABBCCDD, .unused = 0};
   Piece piece(kLane, kPosition);
   piece.lane().sequence = 7;
-  REQUIRE(append_bytes(piece.lane(), 1, &payload, sizeof payload,
+  REQUIRE(append_bytes(piece.lane(), internal::RecordKind::event, &payload, sizeof payload,
                        {.ticks = TickSource::realtime, .process = 2, .flags = internal::kExternal}));
   piece.stamp(0, kTicks);
   CHECK(to_spaced_hex(std::string_view(piece.bytes().data(), piece.size())) ==
-        "28 00 00 00 38 8a f6 5b 88 77 66 55 44 33 22 11\n"
+        "28 00 00 00 1e e4 66 d9 88 77 66 55 44 33 22 11\n"
         "07 00 00 00 02 00 01 02 70 11 01 00 00 00 00 00\n"
         "dd cc bb aa 00 00 00 00");
 }

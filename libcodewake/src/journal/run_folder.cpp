@@ -129,8 +129,8 @@ RunFolder RunFolder::create(const fs::path& root, const std::string& run) {
   make_folders(root);
   if (is_in_shared_memory(root)) check_owner(root);
   const fs::path path = root / run;
-  // A recoverer may find the folder before it is locked, and take it for a dead one's: it deletes it then, with
-  // the root if that is empty, and that takes a moment. The name is nobody else's.
+  // A recoverer may find the folder before it is locked, and take it for a dead one's: it deletes it then,
+  // with the root if that is empty, and that takes a moment. The name is nobody else's.
   constexpr int kAttempts = 200;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     if (attempt != 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
