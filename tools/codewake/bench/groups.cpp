@@ -1,0 +1,246 @@
+// The benchmarks, and how their passes alternate.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bench/benchmark.hpp"
+#include "bench/passes.hpp"
+#include "bench/runner.hpp"
+
+namespace codewake::cli::bench {
+namespace {
+
+constexpr const char* kSpdlog = "spdlog async";
+constexpr const char* kSqlite = "sqlite3 prepared";
+constexpr double kSustainedRate = 200'000;
+
+// ── what may be missing ──
+
+std::string no_adapter(const Runner& runner) {
+  return runner.adapter_problem();
+}
+
+std::string no_spdlog(const Runner& runner) {
+  if (!has_spdlog()) return "this program was built without spdlog";
+  return no_adapter(runner);
+}
+
+std::string no_sqlite(const Runner& runner) {
+  if (!has_sqlite()) return "this program was built without SQLite";
+  return no_adapter(runner);
+}
+
+// ── what several have in common ──
+
+/// One side of a comparison.
+struct Side {
+  Json request;
+  Environment variables = {};
+};
+
+struct Answers {
+  std::vector<Json> ours, peer;
+};
+
+/// Both sides, in turn; who is first changes with each round.
+Answers alternate(Runner& runner, const std::string& name, const Side& ours, const Side& peer) {
+  Answers answers;
+  const std::size_t rounds = runner.sizes().rounds;
+  for (std::size_t round = 0; round < rounds; ++round) {
+    runner.say(fmt::format("{}, round {} of {}", name, round + 1, rounds));
+    const bool ours_first = round % 2 == 0;
+    if (ours_first) answers.ours.push_back(runner.run(ours.request, ours.variables));
+    answers.peer.push_back(runner.run(peer.request, peer.variables));
+    if (!ours_first) answers.ours.push_back(runner.run(ours.request, ours.variables));
+  }
+  return answers;
+}
+
+std::vector<double> values_of(const std::vector<Json>& answers, const char* key) {
+  std::vector<double> values;
+  for (const Json& answer : answers) values.push_back(answer.at(key));
+  return values;
+}
+
+/// The samples of one number of the answers; events that were lost on our side spoil them.
+Samples samples_of(const Answers& answers, const char* key) {
+  Samples samples{.ours = values_of(answers.ours, key), .peer = values_of(answers.peer, key)};
+  double lost = 0;
+  for (const double value : values_of(answers.ours, "lost")) lost += value;
+  if (lost > 0) {
+    samples.note = fmt::format("{} events were lost", lost);
+    samples.counts_as_met = false;
+  }
+  return samples;
+}
+
+// ── the groups ──
+
+Json calls_request(const Runner& runner, const char* pass) {
+  return {{"pass", pass}, {"calls", runner.sizes().calls}};
+}
+
+std::vector<Samples> run_log(Runner& runner) {
+  const Answers answers = alternate(runner, "log", {.request = calls_request(runner, "log_calls")},
+                                    {.request = calls_request(runner, "spdlog_calls")});
+  return {samples_of(answers, "median"), samples_of(answers, "p99"), samples_of(answers, "p999")};
+}
+
+Group log_group() {
+  using enum Goal::Kind;
+  return {.benchmarks =
+              {{"log.median", "one log() with three values, median", "ns", kSpdlog, {ratio_at_most, 0.12}},
+               {"log.p99", "one log(), 99th percentile", "ns", kSpdlog, {}},
+               {"log.p999", "one log(), 99.9th percentile", "ns", kSpdlog, {ratio_at_most, 0.1}}},
+          .missing = no_spdlog,
+          .run = run_log};
+}
+
+std::vector<Samples> run_burst(Runner& runner, std::size_t threads) {
+  const auto request = [&](const char* pass) {
+    return Json{{"pass", pass}, {"threads", threads}, {"calls", runner.sizes().burst_calls}};
+  };
+  const Answers answers = alternate(runner, fmt::format("burst, {} threads", threads),
+                                    {.request = request("log_burst")}, {.request = request("spdlog_burst")});
+  return {samples_of(answers, "rate")};
+}
+
+Group burst_group(std::size_t threads) {
+  const std::string name = fmt::format("burst.{}thread{}", threads, threads == 1 ? "" : "s");
+  const std::string what =
+      fmt::format("calls of log() in a burst, {} thread{}", threads, threads == 1 ? "" : "s together");
+  return {.benchmarks = {{name, what, "calls/s", kSpdlog, {Goal::Kind::ratio_at_least, 8}}},
+          .missing = no_spdlog,
+          .run = [threads](Runner& runner) { return run_burst(runner, threads); }};
+}
+
+std::vector<Samples> run_shared(Runner& runner) {
+  const Json request = calls_request(runner, "log_calls");
+  return {samples_of(alternate(runner, "ring in shared memory", {.request = request},
+                               {.request = request, .variables = {{"CODE_WAKE_QUEUE_JOURNAL", "memory"}}}),
+                     "median")};
+}
+
+Group shared_group() {
+  return {.benchmarks = {{"ring.shared_vs_private",
+                          "one log(), the ring in shared or private memory, median",
+                          "ns",
+                          "private memory",
+                          {Goal::Kind::ratio_at_most, 1.15}}},
+          .missing = no_adapter,
+          .run = run_shared};
+}
+
+std::vector<Samples> run_busy(Runner& runner) {
+  const Json request = calls_request(runner, "log_calls");
+  // A batch that is full does not wait for the interval.
+  const Environment idle = {{"CODE_WAKE_QUEUE_INTERVAL", "1h"}, {"CODE_WAKE_QUEUE_BATCH", "1000000"}};
+  const Answers answers = alternate(runner, "ring with a busy committer",
+                                    {.request = request, .variables = {{"CODE_WAKE_QUEUE_INTERVAL", "1ms"}}},
+                                    {.request = request, .variables = idle});
+  Samples samples = samples_of(answers, "p99");
+  for (const double stored : values_of(answers.peer, "stored_meanwhile")) {
+    if (stored == 0) continue;
+    samples.note = "the idle committer was not idle";
+    samples.counts_as_met = false;
+  }
+  return {samples};
+}
+
+Group busy_group() {
+  return {.benchmarks = {{"ring.p99_busy_vs_idle",
+                          "one log() while events are committed, 99th percentile",
+                          "ns",
+                          "idle committer",
+                          {Goal::Kind::ratio_at_most, 1.3}}},
+          .missing = no_adapter,
+          .run = run_busy};
+}
+
+std::vector<Samples> run_commit(Runner& runner, std::size_t batch) {
+  Samples samples;
+  const std::size_t rounds = runner.sizes().rounds;
+  for (std::size_t round = 0; round < rounds; ++round) {
+    runner.say(fmt::format("commits of {}, round {} of {}", batch, round + 1, rounds));
+    const Json answer =
+        runner.run({{"pass", "sqlite_commit"}, {"events", runner.sizes().commit_events}, {"batch", batch}});
+    samples.ours.push_back(answer.at("ours"));
+    samples.peer.push_back(answer.at("peer"));
+  }
+  return {samples};
+}
+
+Group commit_group(std::size_t batch) {
+  return {.benchmarks = {{fmt::format("sqlite.commit.{}", batch),
+                          fmt::format("events committed in batches of {}, checkpoint included", batch),
+                          "events/s",
+                          kSqlite,
+                          {Goal::Kind::ratio_at_least, 2}}},
+          .missing = no_sqlite,
+          .run = [batch](Runner& runner) { return run_commit(runner, batch); }};
+}
+
+std::vector<Samples> run_lookup(Runner& runner) {
+  const std::size_t events = runner.sizes().lookup_events;
+  runner.say(fmt::format("a database of {} events", events));
+  const Json answer =
+      runner.run({{"pass", "sqlite_lookup"}, {"events", events}, {"rounds", runner.sizes().rounds}});
+  Samples samples;
+  for (const Json& time : answer.at("times")) samples.ours.push_back(time);
+  samples.note = fmt::format("among {} events", events);
+  return {samples};
+}
+
+Group lookup_group() {
+  return {.benchmarks = {{"sqlite.lookup",
+                          "get_events_by_data of a pair that five events have",
+                          "ms",
+                          "",
+                          {Goal::Kind::value_at_most, 20}}},
+          .missing = no_adapter,
+          .run = run_lookup};
+}
+
+std::vector<Samples> run_sustained(Runner& runner) {
+  const std::size_t seconds = runner.sizes().sustained_seconds;
+  runner.say(fmt::format("{} events a second for {} s", kSustainedRate, seconds));
+  const Json answer =
+      runner.run({{"pass", "log_sustained"}, {"seconds", seconds}, {"threads", 2}, {"rate", kSustainedRate}});
+  const double rate = answer.at("rate");
+  const std::string note = fmt::format("{:.0f} events a second for {} s", rate, seconds);
+  const bool was_slow = rate < 0.95 * kSustainedRate;
+  return {{.ours = {answer.at("lost")}, .note = note, .counts_as_met = !was_slow},
+          {.ours = {answer.at("memory_mib")}, .note = note, .counts_as_met = !was_slow}};
+}
+
+Group sustained_group() {
+  using enum Goal::Kind;
+  return {.benchmarks = {{"sustained.lost",
+                          "events lost of 200,000 a second from two threads",
+                          "events",
+                          "",
+                          {value_at_most, 0}},
+                         {"sustained.memory_mib",
+                          "the same: resident memory above an idle process",
+                          "MiB",
+                          "",
+                          {value_at_most, 64}}},
+          .missing = no_sqlite,
+          .run = run_sustained};
+}
+
+}  // namespace
+
+const std::vector<Group>& all_groups() {
+  static const std::vector<Group> groups = {
+      log_group(),        burst_group(1),      burst_group(2), shared_group(),    busy_group(),
+      commit_group(1000), commit_group(10000), lookup_group(), sustained_group(),
+  };
+  return groups;
+}
+
+}  // namespace codewake::cli::bench

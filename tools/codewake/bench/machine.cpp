@@ -1,0 +1,58 @@
+#include "bench/machine.hpp"
+
+#include <sys/utsname.h>
+
+#include <cstddef>
+#include <fstream>
+#include <string_view>
+#include <thread>
+
+namespace codewake::cli::bench {
+namespace {
+
+#ifdef NDEBUG
+constexpr bool kAssertions = false;
+#else
+constexpr bool kAssertions = true;
+#endif
+
+constexpr std::string_view kBuildType = CODEWAKE_BENCH_BUILD_TYPE;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitizer = true;
+#elif defined(__has_feature)
+constexpr bool kSanitizer = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+constexpr bool kSanitizer = false;
+#endif
+
+std::string cpu_model() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    const std::size_t colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "unknown";  // some architectures do not say
+}
+
+}  // namespace
+
+Machine this_machine() {
+  Machine machine{.cpu = cpu_model(), .cores = std::thread::hardware_concurrency(), .kernel = "unknown"};
+  utsname names{};
+  if (::uname(&names) == 0) machine.kernel = std::string(names.sysname) + " " + names.release;
+  return machine;
+}
+
+std::string build_in_words() {
+  std::string words(kBuildType);
+  if (kAssertions) words += ", with assertions";
+  if (kSanitizer) words += ", with a sanitizer";
+  return words;
+}
+
+bool is_release_build() noexcept {
+  return kBuildType == "release" && !kAssertions && !kSanitizer;
+}
+
+}  // namespace codewake::cli::bench

@@ -1,0 +1,22 @@
+// Where and with what something was measured: numbers mean little without.
+#pragma once
+
+#include <string>
+
+namespace codewake::cli::bench {
+
+struct Machine {
+  std::string cpu;
+  unsigned cores = 0;
+  std::string kernel;
+};
+
+Machine this_machine();
+
+/// How this program was built: `release`, or `debugoptimized, with assertions` and the like.
+std::string build_in_words();
+
+/// Whether the numbers say what users will see.
+bool is_release_build() noexcept;
+
+}  // namespace codewake::cli::bench

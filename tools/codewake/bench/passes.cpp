@@ -1,0 +1,37 @@
+#include "bench/passes.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <string>
+#include <string_view>
+
+#include "codewake/errors.hpp"
+
+namespace codewake::cli::bench {
+namespace {
+
+struct Pass {
+  std::string_view name;
+  Json (*run)(const Json& request);
+};
+
+constexpr std::array<Pass, 7> kPasses = {{{"log_calls", log_calls},
+                                          {"spdlog_calls", spdlog_calls},
+                                          {"log_burst", log_burst},
+                                          {"spdlog_burst", spdlog_burst},
+                                          {"log_sustained", log_sustained},
+                                          {"sqlite_commit", sqlite_commit},
+                                          {"sqlite_lookup", sqlite_lookup}}};
+
+}  // namespace
+
+Json run_pass(const Json& request) {
+  const auto name = request.at("pass").get<std::string>();
+  for (const Pass& pass : kPasses) {
+    if (pass.name == name) return pass.run(request);
+  }
+  throw Error(fmt::format("there is no pass {}", name));
+}
+
+}  // namespace codewake::cli::bench

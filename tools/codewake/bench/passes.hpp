@@ -1,0 +1,37 @@
+// What is measured in a process of its own, so that nothing of one measurement is left in the next: Process
+// is there once in a program, and so are a logger's pool of threads and an allocator's memory.
+//
+// A pass takes its request and gives its result as JSON. Each throws Error, or what it calls throws.
+#pragma once
+
+#include "json.hpp"
+
+namespace codewake::cli::bench {
+
+/// Which peers this program was built with.
+bool has_spdlog() noexcept;
+bool has_sqlite() noexcept;
+
+/// Does what `request["pass"]` names.
+Json run_pass(const Json& request);
+
+/// `calls`; `median`, `p99`, `p999` in ns, and `lost`, `stored_meanwhile` of the first. Process is configured
+/// by the environment.
+Json log_calls(const Json& request);
+Json spdlog_calls(const Json& request);
+
+/// `calls`, `threads`; `rate` in calls a second, and `lost` of the first.
+Json log_burst(const Json& request);
+Json spdlog_burst(const Json& request);
+
+/// `seconds`, `threads`, `rate` in events a second of all threads, `database`: the file that Process records
+/// into; `lost`, `memory_mib`, `rate`.
+Json log_sustained(const Json& request);
+
+/// `events`, `batch`, `folder`, `plugin_path`; `ours` and `peer` in events a second.
+Json sqlite_commit(const Json& request);
+
+/// `events`, `rounds`, `folder`, `plugin_path`; `times` in ms.
+Json sqlite_lookup(const Json& request);
+
+}  // namespace codewake::cli::bench
