@@ -2,14 +2,16 @@
 // testing/store_conformance.hpp.
 #pragma once
 
-#include "codewake/attributes.hpp"  // IWYU pragma: export
-#include "codewake/config.hpp"      // IWYU pragma: export
-#include "codewake/errors.hpp"      // IWYU pragma: export
-#include "codewake/event.hpp"       // IWYU pragma: export
-#include "codewake/process.hpp"     // IWYU pragma: export
-#include "codewake/records.hpp"     // IWYU pragma: export
-#include "codewake/stacktrace.hpp"  // IWYU pragma: export
-#include "codewake/store.hpp"       // IWYU pragma: export
-#include "codewake/throw_hook.hpp"  // IWYU pragma: export
-#include "codewake/time.hpp"        // IWYU pragma: export
-#include "codewake/version.hpp"     // IWYU pragma: export
+#include "codewake/attributes.hpp"   // IWYU pragma: export
+#include "codewake/config.hpp"       // IWYU pragma: export
+#include "codewake/errors.hpp"       // IWYU pragma: export
+#include "codewake/event.hpp"        // IWYU pragma: export
+#include "codewake/process.hpp"      // IWYU pragma: export
+#include "codewake/queue_store.hpp"  // IWYU pragma: export
+#include "codewake/records.hpp"      // IWYU pragma: export
+#include "codewake/recovery.hpp"     // IWYU pragma: export
+#include "codewake/stacktrace.hpp"   // IWYU pragma: export
+#include "codewake/store.hpp"        // IWYU pragma: export
+#include "codewake/throw_hook.hpp"   // IWYU pragma: export
+#include "codewake/time.hpp"         // IWYU pragma: export
+#include "codewake/version.hpp"      // IWYU pragma: export
