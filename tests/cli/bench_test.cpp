@@ -158,6 +158,10 @@ TEST_CASE("Medians, quantiles and ratios") {
   CHECK(quantile_of(values, 0) == 1);
   CHECK(quantile_of(values, 1) == 5);
   CHECK(quantile_of(values, 0.75) == 4);
+  CHECK(smallest_step_of({30, 10, 10, 15}) == 5);
+  CHECK(smallest_step_of({10, 10}) == 0);
+  std::vector<double> readings = {10, 20, 20, 20, 20, 30, 30, 30};
+  CHECK(quantile_of_steps(readings, 0.5, 10) == 22.5);
   CHECK(spread_of({7, 3, 5}).low == 3);
   CHECK(spread_of({7, 3, 5}).high == 7);
   CHECK(ratios_of({4, 9}, {2, 3}) == std::vector<double>{2, 3});

@@ -51,7 +51,7 @@ CallTimes time_calls(const Texts& texts, std::size_t calls, Log log) {
     while (ticks_now() < end + pause) relax();
   }
   const auto ns = [&](double part) {
-    return quantile_of(times, part) * scale.ns_per_tick - scale.overhead_ns;
+    return quantile_of_steps(times, part, scale.step_ticks) * scale.ns_per_tick - scale.overhead_ns;
   };
   return {.median = ns(0.5), .p99 = ns(0.99), .p999 = ns(0.999)};
 }

@@ -3,6 +3,7 @@
 #include <sys/utsname.h>
 
 #include <cstddef>
+#include <cstdlib>
 #include <fstream>
 #include <string_view>
 #include <thread>
@@ -41,7 +42,12 @@ Machine this_machine() {
   Machine machine{.cpu = cpu_model(), .cores = std::thread::hardware_concurrency(), .kernel = "unknown"};
   utsname names{};
   if (::uname(&names) == 0) machine.kernel = std::string(names.sysname) + " " + names.release;
+  if (::getloadavg(&machine.load, 1) != 1) machine.load = 0;
   return machine;
+}
+
+bool is_busy(const Machine& machine) noexcept {
+  return machine.load > 0.5 * machine.cores;
 }
 
 std::string build_in_words() {

@@ -31,9 +31,10 @@ std::vector<Column> report_columns() {
 }
 
 std::vector<std::string> report_fields() {
-  return {"name",     "what",      "unit",  "ours",      "ours_low",   "ours_high",  "peer_name", "peer",
-          "peer_low", "peer_high", "ratio", "ratio_low", "ratio_high", "goal",       "met",       "note",
-          "rounds",   "cpu",       "cores", "kernel",    "build",      "is_release", "version",   "date"};
+  return {"name",  "what",       "unit",      "ours",  "ours_low",  "ours_high",  "peer_name",
+          "peer",  "peer_low",   "peer_high", "ratio", "ratio_low", "ratio_high", "goal",
+          "met",   "note",       "rounds",    "cpu",   "cores",     "kernel",     "load",
+          "build", "is_release", "version",   "date"};
 }
 
 std::optional<Spread> spread_or_nothing(const std::vector<double>& values) {
@@ -41,10 +42,10 @@ std::optional<Spread> spread_or_nothing(const std::vector<double>& values) {
   return spread_of(values);
 }
 
-/// Three digits at least, none that say nothing.
+/// Some three digits, none that say nothing.
 std::string in_short(double value) {
   if (std::abs(value) >= 100 || value == std::floor(value)) return fmt::format("{:.0f}", value);
-  return fmt::format("{:.{}f}", value, std::abs(value) >= 10 ? 1 : 3);
+  return fmt::format("{:.3g}", value);
 }
 
 Cell number_cell(const std::optional<Spread>& spread) {
@@ -106,6 +107,11 @@ Report::Report(Output& output, Format format, std::size_t rounds)
                     "--buildtype=release -Db_ndebug=true",
                     build_in_words()));
   }
+  if (is_busy(machine_)) {
+    complain(
+        fmt::format("this machine is busy (load {:.1f} on {} cores): the numbers say little of an idle one",
+                    machine_.load, machine_.cores));
+  }
 }
 
 void Report::write_heading() {
@@ -113,7 +119,8 @@ void Report::write_heading() {
     output_.write(name, Style::heading);
     output_.write(" " + visible(text) + "\n");
   };
-  line("Machine:", fmt::format("{}, {} cores, {}", machine_.cpu, machine_.cores, machine_.kernel));
+  line("Machine:", fmt::format("{}, {} cores, {}, load {:.1f}", machine_.cpu, machine_.cores, machine_.kernel,
+                               machine_.load));
   line("Version:", fmt::format("{}, {}", CODEWAKE_VERSION, build_in_words()));
   line("Date:", date_);
   line("Rounds:", fmt::format("{}; medians of these, and the ratio's from smallest to largest", rounds_));
@@ -153,6 +160,7 @@ Json Report::record_of(const Benchmark& benchmark, const Samples& samples) const
   json["cpu"] = machine_.cpu;
   json["cores"] = machine_.cores;
   json["kernel"] = machine_.kernel;
+  json["load"] = machine_.load;
   json["build"] = build_in_words();
   json["is_release"] = is_release_build();
   json["version"] = CODEWAKE_VERSION;

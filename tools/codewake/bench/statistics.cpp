@@ -12,6 +12,24 @@ double quantile_of(std::vector<double>& values, double part) {
   return values[static_cast<std::size_t>(place)];
 }
 
+double smallest_step_of(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  double step = 0;
+  for (std::size_t i = 1; i < values.size(); ++i) {
+    const double difference = values[i] - values[i - 1];
+    if (difference > 0 && (step == 0 || difference < step)) step = difference;
+  }
+  return step;
+}
+
+double quantile_of_steps(std::vector<double>& values, double part, double step) {
+  const double reading = quantile_of(values, part);
+  const auto below = std::count_if(values.begin(), values.end(), [&](double v) { return v < reading; });
+  const auto equal = std::count(values.begin(), values.end(), reading);
+  const double place = part * static_cast<double>(values.size()) - static_cast<double>(below);
+  return reading + step * (std::clamp(place / static_cast<double>(equal), 0.0, 1.0) - 0.5);
+}
+
 double median_of(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const std::size_t half = values.size() / 2;

@@ -16,6 +16,14 @@ struct Spread {
 /// needed.
 double quantile_of(std::vector<double>& values, double part);
 
+/// The smallest difference of two values that are not equal; 0 where all are.
+double smallest_step_of(std::vector<double> values);
+
+/// The same of readings of a clock that counts in steps: the readings that equal the quantile are taken as
+/// spread evenly over one step, since each is off by a part of it. So a median of many is finer than the
+/// clock.
+double quantile_of_steps(std::vector<double>& values, double part, double step);
+
 double median_of(std::vector<double> values);
 
 Spread spread_of(const std::vector<double>& values);

@@ -25,7 +25,8 @@ TickScale measure_tick_scale() {
     const std::uint64_t from = ticks_at_begin();
     reading = static_cast<double>(ticks_at_end() - from);
   }
-  scale.overhead_ns = median_of(readings) * scale.ns_per_tick;
+  scale.step_ticks = smallest_step_of(readings);
+  scale.overhead_ns = quantile_of_steps(readings, 0.5, scale.step_ticks) * scale.ns_per_tick;
   return scale;
 }
 

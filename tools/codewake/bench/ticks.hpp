@@ -56,6 +56,7 @@ inline void relax() noexcept {}
 /// What a tick is, and what reading the counter costs by itself.
 struct TickScale {
   double ns_per_tick = 1;
+  double step_ticks = 1;   ///< the smallest difference that readings have: some processors count in steps
   double overhead_ns = 0;  ///< of a ticks_at_begin() with a ticks_at_end() behind it
 };
 
