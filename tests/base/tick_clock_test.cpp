@@ -2,7 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
@@ -24,7 +27,7 @@ struct Machine {
   std::int64_t step_ns = 0;  // by which the wall clock was set
 
   static std::uint64_t ticks_at(std::int64_t ns) {
-    return kFirstTick + static_cast<std::uint64_t>(static_cast<double>(ns) * 2.500075);
+    return kFirstTick + static_cast<std::uint64_t>(std::llround(static_cast<double>(ns) * 2.500075));
   }
   // Wrong by up to a tenth of a microsecond, as real ones are.
   ClockSample sample(std::int64_t ns) const {

@@ -175,7 +175,9 @@ def pieces_of_front(front, stored):
     for slot in range(slots):
         begin = first + slot * slot_bytes
         header = front[begin:begin + 64]
-        if len(header) == 64 and header[:4] == b'CWSL' and struct.unpack_from('<I', header, 4)[0] == crc32c(header[8:]):
+        if len(header) != 64 or header[:4] != b'CWSL':
+            continue
+        if struct.unpack_from('<I', header, 4)[0] == crc32c(header[8:]):
             lane, _, position = struct.unpack_from('<IIQ', header, 8)
             yield lane, position, front[begin + 64:begin + slot_bytes], clock
 
