@@ -42,6 +42,8 @@ struct JournalOptions {
   bool in_memory = false;  ///< no files at all: what is accepted is gone with the process
   std::uint64_t limit_bytes = 1u << 30;
   bool block_when_full = false;
+  /// Called where a writer is about to wait for room; must not block, nor call back.
+  std::function<void()> on_pressure = [] {};
   std::uint32_t slot_count = affordable_slots();
   RunAbout about = {};
 };

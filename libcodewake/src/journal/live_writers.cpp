@@ -62,6 +62,7 @@ std::optional<std::uint32_t> LiveJournal::take_slot(std::unique_lock<std::mutex>
   auto slot = provide_slot();
   if (!slot) wants_room_.store(true, std::memory_order_relaxed);
   if (slot || closed_) return slot;
+  options_.on_pressure();
   if (options_.block_when_full) {
     while (!slot && !closed_) {
       room_.wait(lock);

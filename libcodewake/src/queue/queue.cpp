@@ -46,6 +46,21 @@ std::uint64_t next_epoch() noexcept {
   }
 }
 
+// Between its two ends whoever closes the queue waits.
+class Busy {
+ public:
+  __attribute__((always_inline)) explicit Busy(Lane& lane) noexcept : lane_(lane) {
+    lane_.busy.store(true, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+  __attribute__((always_inline)) ~Busy() { lane_.busy.store(false, std::memory_order_release); }
+
+ private:
+  Lane& lane_;
+};
+
 struct Registry {
   std::mutex mutex;
   std::vector<Queue::Impl*> queues;
@@ -180,10 +195,8 @@ std::optional<EventRecord> Queue::Impl::insert_slowly(const EventInput& event, b
   if (lane == nullptr) {
     accepted = run->journal()->append_common(event, context, position);
   } else {
-    lane->busy.store(true, std::memory_order_relaxed);
-    std::atomic_signal_fence(std::memory_order_seq_cst);
+    const Busy busy(*lane);
     if (!run->journal()->is_closed()) accepted = run->journal()->append(*lane, event, context, position);
-    lane->busy.store(false, std::memory_order_release);
   }
   if (accepted != Accepted::yes) {
     if (accepted == Accepted::closed) {
@@ -299,13 +312,8 @@ __attribute__((always_inline)) inline bool append_to_own_lane(const std::atomic<
   const ThreadLane& mine = thread_lane;
   if (mine.lane == nullptr) [[unlikely]]
     return false;
-  Lane& lane = *mine.lane;
-  lane.busy.store(true, std::memory_order_relaxed);
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-  const bool done =
-      epoch.load(std::memory_order_relaxed) == mine.epoch && append_event(lane, event, mine.context);
-  lane.busy.store(false, std::memory_order_release);
-  return done;
+  const Busy busy(*mine.lane);
+  return epoch.load(std::memory_order_relaxed) == mine.epoch && append_event(*mine.lane, event, mine.context);
 }
 
 }  // namespace

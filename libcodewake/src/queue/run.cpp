@@ -34,8 +34,9 @@ std::filesystem::path folder_for(const Config::Queue& options, const QueueTarget
   return default_journal_folder();
 }
 
-JournalOptions journal_options(const Config::Queue& options, const QueueTarget& target) {
+JournalOptions journal_options(const Config::Queue& options, const QueueTarget& target, Wake& keeper) {
   JournalOptions journal;
+  journal.on_pressure = [&keeper] { keeper.notify(); };
   journal.folder = folder_for(options, target);
   journal.in_memory = journal.folder.empty();
   journal.limit_bytes = options.limit_bytes;
@@ -57,7 +58,7 @@ Run::Run(QueueBackend& backend, const Config::Queue& options, const QueueTarget&
       options_(options),
       fingerprint_(fingerprint_of(target)),
       journal_folder_(folder_for(options, target)),
-      journal_(std::make_shared<LiveJournal>(journal_options(options, target))),
+      journal_(std::make_shared<LiveJournal>(journal_options(options, target, keeper_wake_))),
       builder_(journal_->run(), processes_, {.events = options.batch},
                [](std::vector<void*> addresses) { return Stacktrace(std::span<void* const>(addresses)); }),
       dead_letters_(journal_folder_, journal_->run()),

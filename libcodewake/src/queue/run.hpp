@@ -85,6 +85,8 @@ class Run : public std::enable_shared_from_this<Run> {
   void note_modules();
   bool is_ending() const noexcept { return ending_.load(std::memory_order_acquire); }
 
+  Wake committer_wake_, keeper_wake_;
+
   QueueBackend& backend_;
   const Config::Queue options_;
   const std::string fingerprint_;
@@ -103,7 +105,6 @@ class Run : public std::enable_shared_from_this<Run> {
   // The keeper's own.
   LoadedModules modules_;
 
-  Wake committer_wake_, keeper_wake_;
   std::atomic<bool> ending_{false};
   std::atomic<bool> wants_now_{false};  // somebody waits: the store is tried without delay
   std::atomic<Deadline> end_deadline_{Deadline::max()};
