@@ -1,6 +1,7 @@
 #include "queue/run.hpp"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,6 +22,8 @@ using namespace std::chrono_literals;
 
 /// How often the keeper looks by itself, where nobody wakes it.
 constexpr auto kKeeperInterval = 100ms;
+
+constexpr int kCommitterNice = 5;
 
 std::string executable() {
   std::error_code error;
@@ -135,6 +138,8 @@ void Run::note_modules() {
 // ── the committer ──
 
 void Run::run_committer() {
+  // Where processors are scarce the program's own threads come first: what waits, waits in the journal.
+  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kCommitterNice);
   find_dead_runs();
   auto next_round = std::chrono::steady_clock::now();
   while (true) {
