@@ -14,8 +14,8 @@
 
 namespace codewake::testing {
 
-/// Fails at random calls, in every way there is: before anything is done, after all is done, with words of the
-/// contract and with others.
+/// Fails at random calls, in every way there is: before anything is done, after all is done, with words of
+/// the contract and with others.
 class FlakyStore : public SqliteStore {
  public:
   /// `part`: of the calls, how many fail; from 0 to 1.
@@ -35,12 +35,16 @@ class FlakyStore : public SqliteStore {
   }
 
   std::vector<StoredPosition> get_positions(std::string_view prefix) override {
-    if (draw(1) == 1) throw StoreError(StoreError::Kind::unavailable, "away, as told");
+    const int fate = draw(2);
+    if (fate == 1) throw StoreError(StoreError::Kind::unavailable, "away, as told");
+    if (fate == 2) throw 42;
     return SqliteStore::get_positions(prefix);
   }
 
   void forget_positions(std::string_view prefix) override {
-    if (draw(1) == 1) throw StoreError(StoreError::Kind::unavailable, "away, as told");
+    const int fate = draw(2);
+    if (fate == 1) throw StoreError(StoreError::Kind::unavailable, "away, as told");
+    if (fate == 2) throw 42;
     SqliteStore::forget_positions(prefix);
   }
 
@@ -66,7 +70,9 @@ class FlakyQueueStore : public QueueStore<FlakyStore> {
 class AwayStore : public SqliteStore {
  public:
   using SqliteStore::SqliteStore;
-  BatchResult write(const Batch&) override { throw StoreError(StoreError::Kind::unavailable, "away, as told"); }
+  BatchResult write(const Batch&) override {
+    throw StoreError(StoreError::Kind::unavailable, "away, as told");
+  }
 };
 
 class AwayQueueStore : public QueueStore<AwayStore> {

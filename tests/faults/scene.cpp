@@ -111,6 +111,11 @@ pid_t start_program(const std::function<void()>& body) {
   std::_Exit(0);
 }
 
+Scene::Scene(std::uint64_t seed) : random_(seed) {
+  const pid_t child = start_program([&] { SqliteStore(dsn()).insert_app("faults", {}); });
+  REQUIRE(wait_for(child) == 0);
+}
+
 Config::Queue Scene::options() const {
   Config::Queue options;
   options.journal = journal_.path();
@@ -128,9 +133,10 @@ void Scene::log_until_killed(const Program& program, std::uint64_t seed, int pip
   Process& process = Process::instance({.app_name = "faults", .store = program.make_store(*this, seed)});
   std::vector<std::thread> threads;
   for (std::uint32_t thread = 0; thread < kThreads; ++thread) {
-    threads.emplace_back([&, thread, random = std::minstd_rand(static_cast<unsigned>(seed) + thread)]() mutable {
+    threads.emplace_back([&, thread,
+                          random = std::minstd_rand(static_cast<unsigned>(seed) + thread)]() mutable {
       const std::string text(100'000, 'x');
-      for (std::uint32_t sequence = 1;; ++sequence) {
+      for (std::uint32_t sequence = 1; program.events == 0 || sequence <= program.events; ++sequence) {
         const std::string at = fmt::format("{}/{}/{}", round_, thread, sequence);
         const bool large = program.large_in != 0 && random() % static_cast<unsigned>(program.large_in) == 0;
         const std::size_t size = large ? text.size() : random() % program.longest_value;
@@ -144,24 +150,31 @@ void Scene::log_until_killed(const Program& program, std::uint64_t seed, int pip
     });
   }
   for (std::thread& thread : threads) thread.join();
-  std::abort();  // they do not end
+  if (!process.shutdown(60s)) throw std::runtime_error("not everything was stored at the end");
 }
 
 void Scene::run_and_kill(const Program& program) {
   ++round_;
   const std::uint64_t seed = random_();
-  const auto life = std::chrono::microseconds(draw(static_cast<std::uint64_t>(program.life.count())));
+  const auto life =
+      program.least_life + std::chrono::microseconds(draw(static_cast<std::uint64_t>(program.life.count())));
+  const bool from_start = draw(8) == 0;
   Pipe pipe;
   const pid_t child = start_program([&] { log_until_killed(program, seed, pipe.writer()); });
   pipe.close_writer();
   const auto hear = [&](const Told& told) { told_[{round_, static_cast<int>(told.thread)}] = told.sequence; };
+  if (!from_start) {
+    pollfd first{.fd = pipe.reader(), .events = POLLIN, .revents = 0};
+    CHECK(poll(&first, 1, 60'000) == 1);
+  }
   const bool lives = listen(pipe.reader(), Clock::now() + life, hear);
-  CHECK(lives);
   kill(child, SIGKILL);
-  CHECK(wait_for(child) == -SIGKILL);
+  const int code = wait_for(child);
+  const bool ended = program.events != 0 && code == 0;
+  CHECK((ended || (code == -SIGKILL && (lives || program.events != 0))));
   while (listen(pipe.reader(), Clock::now() + 1h, hear)) {
   }
-  ++kills_;
+  if (!ended) ++kills_;
 }
 
 bool Scene::run_for_a_while(const std::function<void()>& body, std::chrono::microseconds life) {
@@ -182,7 +195,8 @@ Tally Scene::look() {
   std::map<Lane, std::uint32_t> last;
   Database database(folder_ / "events.sqlite");
   const auto rows = database.rows(fmt::format(
-      "SELECT val, event_id FROM events_data WHERE \"key\" = 'at' AND event_id > {} ORDER BY event_id", looked_to_));
+      "SELECT val, event_id FROM events_data WHERE \"key\" = 'at' AND event_id > {} ORDER BY event_id",
+      looked_to_));
   for (const auto& row : rows) {
     int round = 0, thread = 0;
     std::uint32_t sequence = 0;
@@ -222,9 +236,9 @@ void recover_all(Store& store, const std::filesystem::path& journal) {
 }
 
 void conclude(const std::string& what, const Torture& torture, const Tally& tally) {
-  fmt::print("torture: {}: {} kills, {} events told of, {} stored, {} lost, {} twice, {} out of order, seed {}\n",
-             what, tally.kills, tally.told, tally.stored, tally.lost, tally.twice, tally.out_of_order,
-             torture.seed);
+  fmt::print(
+      "torture: {}: {} kills, {} events told of, {} stored, {} lost, {} twice, {} out of order, seed {}\n",
+      what, tally.kills, tally.told, tally.stored, tally.lost, tally.twice, tally.out_of_order, torture.seed);
   std::fflush(stdout);
   CHECK(tally.lost == 0);
   CHECK(tally.twice == 0);

@@ -19,7 +19,8 @@
 
 namespace codewake::testing {
 
-/// How much is to be done: `CODEWAKE_TORTURE_KILLS` and `CODEWAKE_TORTURE_SEED`, which tools/dev/torture sets.
+/// How much is to be done: `CODEWAKE_TORTURE_KILLS` and `CODEWAKE_TORTURE_SEED`, which tools/dev/torture
+/// sets.
 struct Torture {
   int kills;
   std::uint64_t seed;
@@ -46,16 +47,22 @@ class Scene {
   /// How the program behaves that is to be killed.
   struct Program {
     std::function<std::shared_ptr<Store>(const Scene& scene, std::uint64_t seed)> make_store;
-    /// The longest life; each is a random part of it.
+    /// The longest life; each is a random part of it. Most begin when the first event is told of, some when
+    /// the program starts.
     std::chrono::microseconds life = std::chrono::milliseconds(40);
+    /// None is shorter.
+    std::chrono::microseconds least_life = std::chrono::microseconds(0);
     /// Between bursts of 16 events.
     std::chrono::microseconds pause = std::chrono::microseconds(300);
     std::size_t longest_value = 400;
     /// One event in so many has a value of 100,000 bytes; 0: none.
     int large_in = 0;
+    /// After so many events of each thread the program shuts down; 0: never. It may be gone before it is
+    /// killed.
+    std::uint32_t events = 0;
   };
 
-  explicit Scene(std::uint64_t seed) : random_(seed) {}
+  explicit Scene(std::uint64_t seed);
 
   Config::Queue options() const;
   std::string dsn() const;
@@ -76,7 +83,7 @@ class Scene {
  private:
   using Lane = std::pair<int, int>;  // round and thread
 
-  [[noreturn]] void log_until_killed(const Program& program, std::uint64_t seed, int pipe) const;
+  void log_until_killed(const Program& program, std::uint64_t seed, int pipe) const;
 
   TemporaryFolder folder_;
   JournalFolder journal_;

@@ -31,7 +31,8 @@ void log_numbers(Store& store, int from, int count) {
 
 bool has_key(const Batch& batch, std::string_view key) {
   return std::any_of(batch.events.begin(), batch.events.end(), [&](const BatchEvent& event) {
-    return std::any_of(event.data.begin(), event.data.end(), [&](const AttributeView& a) { return a.key == key; });
+    return std::any_of(event.data.begin(), event.data.end(),
+                       [&](const AttributeView& a) { return a.key == key; });
   });
 }
 

@@ -21,7 +21,8 @@ std::filesystem::path front_root_of(const std::filesystem::path& journal) {
 
 }  // namespace
 
-JournalFolder::JournalFolder() : path_(folder_ / "journal"), front_root_(front_root_of(path_)) {}
+JournalFolder::JournalFolder(const std::filesystem::path& name)
+    : path_(folder_.path() / name), front_root_(front_root_of(path_)) {}
 
 JournalFolder::~JournalFolder() {
   if (getpid() != owner_pid_) return;

@@ -16,12 +16,16 @@ namespace codewake::testing {
 /// the process that made it.
 class JournalFolder {
  public:
-  JournalFolder();
+  JournalFolder() : JournalFolder("journal") {}
+  /// A folder of this name, which may have slashes, below the temporary one.
+  explicit JournalFolder(const std::filesystem::path& name);
   JournalFolder(const JournalFolder&) = delete;
   JournalFolder& operator=(const JournalFolder&) = delete;
   ~JournalFolder();
 
+  /// The queue makes it.
   const std::filesystem::path& path() const noexcept { return path_; }
+  const TemporaryFolder& parent() const noexcept { return folder_; }
   /// Where the fronts are, in shared memory; a program need not have made it yet.
   const std::filesystem::path& front_root() const noexcept { return front_root_; }
 

@@ -280,6 +280,9 @@ Queue::~Queue() {
     impl_->shutdown(impl_->exit_timeout());
   } catch (const std::exception& error) {
     std::fprintf(stderr, "codewake: the store could not be shut down: %s\n", error.what());
+  } catch (...) {
+    std::fprintf(stderr,
+                 "codewake: the store could not be shut down: it threw something that is no exception\n");
   }
   impl_->wait_for_end();
 }

@@ -139,7 +139,8 @@ void Run::run_committer() {
   while (true) {
     const bool last = is_ending();
     all_stored_ = commit_round();
-    if (last) break;
+    // What was taken and could not be stored must not be taken for settled by another round.
+    if (last || !all_stored_) break;
     if (recoverer_ && std::chrono::steady_clock::now() >= recover_again_) recover_some();
     const auto now = std::chrono::steady_clock::now();
     next_round = std::max(next_round + options_.interval, now);
@@ -183,7 +184,7 @@ void Run::end_journal() {
   journal_->remove_files();
   try {
     backend_.forget_positions(journal_->run() + "/");
-  } catch (const std::exception&) {
+  } catch (...) {
     // The rows stay, of a journal that is no more.
   }
 }
@@ -305,8 +306,14 @@ void Run::add_loss_report() {
 
 void Run::tell_waiters(std::size_t item, SyncResult result) {
   const BatchBuilder::Item& record = builder_.item(item);
+  const std::pair place(record.lane, record.position);
+  const bool comes_again = result.error && result.error->kind() == StoreError::Kind::unavailable;
   const std::lock_guard lock(results_mutex_);
-  results_.insert_or_assign({record.lane, record.position}, std::move(result));
+  if (given_up_.contains(place)) {
+    if (!comes_again) given_up_.erase(place);
+    return;
+  }
+  results_.insert_or_assign(place, std::move(result));
   results_changed_.notify_all();
 }
 
@@ -359,6 +366,9 @@ Id Run::wait_for(std::uint32_t lane, std::uint64_t position) {
   }
   const SyncResult result = std::move(found->second);
   results_.erase(found);
+  // It may be tried again, and nobody asks for the result of that.
+  if (result.error && result.error->kind() == StoreError::Kind::unavailable)
+    given_up_.insert({lane, position});
   if (result.error) throw *result.error;
   return result.event_id;
 }

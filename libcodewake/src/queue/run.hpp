@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -114,6 +115,7 @@ class Run : public std::enable_shared_from_this<Run> {
   std::mutex results_mutex_;
   std::condition_variable results_changed_;
   std::map<std::pair<std::uint32_t, std::uint64_t>, SyncResult> results_;
+  std::set<std::pair<std::uint32_t, std::uint64_t>> given_up_;  // whose result is for nobody any more
 
   mutable std::mutex state_mutex_;
   std::condition_variable state_changed_;  // something was stored, or a thread has ended
