@@ -76,6 +76,32 @@ TEST_CASE("An event is stored with its process, and the process's id is known th
   CHECK(stats.problem == "");
 }
 
+TEST_CASE("Threads that each record a process and wait get each their own") {
+  QueueFixture fixture;
+  const auto store = fixture.make();
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 10; ++i) {
+        const auto record = store->insert_process({.app_name = "queue", .pid = t * 10 + i}, true);
+        CHECK((record && record->pid == t * 10 + i));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(fixture.storage().get_processes({}).size() == 80);
+}
+
+TEST_CASE("Who waits for a process that the store refuses is told so, and no event is counted") {
+  QueueFixture fixture;
+  fixture.script->before_write([](const Batch&) { throw StoreError(Kind::rejected, "not this one"); });
+  const auto store = fixture.make();
+  CHECK_THROWS_AS(store->insert_process({.app_name = "queue"}, true), StoreError);
+  CHECK(store->stats().rejected == 0);
+  fixture.script->be_well();
+  CHECK(store->insert_process({.app_name = "queue"}, true)->app.name == "queue");
+}
+
 TEST_CASE("A store that is away and comes back has each event once and in order") {
   QueueFixture fixture;
   fixture.script->before_write([](const Batch&) { throw StoreError(Kind::unavailable, "away"); });

@@ -185,7 +185,7 @@ TEST_CASE("Queues made and destroyed one after the other in one thread have noth
 }
 
 TEST_CASE("What one thread logs after another is stored after it") {
-  constexpr int kTurns = 2000, kThreads = 3;
+  constexpr int kTurns = 600, kThreads = 3;
   QueueFixture fixture;
   const auto store = fixture.make();
   introduce(*store);

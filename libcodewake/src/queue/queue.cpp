@@ -138,6 +138,7 @@ std::optional<ProcessRecord> Queue::Impl::insert_process(const ProcessInfo& info
   if (info.app_name.empty())
     throw StoreError(StoreError::Kind::rejected, "a process needs the name of its app");
   std::shared_ptr<Run> run;
+  std::uint16_t number = 0;
   {
     const std::lock_guard lock(mutex_);
     info_.reset();
@@ -145,14 +146,16 @@ std::optional<ProcessRecord> Queue::Impl::insert_process(const ProcessInfo& info
     introduce(info);
     info_ = info;
     run = run_;
+    number = process_;
   }
   if (!sync) return std::nullopt;
   // Processes are stored with what comes next, or alone: an event says nothing more than that.
   if (!run->wait_until_stored(Clock::time_point::max())) {
     throw StoreError(StoreError::Kind::unavailable, "the queue was shut down before the process was stored");
   }
-  const std::optional<Id> id = run->process_id();
-  return id ? backend_.get_process_by_id(*id) : std::nullopt;
+  const std::optional<Id> id = run->process_id(number);
+  if (!id) throw StoreError(StoreError::Kind::rejected, "the store refuses the process, see stderr");
+  return backend_.get_process_by_id(*id);
 }
 
 std::optional<EventRecord> Queue::Impl::insert_slowly(const EventInput& event, bool sync) {

@@ -72,7 +72,7 @@ Run::Run(QueueBackend& backend, const Config::Queue& options, const QueueTarget&
                .rejected =
                    [this](std::size_t item, const std::string& reason) {
                      const BatchBuilder::Item& refused = builder_.item(item);
-                     if (!refused.is_report) rejected_.fetch_add(1, std::memory_order_relaxed);
+                     if (refused.is_event && !refused.is_report) rejected_.fetch_add(1, std::memory_order_relaxed);
                      dead_letters_.set_aside(builder_, refused, reason);
                      if (refused.is_sync) {
                        tell_waiters(item,
@@ -240,6 +240,12 @@ bool Run::commit_batch() {
         .fetch_add(std::exchange(losses_in_batch_, 0), std::memory_order_relaxed);
   }
   const auto& entries = processes_.entries();
+  {
+    const std::lock_guard lock(state_mutex_);
+    for (const auto& [number, entry] : entries) {
+      if (entry.id != 0) process_ids_[number] = entry.id;
+    }
+  }
   const Id id = entries.empty() ? 0 : entries.rbegin()->second.id;
   if (id != 0 && process_id_.exchange(id, std::memory_order_acq_rel) != id) backend_.set_process_id(id);
   return true;
@@ -414,9 +420,10 @@ void Run::count_loss(Accepted why) noexcept {
   std::atomic_ref(full ? header.lost_full : header.lost_error).fetch_add(1, std::memory_order_relaxed);
 }
 
-std::optional<Id> Run::process_id() const noexcept {
-  const Id id = process_id_.load(std::memory_order_acquire);
-  return id == 0 ? std::nullopt : std::optional(id);
+std::optional<Id> Run::process_id(std::uint16_t number) const {
+  const std::lock_guard lock(state_mutex_);
+  const auto found = process_ids_.find(number);
+  return found == process_ids_.end() ? std::nullopt : std::optional(found->second);
 }
 
 void Run::lock_for_fork() {
