@@ -208,14 +208,12 @@ void LiveJournal::free_slots(LaneState& lane, std::uint64_t until) {
 }
 
 void LiveJournal::forget_external(std::uint32_t lane, const External& external) noexcept {
-  external_bytes_.fetch_sub(external.size_bytes, std::memory_order_relaxed);
   const auto folder = disk_folder_ ? disk_folder_->path() : some_folder();
-  if (!folder.empty()) {
-    unlink((folder / fmt::format("large-{}-{}", lane, external.position)).c_str());
-    return;
-  }
+  if (!folder.empty()) unlink((folder / fmt::format("large-{}-{}", lane, external.position)).c_str());
   const std::lock_guard lock(slots_mutex_);
-  externals_in_memory_.erase({lane, external.position});
+  if (folder.empty()) externals_in_memory_.erase({lane, external.position});
+  external_bytes_.fetch_sub(external.size_bytes, std::memory_order_relaxed);
+  external_room_.notify_all();
 }
 
 }  // namespace codewake::internal

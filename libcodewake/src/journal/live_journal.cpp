@@ -119,6 +119,7 @@ void LiveJournal::close() noexcept {
   const std::lock_guard lock(slots_mutex_);
   closed_ = true;
   room_.notify_all();
+  external_room_.notify_all();
 }
 
 // A writer sets `busy`, then looks whether the journal is open; whoever closes it does the opposite. The one

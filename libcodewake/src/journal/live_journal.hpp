@@ -202,6 +202,7 @@ class LiveJournal {
   std::optional<std::uint32_t> provide_slot();
   Accepted append_external(Lane& lane, const EventInput& event, std::size_t size_bytes, RecordContext context,
                            std::uint64_t& position);
+  Accepted reserve_external(std::uint64_t size_bytes, std::uint64_t limit_bytes);
   Accepted keep_external(std::string content, std::uint32_t lane, std::uint64_t position);
   void forget_external(std::uint32_t lane, const External& external) noexcept;
   LaneState& state_of(const Lane& lane) const noexcept;
@@ -241,7 +242,7 @@ class LiveJournal {
   std::chrono::nanoseconds sample_interval_{std::chrono::milliseconds(1)};
 
   mutable std::mutex slots_mutex_;
-  std::condition_variable room_;
+  std::condition_variable room_, external_room_;
   std::deque<std::unique_ptr<LaneState>> lanes_;
   std::vector<LaneState*> idle_lanes_;
   std::vector<std::uint32_t> free_slots_;   // with memory; the last is the next

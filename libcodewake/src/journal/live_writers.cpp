@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 
 #include "base/crc32c.hpp"
@@ -134,15 +135,24 @@ Accepted LiveJournal::append_external(Lane& lane, const EventInput& event, std::
                                                                                   : Accepted::failed;
 }
 
+Accepted LiveJournal::reserve_external(std::uint64_t size_bytes, std::uint64_t limit_bytes) {
+  if (size_bytes > limit_bytes) return Accepted::too_large;
+  std::unique_lock lock(slots_mutex_);
+  while (external_bytes_.load(std::memory_order_relaxed) > limit_bytes - size_bytes) {
+    if (closed_) return Accepted::closed;
+    if (!options_.block_when_full) return Accepted::full;
+    external_room_.wait(lock);
+  }
+  external_bytes_.fetch_add(size_bytes, std::memory_order_relaxed);
+  return Accepted::yes;
+}
+
 Accepted LiveJournal::keep_external(std::string content, std::uint32_t lane, std::uint64_t position) {
   const auto folder = disk_folder_ ? disk_folder_->path() : some_folder();
   const std::uint64_t size = content.size();
-  const std::uint64_t limit = folder.empty() ? kMaxExternalMemoryBytes : options_.limit_bytes;
-  if (size > limit) return Accepted::too_large;
-  if (external_bytes_.fetch_add(size, std::memory_order_relaxed) + size > limit) {
-    external_bytes_.fetch_sub(size, std::memory_order_relaxed);
-    return Accepted::full;
-  }
+  const Accepted room =
+      reserve_external(size, folder.empty() ? kMaxExternalMemoryBytes : options_.limit_bytes);
+  if (room != Accepted::yes) return room;
   std::error_code error;
   if (!folder.empty())
     error = write_new_file(folder / fmt::format("large-{}-{}", lane, position), content, false);
@@ -160,7 +170,13 @@ Accepted LiveJournal::keep_external(std::string content, std::uint32_t lane, std
 
 Accepted LiveJournal::append_common(const EventInput& event, RecordContext context, std::uint64_t& position) {
   const std::lock_guard lock(common_mutex_);
-  return append(lanes_.front()->lane, event, context, position);
+  Lane& lane = lanes_.front()->lane;
+  // As for every lane: whoever closes the journal waits for what is being written.
+  lane.busy.store(true, std::memory_order_relaxed);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  const Accepted accepted = is_closed() ? Accepted::closed : append(lane, event, context, position);
+  lane.busy.store(false, std::memory_order_release);
+  return accepted;
 }
 
 Accepted LiveJournal::append_process(const ProcessInfo& info, std::uint16_t number) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "codewake/utf8.hpp"
+#include "store/storable.hpp"
 
 namespace codewake::internal {
 
@@ -35,7 +36,7 @@ bool BatchBuilder::add(const TakenRecord& record,
   if (kind == RecordKind::process) {
     auto info = decode_process(record.payload);
     if (info) {
-      processes_.introduce(record.header.process, *std::move(info));
+      processes_.introduce(record.header.process, to_storable(*std::move(info)));
     } else {
       ++unknown_records_;
     }
@@ -120,7 +121,7 @@ void BatchBuilder::add_report(std::uint16_t process, Time when, const std::vecto
 }
 
 std::string_view BatchBuilder::fit(std::string_view text) {
-  return is_storable(text) ? text_.keep(text) : text_.keep(to_storable(text));
+  return is_storable(text) ? text_.keep(text) : text_.keep(codewake::to_storable(text));
 }
 
 const Stacktrace* BatchBuilder::stack_of(const DecodedEvent& event) {

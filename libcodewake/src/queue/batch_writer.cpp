@@ -35,10 +35,12 @@ BatchWriter::Outcome BatchWriter::attempt() {
       in_doubt_ = in_doubt_ || error.kind() == StoreError::Kind::in_doubt;
       problem_ = error.what();
       return Outcome::wait;
-    } catch (const std::exception& error) {
+    } catch (const std::exception& error) {  // which does not say whether anything was stored
+      in_doubt_ = true;
       problem_ = error.what();
       return Outcome::wait;
     } catch (...) {
+      in_doubt_ = true;
       problem_ = "the store threw something that is no exception";
       return Outcome::wait;
     }

@@ -154,6 +154,7 @@ std::optional<ProcessRecord> Queue::Impl::insert_process(const ProcessInfo& info
   if (info.app_name.empty())
     throw StoreError(StoreError::Kind::rejected, "a process needs the name of its app");
   std::shared_ptr<Run> run;
+  std::uint16_t number = 0;
   {
     const std::lock_guard lock(mutex_);
     info_.reset();
@@ -161,14 +162,16 @@ std::optional<ProcessRecord> Queue::Impl::insert_process(const ProcessInfo& info
     introduce(info);
     info_ = info;
     run = run_;
+    number = process_;
   }
   if (!sync) return std::nullopt;
   // Processes are stored with what comes next, or alone: an event says nothing more than that.
   if (!run->wait_until_stored(Clock::time_point::max())) {
     throw StoreError(StoreError::Kind::unavailable, "the queue was shut down before the process was stored");
   }
-  const std::optional<Id> id = run->process_id();
-  return id ? backend_.get_process_by_id(*id) : std::nullopt;
+  const std::optional<Id> id = run->process_id(number);
+  if (!id) throw StoreError(StoreError::Kind::rejected, "the store refuses the process, see stderr");
+  return backend_.get_process_by_id(*id);
 }
 
 std::optional<EventRecord> Queue::Impl::insert_slowly(const EventInput& event, bool sync) {
@@ -296,6 +299,9 @@ Queue::~Queue() {
     impl_->shutdown(impl_->exit_timeout());
   } catch (const std::exception& error) {
     std::fprintf(stderr, "codewake: the store could not be shut down: %s\n", error.what());
+  } catch (...) {
+    std::fprintf(stderr,
+                 "codewake: the store could not be shut down: it threw something that is no exception\n");
   }
   impl_->wait_for_end();
 }

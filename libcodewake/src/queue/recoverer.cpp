@@ -72,15 +72,20 @@ Recoverer::Step Recoverer::step() noexcept {
     if (work_ == nullptr && !open_next()) return left_.empty() ? Step::done : Step::progress;
     return go_on();
   } catch (const std::exception& error) {
-    if (!runs_.empty()) {
-      runs_.back().state = JournalRun::State::failed;
-      runs_.back().problem = error.what();
-    }
-    const bool store_is_away = dynamic_cast<const StoreError*>(&error) != nullptr;
-    if (store_is_away) return Step::wait;
-    work_.reset();  // its lock goes, and its files stay
-    return Step::progress;
+    return note_failure(error.what(), dynamic_cast<const StoreError*>(&error) != nullptr);
+  } catch (...) {
+    return note_failure("the store threw something that is no exception", true);
   }
+}
+
+Recoverer::Step Recoverer::note_failure(const char* problem, bool store_is_away) {
+  if (!runs_.empty()) {
+    runs_.back().state = JournalRun::State::failed;
+    runs_.back().problem = problem;
+  }
+  if (store_is_away) return Step::wait;
+  work_.reset();  // its lock goes, and its files stay
+  return Step::progress;
 }
 
 // Whether there is a run to work on now.
@@ -196,7 +201,11 @@ void Recoverer::finish() {
     return;
   }
   shown.state = JournalRun::State::recovered;
-  backend_.forget_positions(shown.run + "/");
+  try {
+    backend_.forget_positions(shown.run + "/");
+  } catch (...) {
+    // The rows stay, of a journal that is no more.
+  }
 }
 
 }  // namespace codewake::internal

@@ -40,6 +40,7 @@ class Recoverer {
  private:
   struct Work;
 
+  Step note_failure(const char* problem, bool store_is_away);
   bool open_next();
   Step go_on();
   bool collect();

@@ -76,7 +76,7 @@ Run::Run(QueueBackend& backend, const Config::Queue& options, const QueueTarget&
                .rejected =
                    [this](std::size_t item, const std::string& reason) {
                      const BatchBuilder::Item& refused = builder_.item(item);
-                     if (!refused.is_report) rejected_.fetch_add(1, std::memory_order_relaxed);
+                     if (refused.is_event && !refused.is_report) rejected_.fetch_add(1, std::memory_order_relaxed);
                      dead_letters_.set_aside(builder_, refused, reason);
                      if (refused.is_sync) {
                        tell_waiters(item,
@@ -145,7 +145,8 @@ void Run::run_committer() {
   while (true) {
     const bool last = is_ending();
     all_stored_ = commit_round();
-    if (last) break;
+    // What was taken and could not be stored must not be taken for settled by another round.
+    if (last || !all_stored_) break;
     if (recoverer_ && std::chrono::steady_clock::now() >= recover_again_) recover_some();
     const auto now = std::chrono::steady_clock::now();
     next_round = std::max(next_round + options_.interval, now);
@@ -189,7 +190,7 @@ void Run::end_journal() {
   journal_->remove_files();
   try {
     backend_.forget_positions(journal_->run() + "/");
-  } catch (const std::exception&) {
+  } catch (...) {
     // The rows stay, of a journal that is no more.
   }
 }
@@ -245,6 +246,12 @@ bool Run::commit_batch() {
         .fetch_add(std::exchange(losses_in_batch_, 0), std::memory_order_relaxed);
   }
   const auto& entries = processes_.entries();
+  {
+    const std::lock_guard lock(state_mutex_);
+    for (const auto& [number, entry] : entries) {
+      if (entry.id != 0) process_ids_[number] = entry.id;
+    }
+  }
   const Id id = entries.empty() ? 0 : entries.rbegin()->second.id;
   if (id != 0 && process_id_.exchange(id, std::memory_order_acq_rel) != id) backend_.set_process_id(id);
   return true;
@@ -311,8 +318,14 @@ void Run::add_loss_report() {
 
 void Run::tell_waiters(std::size_t item, SyncResult result) {
   const BatchBuilder::Item& record = builder_.item(item);
+  const std::pair place(record.lane, record.position);
+  const bool comes_again = result.error && result.error->kind() == StoreError::Kind::unavailable;
   const std::lock_guard lock(results_mutex_);
-  results_.insert_or_assign({record.lane, record.position}, std::move(result));
+  if (given_up_.contains(place)) {
+    if (!comes_again) given_up_.erase(place);
+    return;
+  }
+  results_.insert_or_assign(place, std::move(result));
   results_changed_.notify_all();
 }
 
@@ -365,6 +378,9 @@ Id Run::wait_for(std::uint32_t lane, std::uint64_t position) {
   }
   const SyncResult result = std::move(found->second);
   results_.erase(found);
+  // It may be tried again, and nobody asks for the result of that.
+  if (result.error && result.error->kind() == StoreError::Kind::unavailable)
+    given_up_.insert({lane, position});
   if (result.error) throw *result.error;
   return result.event_id;
 }
@@ -410,9 +426,10 @@ void Run::count_loss(Accepted why) noexcept {
   std::atomic_ref(full ? header.lost_full : header.lost_error).fetch_add(1, std::memory_order_relaxed);
 }
 
-std::optional<Id> Run::process_id() const noexcept {
-  const Id id = process_id_.load(std::memory_order_acquire);
-  return id == 0 ? std::nullopt : std::optional(id);
+std::optional<Id> Run::process_id(std::uint16_t number) const {
+  const std::lock_guard lock(state_mutex_);
+  const auto found = process_ids_.find(number);
+  return found == process_ids_.end() ? std::nullopt : std::optional(found->second);
 }
 
 void Run::lock_for_fork() {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -64,7 +65,8 @@ class Run : public std::enable_shared_from_this<Run> {
 
   void count(StoreStats& stats) const;
   void count_loss(Accepted why) noexcept;
-  std::optional<Id> process_id() const noexcept;
+  /// Of the process with this number in the journal; empty where it is not stored yet.
+  std::optional<Id> process_id(std::uint16_t number) const;
 
   void lock_for_fork();
   void unlock_after_fork() noexcept;
@@ -110,15 +112,17 @@ class Run : public std::enable_shared_from_this<Run> {
   std::atomic<Deadline> end_deadline_{Deadline::max()};
   std::atomic<std::uint64_t> stored_{0}, rejected_{0};
   std::atomic<std::uint64_t> lost_full_{0}, lost_error_{0};
-  std::atomic<Id> process_id_{0};
+  std::atomic<Id> process_id_{0};  // of the last one
 
   std::mutex results_mutex_;
   std::condition_variable results_changed_;
   std::map<std::pair<std::uint32_t, std::uint64_t>, SyncResult> results_;
+  std::set<std::pair<std::uint32_t, std::uint64_t>> given_up_;  // whose result is for nobody any more
 
   mutable std::mutex state_mutex_;
   std::condition_variable state_changed_;  // something was stored, or a thread has ended
   std::string store_problem_;
+  std::map<std::uint16_t, Id> process_ids_;  // of the processes that are stored
   bool committer_runs_ = false, keeper_runs_ = false;
   bool committed_ = false;  // the committer has no more records for the keeper to keep
   bool all_stored_ = false;
