@@ -131,9 +131,10 @@ RunFolder RunFolder::create(const fs::path& root, const std::string& run) {
   const fs::path path = root / run;
   // A recoverer may find the folder before it is locked, and take it for a dead one's: it deletes it then,
   // with the root if that is empty, and that takes a moment. The name is nobody else's.
-  constexpr int kAttempts = 200;
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    if (attempt != 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  constexpr std::chrono::seconds kPatience{5};
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  for (bool first = true; first || std::chrono::steady_clock::now() < deadline; first = false) {
+    if (!first) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     const int error = mkdir(path.c_str(), 0700) == 0 ? 0 : errno;
     if (error == ENOENT) {
       make_folders(root);
