@@ -1,11 +1,10 @@
 #include "checkpointer.hpp"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <algorithm>
 #include <memory>
 #include <system_error>
+
+#include "block_signals.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -17,22 +16,6 @@ constexpr int kLong = 16'000;
 constexpr int kPauseShare = 8;
 /// And here it has to, whatever the pause: the thread does not keep up.
 constexpr int kTooLong = 64'000;
-
-/// The program's signals are not this thread's.
-class BlockSignals {
- public:
-  BlockSignals() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  BlockSignals(const BlockSignals&) = delete;
-  BlockSignals& operator=(const BlockSignals&) = delete;
-  ~BlockSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_;
-};
 
 /// SQLite does so only at the checkpoint that ends the WAL, which is the writer's, and would then wait for
 /// all of the pages. That one looks for errors too, so nothing is lost here.

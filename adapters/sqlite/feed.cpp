@@ -5,7 +5,6 @@
 #include <new>
 #include <string_view>
 
-#include "codewake/digest.hpp"
 #include "codewake/time.hpp"
 
 namespace codewake::internal {
@@ -121,8 +120,8 @@ int event_column(sqlite3_vtab_cursor* base, sqlite3_context* context, int column
       break;
     case 2:
       if (event.has_data) {
-        const Digest digest = digest_of(event.data);
-        sqlite3_result_blob(context, digest.data(), static_cast<int>(digest.size()), SQLITE_TRANSIENT);
+        const Digest& digest = feed.digests[cursor.event];
+        sqlite3_result_blob(context, digest.data(), static_cast<int>(digest.size()), SQLITE_STATIC);
       }
       break;
     default:

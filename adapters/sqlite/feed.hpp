@@ -8,6 +8,7 @@
 
 #include <vector>
 
+#include "codewake/digest.hpp"
 #include "codewake/event.hpp"
 #include "codewake/records.hpp"
 
@@ -21,6 +22,7 @@ struct Feed {
   const Batch* batch = nullptr;
   std::vector<Id> process_ids;     ///< of the batch's processes
   std::vector<Id> stacktrace_ids;  ///< of the batch's events; 0 is none
+  std::vector<Digest> digests;     ///< of the batch's events; what stands for one without data is not used
   Id first_event_id = 0;           ///< the id that the first event is going to get
 };
 

@@ -33,6 +33,15 @@ bool may_be_immutable(const SQLite::Exception& failure, const std::string& path)
          std::filesystem::is_regular_file(path, ignored);
 }
 
+/// Not std::timed_mutex: ThreadSanitizer does not see how it waits.
+bool try_lock_until(std::mutex& mutex, std::chrono::steady_clock::time_point deadline) {
+  while (!mutex.try_lock()) {
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
+}
+
 /// Several processes may try at once, and SQLite does not wait here.
 void switch_to_wal(Connection& connection) {
   const auto deadline = connection.deadline();
@@ -206,9 +215,10 @@ BatchResult SqliteStore::Impl::write_batch(const Batch& batch) {
 bool SqliteStore::Impl::shutdown(std::chrono::nanoseconds timeout) {
   const auto deadline =
       std::chrono::steady_clock::now() + std::min<std::chrono::nanoseconds>(timeout, std::chrono::hours(24));
-  std::unique_lock write_lock(shared_->write_mutex, std::defer_lock);
-  std::unique_lock read_lock(shared_->read_mutex, std::defer_lock);
-  if (!write_lock.try_lock_until(deadline) || !read_lock.try_lock_until(deadline)) return false;
+  if (!try_lock_until(shared_->write_mutex, deadline)) return false;
+  const std::lock_guard write_lock(shared_->write_mutex, std::adopt_lock);
+  if (!try_lock_until(shared_->read_mutex, deadline)) return false;
+  const std::lock_guard read_lock(shared_->read_mutex, std::adopt_lock);
   shared_->closed = true;
   close();
   return true;
@@ -216,9 +226,10 @@ bool SqliteStore::Impl::shutdown(std::chrono::nanoseconds timeout) {
 
 void SqliteStore::Impl::at_fork(ForkPhase phase) noexcept {
   switch (phase) {
-    case ForkPhase::before:
-      shared_->write_locked = shared_->write_mutex.try_lock_for(kForkWait);
-      shared_->read_locked = shared_->read_mutex.try_lock_for(kForkWait);
+    case ForkPhase::before: {
+      const auto deadline = std::chrono::steady_clock::now() + kForkWait;
+      shared_->write_locked = try_lock_until(shared_->write_mutex, deadline);
+      shared_->read_locked = try_lock_until(shared_->read_mutex, deadline);
       shared_->at_rest = shared_->write_locked && shared_->read_locked &&
                          (!shared_->writer || shared_->writer->stop_checkpoints(kCheckpointWait));
       if (shared_->at_rest && !parameters_.memory) {
@@ -227,6 +238,7 @@ void SqliteStore::Impl::at_fork(ForkPhase phase) noexcept {
         close();
       }
       break;
+    }
     case ForkPhase::after_in_parent:
       if (std::exchange(shared_->read_locked, false)) shared_->read_mutex.unlock();
       if (std::exchange(shared_->write_locked, false)) shared_->write_mutex.unlock();

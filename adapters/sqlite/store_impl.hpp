@@ -66,7 +66,7 @@ class SqliteStore::Impl {
  private:
   /// What fork() leaves to the parent: the child starts with a new one.
   struct Shared {
-    std::timed_mutex write_mutex, read_mutex;
+    std::mutex write_mutex, read_mutex;
     // Guarded by write_mutex.
     std::unique_ptr<internal::Connection> write_connection;
     std::unique_ptr<internal::Writer> writer;

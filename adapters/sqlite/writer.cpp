@@ -7,6 +7,7 @@
 #include <limits>
 #include <thread>
 
+#include "batch_digests.hpp"
 #include "codewake/digest.hpp"
 #include "codewake/errors.hpp"
 #include "codewake/stacktrace.hpp"
@@ -184,12 +185,17 @@ void Writer::insert_events(const Batch& batch) {
   }
   if (batch.events.empty()) return;
   feed_.first_event_id = next_ids(connection_, "SELECT max(id) FROM events", batch.events.size());
-  // OR FAIL: what fails is rolled back with the whole batch, so no statement needs a journal of its own.
+  BatchDigests digests(batch);  // done by the time that the data has been written, which therefore goes first
+  if (attributes > 0) insert_data(batch, attributes);
+  feed_.digests = digests.get();
   Query(connection_,
         "INSERT OR FAIL INTO events(when_ts, process_id, digest, stacktrace_id) "
         "SELECT when_ts, process_id, digest, stacktrace_id FROM codewake_feed_events")
       .run();
-  if (attributes == 0) return;
+}
+
+// OR FAIL: what fails is rolled back with the whole batch, so no statement needs a journal of its own.
+void Writer::insert_data(const Batch& batch, std::size_t attributes) {
   const Id first_data_id = next_ids(connection_, "SELECT max(id) FROM events_data", attributes);
   Query(connection_,
         "INSERT OR FAIL INTO events_data(\"key\", val, event_id) "

