@@ -5,6 +5,11 @@
 #include <cstddef>
 
 namespace codewake::cli::bench {
+namespace {
+
+constexpr double kSameReading = 1;
+
+}  // namespace
 
 double quantile_of(std::vector<double>& values, double part) {
   const auto place = static_cast<std::ptrdiff_t>(std::llround(part * static_cast<double>(values.size() - 1)));
@@ -17,15 +22,17 @@ double smallest_step_of(std::vector<double> values) {
   double step = 0;
   for (std::size_t i = 1; i < values.size(); ++i) {
     const double difference = values[i] - values[i - 1];
-    if (difference > 0 && (step == 0 || difference < step)) step = difference;
+    if (difference > kSameReading && (step == 0 || difference < step)) step = difference;
   }
   return step;
 }
 
 double quantile_of_steps(std::vector<double>& values, double part, double step) {
   const double reading = quantile_of(values, part);
-  const auto below = std::count_if(values.begin(), values.end(), [&](double v) { return v < reading; });
-  const auto equal = std::count(values.begin(), values.end(), reading);
+  const auto below =
+      std::count_if(values.begin(), values.end(), [&](double v) { return v < reading - kSameReading; });
+  const auto equal = std::count_if(values.begin(), values.end(),
+                                   [&](double v) { return std::abs(v - reading) <= kSameReading; });
   const double place = part * static_cast<double>(values.size()) - static_cast<double>(below);
   return reading + step * (std::clamp(place / static_cast<double>(equal), 0.0, 1.0) - 0.5);
 }

@@ -16,7 +16,8 @@ struct Spread {
 /// needed.
 double quantile_of(std::vector<double>& values, double part);
 
-/// The smallest difference of two values that are not equal; 0 where all are.
+/// The smallest difference of readings that are not equal; 0 where all are. Readings that are one apart count
+/// as equal, here and below: a counter that goes in steps of 24.5 ticks gives 73 and 74.
 double smallest_step_of(std::vector<double> values);
 
 /// The same of readings of a clock that counts in steps: the readings that equal the quantile are taken as
