@@ -55,7 +55,7 @@ class ForkingProgram {
       std::vector<std::thread> threads;
       for (int t = 0; t < 3; ++t) {
         threads.emplace_back([&] {
-          for (; !stop; std::this_thread::sleep_for(20us)) {
+          for (; !stop; std::this_thread::sleep_for(200us)) {
             process.log({{"who", "parent"}});
             ++logged;
           }
