@@ -80,7 +80,7 @@ class CODEWAKE_API Queue {
   bool shutdown(std::chrono::nanoseconds timeout);
   StoreStats stats() const;
 
-  class Impl;
+  class __attribute__((visibility("hidden"))) Impl;
 
  private:
   friend class Impl;

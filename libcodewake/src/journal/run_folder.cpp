@@ -213,9 +213,11 @@ std::error_code RunFolder::remove() noexcept {
     fs::remove_all(entry->path(), failed);
     if (failed) return failed;
   }
-  // Where somebody has made a lock anew before the folder went, it is theirs to delete.
   if (!error && unlink((path_ / kLockFile).c_str()) != 0) error = {errno, std::generic_category()};
-  if (!error && rmdir(path_.c_str()) != 0 && errno != ENOTEMPTY) error = {errno, std::generic_category()};
+  // Where somebody has made a lock anew before the folder went, it is theirs to delete, or they have already.
+  if (!error && rmdir(path_.c_str()) != 0 && errno != ENOTEMPTY && errno != ENOENT) {
+    error = {errno, std::generic_category()};
+  }
   if (lock_fd_ >= 0) close(std::exchange(lock_fd_, -1));
   // Memory's own folder goes with the last run in it; one on the disk is somebody's choice.
   if (is_in_shared_memory(path_)) rmdir(path_.parent_path().c_str());
