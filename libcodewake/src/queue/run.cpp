@@ -71,12 +71,15 @@ Run::Run(QueueBackend& backend, const Config::Queue& options, const QueueTarget&
                      const BatchBuilder::Item& stored = builder_.item(item);
                      if (stored.is_event && !stored.is_report)
                        stored_.fetch_add(1, std::memory_order_relaxed);
-                     if (stored.is_sync) tell_waiters(item, {.event_id = id, .error = {}});
+                     if (!stored.is_sync) return;
+                     note_process_ids();
+                     tell_waiters(item, {.event_id = id, .error = {}});
                    },
                .rejected =
                    [this](std::size_t item, const std::string& reason) {
                      const BatchBuilder::Item& refused = builder_.item(item);
-                     if (refused.is_event && !refused.is_report) rejected_.fetch_add(1, std::memory_order_relaxed);
+                     if (refused.is_event && !refused.is_report)
+                       rejected_.fetch_add(1, std::memory_order_relaxed);
                      dead_letters_.set_aside(builder_, refused, reason);
                      if (refused.is_sync) {
                        tell_waiters(item,
@@ -245,6 +248,12 @@ bool Run::commit_batch() {
     std::atomic_ref(journal_->header().lost_reported)
         .fetch_add(std::exchange(losses_in_batch_, 0), std::memory_order_relaxed);
   }
+  note_process_ids();
+  return true;
+}
+
+// Before anybody is told that something is stored, who asks for the process's id gets it.
+void Run::note_process_ids() {
   const auto& entries = processes_.entries();
   {
     const std::lock_guard lock(state_mutex_);
@@ -254,7 +263,6 @@ bool Run::commit_batch() {
   }
   const Id id = entries.empty() ? 0 : entries.rbegin()->second.id;
   if (id != 0 && process_id_.exchange(id, std::memory_order_acq_rel) != id) backend_.set_process_id(id);
-  return true;
 }
 
 // Until it is time to try again; false where the run ends before that.

@@ -81,6 +81,7 @@ class Run : public std::enable_shared_from_this<Run> {
   bool wait_to_retry(unsigned failures);
   void recover_some();
   void add_loss_report();
+  void note_process_ids();
   void tell_waiters(std::size_t item, SyncResult result);
   void fail_waiters(const std::string& problem);
   void note_store_problem(std::string problem);
