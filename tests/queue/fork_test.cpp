@@ -55,7 +55,7 @@ class ForkingProgram {
       std::vector<std::thread> threads;
       for (int t = 0; t < 3; ++t) {
         threads.emplace_back([&] {
-          for (; !stop; std::this_thread::sleep_for(200us)) {
+          for (; !stop; std::this_thread::sleep_for(500us)) {
             process.log({{"who", "parent"}});
             ++logged;
           }
@@ -92,10 +92,10 @@ TEST_CASE("Children that are forked while threads log have process records and j
     for (int c = 0; c < kChildren; ++c) {
       const pid_t child = fork();
       if (child == 0) {
-        alarm(60);
+        alarm(100);
         for (int i = 0; i < 5; ++i) process.log({{"who", fmt::format("child {}", getpid())}});
         std::thread([&] { process.log({{"who", fmt::format("child {}", getpid())}}); }).join();
-        std::_Exit(process.shutdown(30s) && process.stats().logged == 6 ? 0 : 1);
+        std::_Exit(process.shutdown(kLong) && process.stats().logged == 6 ? 0 : 1);
       }
       children.push_back(child);
     }
@@ -244,10 +244,10 @@ TEST_CASE("A fork in a fork logs for itself") {
       const pid_t grandchild = fork();
       if (grandchild == 0) {
         process.log({{"who", "grandchild"}});
-        std::_Exit(process.shutdown(30s) ? 0 : 1);
+        std::_Exit(process.shutdown(kLong) ? 0 : 1);
       }
       process.log({{"who", "child"}});
-      std::_Exit(exit_code_of(grandchild) == 0 && process.shutdown(30s) ? 0 : 1);
+      std::_Exit(exit_code_of(grandchild) == 0 && process.shutdown(kLong) ? 0 : 1);
     }
     CHECK(exit_code_of(child) == 0);
   });

@@ -310,6 +310,21 @@ TEST_CASE("Who waits is told that the store is away, and the event stays queued"
   CHECK(fixture.values() == Values{"1"});
 }
 
+TEST_CASE("Who waits for what comes behind a batch that cannot be stored is told so as well") {
+  QueueFixture fixture;
+  fixture.script->before_write([](const Batch&) { throw StoreError(Kind::unavailable, "away"); });
+  const auto store = fixture.make();
+  introduce(*store);
+  log(*store, "n", 0);
+  REQUIRE(eventually([&] { return fixture.script->writes > 1; }));  // without what is logged now
+  for (int i = 1; i < 4; ++i) CHECK(kind_thrown(*store, "n") == Kind::unavailable);
+  CHECK(store->stats().queued == 4);
+  fixture.script->be_well();
+  CHECK(store->flush(kLong));
+  CHECK(fixture.values().size() == 4);
+  CHECK_FALSE(kind_thrown(*store, "n").has_value());
+}
+
 TEST_CASE("Who waits is told that the store refuses the event") {
   QueueFixture fixture;
   fixture.script->before_write([](const Batch& batch) {

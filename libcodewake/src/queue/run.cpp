@@ -326,25 +326,20 @@ void Run::add_loss_report() {
 
 void Run::tell_waiters(std::size_t item, SyncResult result) {
   const BatchBuilder::Item& record = builder_.item(item);
-  const std::pair place(record.lane, record.position);
-  const bool comes_again = result.error && result.error->kind() == StoreError::Kind::unavailable;
+  const Place place(record.lane, record.position);
   const std::lock_guard lock(results_mutex_);
-  if (given_up_.contains(place)) {
-    if (!comes_again) given_up_.erase(place);
-    return;
-  }
+  if (given_up_.erase(place) != 0) return;
   results_.insert_or_assign(place, std::move(result));
   results_changed_.notify_all();
 }
 
+// Everybody who waits, also for what is not in this batch: it cannot be stored before this one is.
 void Run::fail_waiters(const std::string& problem) {
-  for (std::size_t i = 0; i < builder_.size(); ++i) {
-    if (!builder_.item(i).is_sync) continue;
-    tell_waiters(i,
-                 {.event_id = 0,
-                  .error = StoreError(StoreError::Kind::unavailable,
-                                      fmt::format("not stored yet, it stays in the journal: {}", problem))});
-  }
+  const StoreError error(StoreError::Kind::unavailable,
+                         fmt::format("not stored yet, it stays in the journal: {}", problem));
+  const std::lock_guard lock(results_mutex_);
+  for (const Place& place : waiting_) results_.try_emplace(place, SyncResult{.event_id = 0, .error = error});
+  results_changed_.notify_all();
 }
 
 void Run::note_store_problem(std::string problem) {
@@ -372,25 +367,28 @@ bool Run::wait_until_stored(Deadline deadline) {
 }
 
 Id Run::wait_for(std::uint32_t lane, std::uint64_t position) {
+  const Place place(lane, position);
+  std::unique_lock lock(results_mutex_);
+  waiting_.insert(place);
   wants_now_.store(true);
   wake();
-  std::unique_lock lock(results_mutex_);
   auto found = results_.end();
-  while ((found = results_.find({lane, position})) == results_.end()) {
+  while ((found = results_.find(place)) == results_.end()) {
     results_changed_.wait_for(lock, 100ms);
     const std::lock_guard state_lock(state_mutex_);
-    if (!committer_runs_ && results_.find({lane, position}) == results_.end()) {
+    if (!committer_runs_ && results_.find(place) == results_.end()) {
+      waiting_.erase(place);
       throw StoreError(StoreError::Kind::unavailable,
                        "the queue was shut down before the event was stored; it stays in the journal");
     }
   }
   const SyncResult result = std::move(found->second);
   results_.erase(found);
-  // It may be tried again, and nobody asks for the result of that.
-  if (result.error && result.error->kind() == StoreError::Kind::unavailable)
-    given_up_.insert({lane, position});
-  if (result.error) throw *result.error;
-  return result.event_id;
+  waiting_.erase(place);
+  if (!result.error) return result.event_id;
+  // It will be tried again, and nobody asks for the result of that.
+  if (result.error->kind() == StoreError::Kind::unavailable) given_up_.insert(place);
+  throw *result.error;
 }
 
 bool Run::end(Deadline deadline) {

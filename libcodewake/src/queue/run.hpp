@@ -117,8 +117,10 @@ class Run : public std::enable_shared_from_this<Run> {
 
   std::mutex results_mutex_;
   std::condition_variable results_changed_;
-  std::map<std::pair<std::uint32_t, std::uint64_t>, SyncResult> results_;
-  std::set<std::pair<std::uint32_t, std::uint64_t>> given_up_;  // whose result is for nobody any more
+  using Place = std::pair<std::uint32_t, std::uint64_t>;  // lane and position of a record
+  std::map<Place, SyncResult> results_;
+  std::set<Place> waiting_;   // somebody waits for its result
+  std::set<Place> given_up_;  // somebody has, and its result is for nobody any more
 
   mutable std::mutex state_mutex_;
   std::condition_variable state_changed_;  // something was stored, or a thread has ended
