@@ -66,8 +66,8 @@ class CODEWAKE_API SqliteStore : public Store {
   std::unique_ptr<Impl> impl_;
 };
 
-/// The same behind a queue: `insert_event` never waits for the disk or for other processes. The plugin's class
-/// `SqliteQueueStore`.
+/// The same behind a queue: `insert_event` never waits for the disk or for other processes. The plugin's
+/// class `SqliteQueueStore`.
 class CODEWAKE_API SqliteQueueStore : public QueueStore<SqliteStore> {
  public:
   using QueueStore::QueueStore;
