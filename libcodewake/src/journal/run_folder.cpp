@@ -206,12 +206,16 @@ std::optional<RunAbout> RunFolder::read_about() const {
 
 std::error_code RunFolder::remove() noexcept {
   std::error_code error;
-  // The lock goes last: whoever finds the folder meanwhile must find it locked.
+  // The lock goes last: whoever finds the folder meanwhile must find it locked. What says whose the data is
+  // goes after the data, so that whoever is killed here leaves nothing that cannot be recovered.
   for (fs::directory_iterator entry(path_, error), end; !error && entry != end; entry.increment(error)) {
-    if (entry->path().filename() == kLockFile) continue;
+    if (entry->path().filename() == kLockFile || entry->path().filename() == kAboutFile) continue;
     std::error_code failed;
     fs::remove_all(entry->path(), failed);
     if (failed) return failed;
+  }
+  if (!error && unlink((path_ / kAboutFile).c_str()) != 0 && errno != ENOENT) {
+    error = {errno, std::generic_category()};
   }
   if (!error && unlink((path_ / kLockFile).c_str()) != 0) error = {errno, std::generic_category()};
   // Where somebody has made a lock anew before the folder went, it is theirs to delete, or they have already.
