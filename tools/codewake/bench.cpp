@@ -84,8 +84,9 @@ std::vector<Samples> measure(const Chosen& chosen, Runner& runner, bool& failed)
       const std::vector<Samples> all = chosen.group->run(runner);
       for (const std::size_t place : chosen.places) samples.push_back(all.at(place));
       return samples;
+    } catch (const Interrupted&) {
+      throw;
     } catch (const std::exception& error) {
-      Interruptible::check();
       problem = fmt::format("failed: {}", error.what());
       failed = true;
     }
@@ -118,13 +119,19 @@ int run_bench(Session& session, const BenchOptions& options) {
   Report report(session.out, session.options.format, sizes.rounds);
   bool failed = false;
   bool missed = false;
-  for (const Chosen& group : chosen) {
-    const std::vector<Samples> samples = measure(group, runner, failed);
-    for (std::size_t i = 0; i < samples.size(); ++i) {
-      const Benchmark& benchmark = group.group->benchmarks[group.places[i]];
-      missed = missed || is_met(benchmark.goal, samples[i]) == false;
-      report.add(benchmark, samples[i]);
+  try {
+    for (const Chosen& group : chosen) {
+      const std::vector<Samples> samples = measure(group, runner, failed);
+      for (std::size_t i = 0; i < samples.size(); ++i) {
+        const Benchmark& benchmark = group.group->benchmarks[group.places[i]];
+        missed = missed || is_met(benchmark.goal, samples[i]) == false;
+        report.add(benchmark, samples[i]);
+      }
     }
+  } catch (const Interrupted& interrupted) {
+    report.finish();  // minutes went into what was measured before
+    complain(interrupted.what());
+    return kFailed;
   }
   report.finish();
   return failed || (options.check && missed) ? kFailed : kSuccess;

@@ -17,7 +17,6 @@
 #include <vector>
 
 #include "bench/passes.hpp"
-#include "codewake/errors.hpp"
 
 namespace codewake::cli::bench {
 namespace {
@@ -138,7 +137,7 @@ Interruptible::~Interruptible() {
 }
 
 void Interruptible::check() {
-  if (interrupted_by != 0) throw Error(fmt::format("interrupted by signal {}", int{interrupted_by}));
+  if (interrupted_by != 0) throw Interrupted(fmt::format("interrupted by signal {}", int{interrupted_by}));
 }
 
 }  // namespace codewake::cli::bench

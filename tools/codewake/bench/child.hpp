@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "codewake/errors.hpp"
 #include "json.hpp"
 
 namespace codewake::cli::bench {
@@ -14,8 +15,14 @@ inline constexpr const char* kPassVariable = "CODEWAKE_BENCH_PASS";
 /// The variables of a child: those of this process but for CODE_WAKE_*, and these over them.
 using Environment = std::map<std::string, std::string>;
 
-/// The result of `run_pass(request)` there. Throws Error, with what the child says went wrong. A signal that
-/// asks this process to end (see Interruptible) ends the child, and is an Error, too.
+/// A signal has asked this process to end.
+class Interrupted : public Error {
+ public:
+  using Error::Error;
+};
+
+/// The result of `run_pass(request)` there. Throws Error, with what the child says went wrong, and
+/// Interrupted, where that ended the child (see Interruptible).
 Json run_in_child(const Json& request, const Environment& environment);
 
 /// The child's side: writes the result, or what went wrong, to its standard output.
@@ -30,7 +37,7 @@ class Interruptible {
   Interruptible& operator=(const Interruptible&) = delete;
   ~Interruptible();
 
-  /// Throws Error where such a signal has come.
+  /// Throws Interrupted where such a signal has come.
   static void check();
 };
 

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -82,10 +83,14 @@ std::uint64_t log_steadily(const Texts& texts, double rate, std::chrono::seconds
 Json log_calls(const Json& request) {
   const Texts texts;
   Process& process = set_up();
-  process.flush(kDrainTimeout);  // the committer's first round: how soon it comes is not to be measured
+  process.flush(kDrainTimeout);  // the committer's first rounds: when they come is not to be measured
+  std::this_thread::sleep_for(100ms);
+  std::optional<WriteLock> lock;
+  if (request.value("holds_database", false)) lock.emplace(request.at("database").get<std::string>());
   const std::uint64_t stored_before = process.stats().stored;
   const CallTimes times = time_calls(texts, request.at("calls"), logger(process));
   const std::uint64_t stored_meanwhile = process.stats().stored - stored_before;
+  lock.reset();
   return {{"median", times.median},
           {"p99", times.p99},
           {"p999", times.p999},

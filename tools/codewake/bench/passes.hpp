@@ -15,8 +15,8 @@ bool has_sqlite() noexcept;
 /// Does what `request["pass"]` names.
 Json run_pass(const Json& request);
 
-/// `calls`; `median`, `p99`, `p999` in ns, and `lost`, `stored_meanwhile` of the first. Process is configured
-/// by the environment.
+/// `calls`, and `holds_database`, for a committer that cannot write meanwhile; `median`, `p99`, `p999` in ns,
+/// and `lost`, `stored_meanwhile` of the first. Process is configured by the environment.
 Json log_calls(const Json& request);
 Json spdlog_calls(const Json& request);
 

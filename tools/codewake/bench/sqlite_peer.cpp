@@ -133,6 +133,18 @@ void SqlitePeer::write(std::span<const BatchEvent> events, std::span<const Diges
   impl_->write(events, digests);
 }
 
+class WriteLock::Impl {
+ public:
+  explicit Impl(const std::string& file) : database_(file) { database_.exec("BEGIN IMMEDIATE"); }
+
+ private:
+  Database database_;  // closing it rolls back
+};
+
+WriteLock::WriteLock(const std::string& file) : impl_(std::make_unique<Impl>(file)) {}
+
+WriteLock::~WriteLock() = default;
+
 void checkpoint(const std::string& file) {
   Database(file).exec("PRAGMA wal_checkpoint(TRUNCATE)");
 }
@@ -170,6 +182,14 @@ SqlitePeer::~SqlitePeer() = default;
 void SqlitePeer::write(std::span<const BatchEvent>, std::span<const Digest>) {
   refuse();
 }
+
+class WriteLock::Impl {};
+
+WriteLock::WriteLock(const std::string&) {
+  refuse();
+}
+
+WriteLock::~WriteLock() = default;
 
 void checkpoint(const std::string&) {
   refuse();

@@ -30,6 +30,19 @@ class SqlitePeer {
   std::unique_ptr<Impl> impl_;
 };
 
+/// While it is there, nobody else writes to the database. Throws Error.
+class WriteLock {
+ public:
+  explicit WriteLock(const std::string& file);
+  WriteLock(const WriteLock&) = delete;
+  WriteLock& operator=(const WriteLock&) = delete;
+  ~WriteLock();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
 /// Writes the whole WAL back into the database and makes it empty. Throws Error.
 void checkpoint(const std::string& file);
 
