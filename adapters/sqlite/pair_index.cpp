@@ -13,7 +13,7 @@ namespace {
 /// Rows of a new run; so many, and one batch more, are scanned by each look-up.
 constexpr Id kRunRows = 32'768;
 /// So many new runs, or entries in them, become a large run: a pair is written twice in all, a look-up among
-/// ten million events probes about seventy runs, and the batch in which a merge falls takes some 30 ms more.
+/// ten million events probes about seventy runs, and the batch in which a merge falls takes a little longer.
 constexpr std::int64_t kMergeRuns = 16;
 constexpr std::int64_t kMergeEntries = kMergeRuns * kRunRows;
 /// Rows that had to be read are taken in with so many in one go.

@@ -101,7 +101,6 @@ class Queue::Impl {
   std::shared_ptr<Run> current_run() const;
   void ensure_run();
   void introduce(const ProcessInfo& info);
-  void close_to_writers() noexcept;
 
   Queue& queue_;
   QueueBackend& backend_;
@@ -212,7 +211,7 @@ std::optional<EventRecord> Queue::Impl::insert_slowly(const EventInput& event, b
   }
   if (run->journal()->takes_room()) run->wake_keeper();
   if (!sync) {
-    run->wake();
+    run->wake_for_full_batch();
     return std::nullopt;
   }
   const Id id = run->wait_for(lane == nullptr ? kCommonLane : lane->id, position);

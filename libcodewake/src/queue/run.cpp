@@ -88,10 +88,18 @@ Run::Run(QueueBackend& backend, const Config::Queue& options, const QueueTarget&
                    }}) {}
 
 void Run::start() {
-  committer_runs_ = true;
-  start_worker("codewake-commit", [self = shared_from_this()] { self->run_committer(); });
   keeper_runs_ = true;
   start_worker("codewake-keep", [self = shared_from_this()] { self->run_keeper(); });
+  committer_runs_ = true;
+  try {
+    start_worker("codewake-commit", [self = shared_from_this()] { self->run_committer(); });
+  } catch (...) {
+    const std::lock_guard lock(state_mutex_);
+    committer_runs_ = false;
+    committed_ = true;  // so that the keeper ends
+    keeper_wake_.notify();
+    throw;
+  }
 }
 
 // ── the keeper ──
@@ -348,6 +356,10 @@ void Run::note_store_problem(std::string problem) {
 }
 
 // ── for the queue ──
+
+void Run::wake_for_full_batch() {
+  if (journal_->accepted() >= stored_.load() + rejected_.load() + options_.batch) wake();
+}
 
 bool Run::wait_until_stored(Deadline deadline) {
   const std::vector<LanePosition> targets = journal_->published();

@@ -48,6 +48,8 @@ class Run : public std::enable_shared_from_this<Run> {
 
   /// Has the committer look now, and not when the interval has passed.
   void wake() { committer_wake_.notify(); }
+  /// The same where a whole batch waits already.
+  void wake_for_full_batch();
   void wake_keeper() { keeper_wake_.notify(); }
 
   /// Until what is published now is stored; false when the deadline has passed, or the run has ended.

@@ -24,9 +24,9 @@ namespace codewake {
 /// file.
 ///
 /// Thread-safe. Every call may block on the disk, and on other processes' writes for as long as
-/// `busy_timeout`. After fork() the child opens the file anew; a database in memory starts empty there. A
-/// child that was forked while another thread was in the middle of a call is refused with StoreError
-/// (unavailable).
+/// `busy_timeout`. A fork() waits for calls under way, about a second at most; the child opens the file anew;
+/// a database in memory starts empty there. A child that was forked while another thread was in the middle of
+/// a call is refused with StoreError (unavailable).
 class CODEWAKE_API SqliteStore : public Store {
  public:
   /// `parameters`: first `sqlite:////absolute/path`, `sqlite:///relative/path` (to the working directory of
