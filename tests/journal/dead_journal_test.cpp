@@ -199,7 +199,7 @@ TEST_CASE("Large events are found beside the journal, and one whose file is brok
   CHECK(texts(collect_all(*open(folder, run)))[2] == "small");
 }
 
-TEST_CASE("A front whose header is broken is given up, and what is on the disk is not") {
+TEST_CASE("A front whose header has a wrong bit is read, one with more is given up, and the disk is not") {
   const JournalFolder folder;
   const std::string run = leave(folder, [&](LiveJournal& journal) {
     Lane& lane = *journal.acquire_lane();
@@ -214,6 +214,13 @@ TEST_CASE("A front whose header is broken is given up, and what is on the disk i
     std::string broken = header;
     broken[byte] = static_cast<char>(broken[byte] ^ 0x10);
     change(front, 0, broken);
+    {
+      const auto mended = open(folder, run);
+      CHECK(texts(collect_all(*mended)) == wide_from_to(0, 300));
+      CHECK(mended->skipped_bytes() == 0);
+    }
+    broken[byte] = static_cast<char>(broken[byte] ^ 0x20);
+    change(front, 0, broken);
     const auto journal = open(folder, run);
     CHECK(texts(collect_all(*journal)) == wide_from_to(0, 200));
     CHECK(journal->skipped_bytes() >= fs::file_size(front));
@@ -221,6 +228,27 @@ TEST_CASE("A front whose header is broken is given up, and what is on the disk i
   for (const std::size_t size : {0u, 1u, 1000u, 4096u}) {
     fs::resize_file(front, size);
     CHECK(texts(collect_all(*open(folder, run))).size() == 200);
+  }
+}
+
+TEST_CASE("A slot whose header has a wrong bit is read") {
+  const JournalFolder folder;
+  const std::string run = leave(folder, [&](LiveJournal& journal) {
+    Lane& lane = *journal.acquire_lane();
+    for (std::size_t i = 0; i < 20; ++i) write(journal, lane, wide(i));
+  });
+  const fs::path front = folder.front_root() / run / "front";
+  const std::string whole = read_file(front);
+  std::size_t slot = kFirstSlot;
+  while (whole.substr(slot, 4) != "CWSL") slot += internal::kSlotBytes;
+  for (std::size_t bit = 0; bit < 8 * 64; ++bit) {
+    CAPTURE(bit);
+    std::string header = whole.substr(slot, 64);
+    header[bit / 8] = static_cast<char>(header[bit / 8] ^ (1 << bit % 8));
+    change(front, slot, header);
+    const auto journal = open(folder, run);
+    CHECK(texts(collect_all(*journal)) == wide_from_to(0, 20));
+    CHECK(journal->skipped_bytes() == 0);
   }
 }
 

@@ -102,6 +102,9 @@ TEST_CASE("Words about a run that are broken, another's or of another format are
   other.replace(other.find("\"run\": \"run\""), 12, "\"run\": \"ruN\"");
   CHECK_FALSE(read_as(other));
   CHECK_FALSE(read_as(R"({"format": 1, "run": 7, "fingerprint": [], "pid": "x", "started": {}})"));
+  std::string flipped = good;
+  flipped[flipped.find("\"fingerprint\": \"") + 16] ^= 1;
+  CHECK_FALSE(read_as(flipped));
   CHECK(read_as(good) == about("run"));
 }
 

@@ -209,7 +209,8 @@ TEST_CASE("A spill file that is cut off anywhere gives what is left of it") {
   }
 }
 
-TEST_CASE("A bit that is wrong in a spill file costs no other block than its own") {
+TEST_CASE(
+    "A bit that is wrong in a spill file costs no block, two in a header cost no other block than its own") {
   const TemporaryFolder folder;
   const fs::path file = folder / "spill-000001";
   Spill spill(folder.path(), 1u << 20);
@@ -222,6 +223,16 @@ TEST_CASE("A bit that is wrong in a spill file costs no other block than its own
       CAPTURE(bit);
       std::string flipped = bytes;
       flipped[byte] = static_cast<char>(flipped[byte] ^ (1 << bit));
+      const Blocks mended = blocks_in(flipped);
+      CHECK(lanes_of(mended) == std::vector<std::uint32_t>{1, 2, 3});
+      CHECK(mended.skipped == 0);
+      for (std::size_t i = 0; i < blocks.size(); ++i) {
+        CHECK(mended.blocks[i].from == blocks[i].from);
+        CHECK(mended.blocks[i].to == blocks[i].to);
+        CHECK(mended.blocks[i].offset == blocks[i].offset);
+      }
+
+      flipped[byte] = static_cast<char>(flipped[byte] ^ (1 << (bit + 1) % 8));
       const Blocks found = blocks_in(flipped);
       std::vector<std::uint32_t> expected;
       std::uint64_t skipped = 0;

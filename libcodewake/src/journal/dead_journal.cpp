@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -13,6 +14,7 @@
 #include "base/crc32c.hpp"
 #include "journal/file_io.hpp"
 #include "journal/merge.hpp"
+#include "journal/repair.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -132,7 +134,10 @@ void DeadJournal::open_front(const RunFolder& folder) {
   const auto file = std::make_shared<File>(fd);
   FrontHeader header{};
   const std::uint64_t file_bytes = size_of(fd);
-  if (read_at(fd, &header, sizeof header, 0) < sizeof header || !is_valid(header)) {
+  const auto is_good = [](const FrontHeader& h) { return is_valid(h); };
+  constexpr std::size_t kFixedBytes = offsetof(FrontHeader, crc) + sizeof header.crc;
+  if (read_at(fd, &header, sizeof header, 0) < sizeof header ||
+      !is_good_or_repaired(header, is_good, kFixedBytes)) {
     skipped_bytes_ += file_bytes;
     return;
   }
@@ -154,9 +159,10 @@ void DeadJournal::add_slots(const std::shared_ptr<File>& file, const FrontHeader
     const std::uint64_t offset = header.slots_offset + std::uint64_t{slot} * kSlotBytes;
     if (offset + sizeof(SlotHeader) > file_bytes) break;
     SlotHeader found{};
-    if (read_at(file->fd, &found, sizeof found, offset) < sizeof found || found.magic == 0) continue;
+    if (read_at(file->fd, &found, sizeof found, offset) < sizeof found) continue;
+    if (std::popcount(found.magic) <= 1) continue;  // free, whatever has become of a bit
     size_bytes_ += kSlotBytes;
-    if (!internal::is_valid(found)) {
+    if (!is_good_or_repaired(found, [](const SlotHeader& h) { return internal::is_valid(h); })) {
       skipped_bytes_ += kSlotBytes;
       continue;
     }

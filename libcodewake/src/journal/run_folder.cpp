@@ -17,6 +17,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/crc32c.hpp"
 #include "base/sha256.hpp"
 #include "base/uuid.hpp"
 #include "codewake/digest.hpp"
@@ -81,6 +82,12 @@ bool is_current(int fd, const fs::path& file) {
   }, now{};
   return fstat(fd, &held) == 0 && stat(file.c_str(), &now) == 0 && held.st_dev == now.st_dev &&
          held.st_ino == now.st_ino;
+}
+
+// Of what decides whose a journal is.
+std::uint32_t checksum_of(const RunAbout& about) {
+  const std::string text = about.run + "\n" + about.fingerprint;
+  return crc32c(text.data(), text.size());
 }
 
 std::string text_of(const nlohmann::json& json, const char* key) {
@@ -175,6 +182,7 @@ void RunFolder::write_about(const RunAbout& about) const {
   const nlohmann::json json = {{"format", kFormat},
                                {"run", about.run},
                                {"fingerprint", about.fingerprint},
+                               {"checksum", checksum_of(about)},
                                {"store", to_storable(about.store)},
                                {"executable", to_storable(about.executable)},
                                {"pid", about.pid},
@@ -201,6 +209,7 @@ std::optional<RunAbout> RunFolder::read_about() const {
   if (pid != json.end() && pid->is_number_integer()) about.pid = pid->get<std::int64_t>();
   about.started = parse_time(text_of(json, "started")).value_or(Time());
   if (about.run != path_.filename().string() || about.fingerprint.empty()) return std::nullopt;
+  if (json.value("checksum", nlohmann::json()) != checksum_of(about)) return std::nullopt;
   return about;
 }
 

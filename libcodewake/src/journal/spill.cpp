@@ -12,6 +12,7 @@
 
 #include "base/crc32c.hpp"
 #include "journal/file_io.hpp"
+#include "journal/repair.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -185,7 +186,11 @@ std::vector<SpillBlock> read_spill_blocks(int fd, std::uint32_t file, std::uint6
     }
     BlockHeader header;
     std::memcpy(&header, window.data() + (at - window_at), sizeof header);
-    if (!is_valid(header)) {
+    // Where a block is known to begin, a flipped bit is turned back; elsewhere it would be looked for
+    // everywhere.
+    const bool is_expected = passed_over == 0 && !is_nothing(header);
+    const auto is_good = [](const BlockHeader& h) { return is_valid(h); };
+    if (is_expected ? !is_good_or_repaired(header, is_good) : !is_valid(header)) {
       if (passed_over == 0) is_unfinished = is_nothing(header);
       at += kWord;
       passed_over += kWord;
