@@ -120,7 +120,7 @@ TEST_CASE("Bits that flip in the records left behind cost one event each at most
     const std::vector<Stretch> stretches = find_records(scene);
     const std::uint64_t here = stretches.empty() ? 0 : 1 + scene.draw(12);
     for (std::uint64_t f = 0; f < here; ++f) flip_bit(scene, stretches[scene.draw(stretches.size())]);
-    const pid_t recoverer = start_program([&] {
+    const pid_t recoverer = start_child([&] {
       SqliteStore store(scene.dsn());
       recover_all(store, scene.journal().path());
     });
@@ -152,7 +152,7 @@ TEST_CASE(
     }
     for (int f = 0; f < 40 && !stretches.empty(); ++f)
       flip_bit(scene, stretches[scene.draw(stretches.size())]);
-    const pid_t recoverer = start_program([&] {
+    const pid_t recoverer = start_child([&] {
       alarm(60);
       SqliteStore store(scene.dsn());
       const RecoveryOptions options{.journal_folder = scene.journal().path()};

@@ -48,7 +48,7 @@ void recover(const Scene& scene) {
 }
 
 void recover_in_child(const Scene& scene) {
-  CHECK(wait_for(start_program([&] { recover(scene); })) == 0);
+  CHECK(wait_for(start_child([&] { recover(scene); })) == 0);
   CHECK(scene.journal().runs().empty());
 }
 
@@ -83,7 +83,7 @@ TEST_CASE("The next run stores what a killed one left") {
   Tally tally;
   for (int i = 0; i < torture.kills; ++i) {
     scene.run_and_kill({.make_store = sqlite_queue});
-    CHECK(wait_for(start_program([&] { run_next(scene); })) == 0);
+    CHECK(wait_for(start_child([&] { run_next(scene); })) == 0);
     CHECK(scene.journal().runs().empty());
     tally = tally + scene.look();
   }
@@ -123,7 +123,7 @@ TEST_CASE("A store that fails at random calls, in every way, changes nothing abo
   for (int i = 0; i < torture.kills; ++i) {
     scene.run_and_kill({.make_store = flaky_queue, .life = 150ms, .pause = 1ms});
     const std::uint64_t seed = scene.random()();
-    const pid_t recoverer = start_program([&] {
+    const pid_t recoverer = start_child([&] {
       FlakyStore store(scene.dsn(), 0.3, seed);
       recover_all(store, scene.journal().path());
     });
@@ -159,8 +159,8 @@ TEST_CASE("Several recoverers at once, and a next run, store each event once") {
     for (int run = 0; run < 3; ++run)
       scene.run_and_kill({.make_store = run == 0 ? away_queue : sqlite_queue});
     std::vector<pid_t> recoverers;
-    for (int r = 0; r < 3; ++r) recoverers.push_back(start_program([&] { recover(scene); }));
-    recoverers.push_back(start_program([&] { run_next(scene); }));
+    for (int r = 0; r < 3; ++r) recoverers.push_back(start_child([&] { recover(scene); }));
+    recoverers.push_back(start_child([&] { run_next(scene); }));
     for (const pid_t recoverer : recoverers) CHECK(wait_for(recoverer) == 0);
     CHECK(scene.journal().runs().empty());
     tally = tally + scene.look();

@@ -97,22 +97,8 @@ Tally operator+(const Tally& a, const Tally& b) {
           .out_of_order = a.out_of_order + b.out_of_order};
 }
 
-pid_t start_program(const std::function<void()>& body) {
-  std::fflush(nullptr);  // what is buffered here must not be written twice
-  const pid_t child = fork();
-  if (child < 0) throw std::system_error(errno, std::generic_category(), "fork");
-  if (child != 0) return child;
-  try {
-    body();
-  } catch (const std::exception& e) {
-    fmt::print(stderr, "child: {}\n", e.what());
-    std::_Exit(70);
-  }
-  std::_Exit(0);
-}
-
 Scene::Scene(std::uint64_t seed) : random_(seed) {
-  const pid_t child = start_program([&] { SqliteStore(dsn()).insert_app("faults", {}); });
+  const pid_t child = start_child([&] { SqliteStore(dsn()).insert_app("faults", {}); });
   REQUIRE(wait_for(child) == 0);
 }
 
@@ -160,7 +146,7 @@ void Scene::run_and_kill(const Program& program) {
       program.least_life + std::chrono::microseconds(draw(static_cast<std::uint64_t>(program.life.count())));
   const bool from_start = draw(8) == 0;
   Pipe pipe;
-  const pid_t child = start_program([&] { log_until_killed(program, seed, pipe.writer()); });
+  const pid_t child = start_child([&] { log_until_killed(program, seed, pipe.writer()); });
   pipe.close_writer();
   const auto hear = [&](const Told& told) { told_[{round_, static_cast<int>(told.thread)}] = told.sequence; };
   if (!from_start) {
@@ -180,7 +166,7 @@ void Scene::run_and_kill(const Program& program) {
 bool Scene::run_for_a_while(const std::function<void()>& body, std::chrono::microseconds life) {
   const auto part = std::chrono::microseconds(draw(static_cast<std::uint64_t>(life.count())));
   Pipe pipe;
-  const pid_t child = start_program(body);
+  const pid_t child = start_child(body);
   pipe.close_writer();
   // The child has the other end, and closes it when it is done.
   if (listen(pipe.reader(), Clock::now() + part, [](const Told&) {})) kill(child, SIGKILL);

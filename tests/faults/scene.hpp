@@ -94,9 +94,6 @@ class Scene {
   std::uint64_t kills_ = 0;
 };
 
-/// Starts `body` in a child; its exit code is 0, or 70 where it throws, which stderr says then.
-pid_t start_program(const std::function<void()>& body);
-
 /// Recovers until nothing is left, through `store`; throws where that takes longer than a minute.
 void recover_all(Store& store, const std::filesystem::path& journal);
 

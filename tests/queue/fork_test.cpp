@@ -77,13 +77,6 @@ class ForkingProgram {
   std::filesystem::path file_;
 };
 
-int exit_code_of(pid_t child) {
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
 TEST_CASE("Children that are forked while threads log have process records and journals of their own") {
   constexpr int kChildren = 10;
   const ForkingProgram program;
@@ -99,7 +92,7 @@ TEST_CASE("Children that are forked while threads log have process records and j
       }
       children.push_back(child);
     }
-    for (const pid_t child : children) CHECK(exit_code_of(child) == 0);
+    for (const pid_t child : children) CHECK(wait_for(child) == 0);
   });
   CHECK(result.exit_code == 0);
   CHECK(result.err == "");
@@ -133,7 +126,7 @@ TEST_CASE("Children that exec while threads log change nothing for the parent") 
         execl("/bin/true", "true", nullptr);
         std::_Exit(1);
       }
-      CHECK(exit_code_of(child) == 0);
+      CHECK(wait_for(child) == 0);
     }
   });
   CHECK(result.exit_code == 0);
@@ -247,9 +240,9 @@ TEST_CASE("A fork in a fork logs for itself") {
         std::_Exit(process.shutdown(kLong) ? 0 : 1);
       }
       process.log({{"who", "child"}});
-      std::_Exit(exit_code_of(grandchild) == 0 && process.shutdown(kLong) ? 0 : 1);
+      std::_Exit(wait_for(grandchild) == 0 && process.shutdown(kLong) ? 0 : 1);
     }
-    CHECK(exit_code_of(child) == 0);
+    CHECK(wait_for(child) == 0);
   });
   CHECK(result.exit_code == 0);
   SqliteStore store(program.dsn());

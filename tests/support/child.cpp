@@ -57,4 +57,26 @@ ChildResult in_child(const std::function<void()>& body) {
   return result;
 }
 
+pid_t start_child(const std::function<void()>& body) {
+  std::fflush(nullptr);  // what is buffered here must not be written twice
+  const pid_t child = fork();
+  if (child < 0) throw std::system_error(errno, std::generic_category(), "fork");
+  if (child != 0) return child;
+  try {
+    body();
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "child: %s\n", e.what());
+    std::_Exit(kUncaught);
+  }
+  std::_Exit(0);
+}
+
+int wait_for(pid_t child) {
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) throw std::system_error(errno, std::generic_category(), "waitpid");
+  }
+  return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
 }  // namespace codewake::testing

@@ -89,28 +89,6 @@ std::vector<std::vector<std::string>> older_rows(Database& database) {
   return all;
 }
 
-pid_t start_child(const std::function<void()>& body) {
-  std::fflush(nullptr);  // what is buffered here must not be written twice
-  const pid_t child = fork();
-  if (child < 0) throw std::system_error(errno, std::generic_category(), "fork");
-  if (child != 0) return child;
-  try {
-    body();
-  } catch (const std::exception& e) {
-    fmt::print(stderr, "child: {}\n", e.what());
-    std::_Exit(70);
-  }
-  std::_Exit(0);
-}
-
-int wait_for(pid_t child) {
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR) throw std::system_error(errno, std::generic_category(), "waitpid");
-  }
-  return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
-}
-
 BatchResult write_events(Store& store, std::string_view app, std::string_view key,
                          std::span<const std::string> values) {
   const ProcessInfo info{.app_name = std::string(app), .app_vsn = "1.0", .env_name = "test"};

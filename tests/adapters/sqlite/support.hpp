@@ -3,8 +3,6 @@
 
 #include <sqlite3.h>
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -16,6 +14,7 @@
 
 #include "codewake/errors.hpp"
 #include "codewake/store.hpp"
+#include "support/child.hpp"  // IWYU pragma: export
 
 namespace codewake::testing {
 
@@ -46,12 +45,6 @@ std::filesystem::path copy_reference(const std::filesystem::path& folder);
 
 /// Every row of the older package's tables in their older columns, ordered by id.
 std::vector<std::vector<std::string>> older_rows(Database& database);
-
-/// Forks; the child runs `body` and ends with 0, or with 70 and the message on stderr where `body` throws.
-pid_t start_child(const std::function<void()>& body);
-
-/// Waits; the exit code, or minus the signal that ended it.
-int wait_for(pid_t child);
 
 /// An app's process with one event for each of `values`, under the key `key`, in one batch.
 BatchResult write_events(Store& store, std::string_view app, std::string_view key,
