@@ -9,23 +9,32 @@
 #include <string_view>
 #include <type_traits>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
 namespace codewake::internal {
+
+/// The smaller one, computed: compilers turn std::min into a branch.
+__attribute__((always_inline)) inline std::size_t smaller(std::size_t a, std::size_t b) noexcept {
+  return b ^ ((a ^ b) & -static_cast<std::size_t>(a < b));
+}
 
 /// Copies bytes; for the few that keys and values have, without a call. Returns the end.
 __attribute__((always_inline)) inline char* copy_bytes(char* to, const char* from,
                                                        std::size_t size) noexcept {
-  if (size <= 16) [[likely]] {
-    if (size >= 8) {
-      std::uint64_t first, last;
-      std::memcpy(&first, from, 8);
-      std::memcpy(&last, from + size - 8, 8);
-      std::memcpy(to, &first, 8);
-      std::memcpy(to + size - 8, &last, 8);
-    } else if (size >= 4) {
+  if (size >= 8 && size <= 32) [[likely]] {
+    // Four words that overlap, however many there are: sizes differ from call to call, so that a branch
+    // would often be mispredicted.
+    const std::size_t last = size - 8;
+    const std::size_t second = smaller(last, 8), third = smaller(last, 16);
+    std::uint64_t words[4];
+    std::memcpy(&words[0], from, 8);
+    std::memcpy(&words[1], from + second, 8);
+    std::memcpy(&words[2], from + third, 8);
+    std::memcpy(&words[3], from + last, 8);
+    std::memcpy(to, &words[0], 8);
+    std::memcpy(to + second, &words[1], 8);
+    std::memcpy(to + third, &words[2], 8);
+    std::memcpy(to + last, &words[3], 8);
+  } else if (size < 8) {
+    if (size >= 4) {
       std::uint32_t first, last;
       std::memcpy(&first, from, 4);
       std::memcpy(&last, from + size - 4, 4);
@@ -36,13 +45,6 @@ __attribute__((always_inline)) inline char* copy_bytes(char* to, const char* fro
       to[size / 2] = from[size / 2];
       to[size - 1] = from[size - 1];
     }
-#if defined(__SSE2__)
-  } else if (size <= 32) {
-    const __m128i first = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-    const __m128i last = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + size - 16));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), first);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + size - 16), last);
-#endif
   } else {
     std::memcpy(to, from, size);
   }

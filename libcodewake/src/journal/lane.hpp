@@ -17,7 +17,10 @@
 
 namespace codewake::internal {
 
-struct alignas(64) Lane {
+/// Two cache lines: what some processors fetch at a time.
+inline constexpr std::size_t kNoSharing = 128;
+
+struct alignas(kNoSharing) Lane {
   explicit Lane(std::uint32_t number) noexcept : id(number) {}
 
   /// Where the next record goes, and the end of the room for it, with that for an end mark left out.
@@ -30,7 +33,8 @@ struct alignas(64) Lane {
   std::atomic<std::uint64_t> published{0};  ///< position behind the last record
   std::atomic<std::uint64_t> sequence{0};   ///< records so far
   std::atomic<bool> busy{false};            ///< a record is being written
-  const std::uint32_t id;
+  /// Away from what the thread writes with each record: whoever reads records looks at it for each.
+  alignas(kNoSharing) const std::uint32_t id;
 
   std::uint64_t position() const noexcept {
     return reinterpret_cast<std::uintptr_t>(writer.at) + writer.position_offset;
