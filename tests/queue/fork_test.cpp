@@ -80,7 +80,7 @@ class ForkingProgram {
 };
 
 TEST_CASE("Children that are forked while threads log have process records and journals of their own") {
-  if (kThreadSanitized) CODEWAKE_SKIP("ThreadSanitizer does not follow threads in a forked child");
+  if (kSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   constexpr int kChildren = 10;
   const ForkingProgram program;
   const ChildResult result = program.run([&](Process& process) {
@@ -120,7 +120,7 @@ TEST_CASE("Children that are forked while threads log have process records and j
 }
 
 TEST_CASE("Children that exec while threads log change nothing for the parent") {
-  if (kThreadSanitized) CODEWAKE_SKIP("ThreadSanitizer does not follow threads in a forked child");
+  if (kSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   const ForkingProgram program;
   const ChildResult result = program.run([](Process&) {
     for (int i = 0; i < 20; ++i) CHECK(WEXITSTATUS(std::system("exit 3")) == 3);  // it forks
@@ -142,7 +142,7 @@ TEST_CASE("Children that exec while threads log change nothing for the parent") 
 }
 
 TEST_CASE("A child that dies leaves its parent's journal locked, and its own to be recovered") {
-  if (kThreadSanitized) CODEWAKE_SKIP("ThreadSanitizer does not follow threads in a forked child");
+  if (kSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   QueueFixture fixture;
   fixture.script->before_write(be_away);
   const auto store = fixture.make();
@@ -170,7 +170,7 @@ TEST_CASE("A child that dies leaves its parent's journal locked, and its own to 
 }
 
 TEST_CASE("A child has nothing of what its parent had queued, counted or recorded") {
-  if (kThreadSanitized) CODEWAKE_SKIP("ThreadSanitizer does not follow threads in a forked child");
+  if (kSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   QueueFixture fixture;
   fixture.script->before_write(be_away);
   const auto store = fixture.make();
@@ -218,7 +218,7 @@ pid_t leave_a_child(const QueueFixture& fixture, bool exec) {
 }
 
 TEST_CASE("A child that outlives its parent, with and without exec, does not keep the journal locked") {
-  if (kThreadSanitized) CODEWAKE_SKIP("ThreadSanitizer does not follow threads in a forked child");
+  if (kSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   for (const bool exec : {false, true}) {
     QueueFixture fixture;
     const pid_t child = leave_a_child(fixture, exec);
@@ -236,7 +236,7 @@ TEST_CASE("A child that outlives its parent, with and without exec, does not kee
 }
 
 TEST_CASE("A fork in a fork logs for itself") {
-  if (kThreadSanitized) CODEWAKE_SKIP("ThreadSanitizer does not follow threads in a forked child");
+  if (kSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   const ForkingProgram program;
   const ChildResult result = program.run([](Process& process) {
     const pid_t child = fork();

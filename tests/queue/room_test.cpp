@@ -161,7 +161,7 @@ TEST_CASE("Where a full journal blocks, writers go on when there is room, and no
   REQUIRE_WORLD(result);
 }
 
-TEST_CASE("A writer that is blocked goes on, refused, when the queue is shut down") {
+TEST_CASE("Whoever is blocked, with an event or a process, goes on, refused, when the queue is shut down") {
   QueueFixture fixture;
   const ChildResult result = in_small_world(fixture, "", [&] {
     fixture.script->before_write(be_away);
@@ -184,6 +184,12 @@ TEST_CASE("A writer that is blocked goes on, refused, when the queue is shut dow
           refused = true;
         }
       });
+      std::thread introducer([&] {
+        try {
+          while (true) introduce(*store);
+        } catch (const StoreError&) {
+        }
+      });
       require(eventually([&] { return store->stats().accepted > 200; }), "nothing accepted");
       std::uint64_t before = 0;
       const auto stands_still = [&] {
@@ -194,6 +200,7 @@ TEST_CASE("A writer that is blocked goes on, refused, when the queue is shut dow
       require(eventually(stands_still), "it is not blocked");
       require(!store->shutdown(100ms), "stored by a store that is away");
       writer.join();
+      introducer.join();
       require(refused && store->stats().lost_closed == 1, "not refused");
     }
     ScriptedBackend backend(fixture.name());

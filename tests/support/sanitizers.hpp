@@ -15,17 +15,8 @@ inline constexpr bool kSanitized = false;
 inline constexpr bool kSanitized = false;
 #endif
 
-/// ThreadSanitizer ends a child of a program with threads that starts threads of its own.
-#if defined(__SANITIZE_THREAD__)
-inline constexpr bool kThreadSanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-inline constexpr bool kThreadSanitized = true;
-#else
-inline constexpr bool kThreadSanitized = false;
-#endif
-#else
-inline constexpr bool kThreadSanitized = false;
-#endif
+/// Why a program that forks while its other threads work cannot be looked at: ThreadSanitizer ends a child that
+/// starts threads; AddressSanitizer's allocator may be locked in the child forever.
+inline constexpr const char* kNoForkBesideThreads = "sanitizers do not follow a fork() beside other threads";
 
 }  // namespace codewake::testing

@@ -16,11 +16,6 @@ std::error_code last_error() noexcept {
   return {errno, std::generic_category()};
 }
 
-std::filesystem::path external_file(const std::filesystem::path& folder, std::uint32_t lane,
-                                    std::uint64_t position) {
-  return folder / fmt::format("large-{}-{}", lane, position);
-}
-
 }  // namespace
 
 std::size_t read_at(int fd, void* to, std::size_t size_bytes, std::uint64_t offset) {
@@ -59,9 +54,23 @@ std::error_code write_new_file(const std::filesystem::path& path, std::string_vi
   return error;
 }
 
+std::error_code sync_path(const std::filesystem::path& path) noexcept {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return last_error();
+  // Some file systems have nothing to sync a folder for, and say EINVAL.
+  const std::error_code error = fsync(fd) == 0 || errno == EINVAL ? std::error_code() : last_error();
+  close(fd);
+  return error;
+}
+
 std::uint64_t size_of(int fd) noexcept {
   struct stat status {};
   return fstat(fd, &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
+}
+
+std::filesystem::path external_file(const std::filesystem::path& folder, std::uint32_t lane,
+                                    std::uint64_t position) {
+  return folder / fmt::format("large-{}-{}", lane, position);
 }
 
 std::error_code read_external_file(const std::filesystem::path& folder, std::uint32_t lane,
@@ -82,15 +91,6 @@ std::error_code read_external_file(const std::filesystem::path& folder, std::uin
   close(fd);
   const bool good = size == payload.size_bytes && crc32c(content.data(), content.size()) == payload.crc;
   return error || good ? error : std::make_error_code(std::errc::bad_message);
-}
-
-std::error_code sync_external_file(const std::filesystem::path& folder, std::uint32_t lane,
-                                   std::uint64_t position) {
-  const int fd = open(external_file(folder, lane, position).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) return last_error();
-  const std::error_code error = fdatasync(fd) == 0 ? std::error_code() : last_error();
-  close(fd);
-  return error;
 }
 
 }  // namespace codewake::internal

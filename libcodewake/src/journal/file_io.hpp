@@ -21,16 +21,19 @@ std::error_code write_at(int fd, const void* from, std::size_t size_bytes, std::
 std::error_code write_new_file(const std::filesystem::path& path, std::string_view content,
                                bool sync) noexcept;
 
+/// Returns once a file's content, or the names in a folder, survive the machine.
+std::error_code sync_path(const std::filesystem::path& path) noexcept;
+
 /// 0 where it cannot be told.
 std::uint64_t size_of(int fd) noexcept;
 
-/// The content of `large-LANE-POSITION` in a folder, if it is what the record says.
+/// Where the content of an external record lies.
+std::filesystem::path external_file(const std::filesystem::path& folder, std::uint32_t lane,
+                                    std::uint64_t position);
+
+/// That content, if it is what the record says.
 std::error_code read_external_file(const std::filesystem::path& folder, std::uint32_t lane,
                                    std::uint64_t position, const ExternalPayload& payload,
                                    std::string& content);
-
-/// Returns once that file survives the machine; its folder must be synced too.
-std::error_code sync_external_file(const std::filesystem::path& folder, std::uint32_t lane,
-                                   std::uint64_t position);
 
 }  // namespace codewake::internal

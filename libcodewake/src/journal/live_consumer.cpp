@@ -209,7 +209,7 @@ void LiveJournal::free_slots(LaneState& lane, std::uint64_t until) {
 
 void LiveJournal::forget_external(std::uint32_t lane, const External& external) noexcept {
   const auto folder = disk_folder_ ? disk_folder_->path() : some_folder();
-  if (!folder.empty()) unlink((folder / fmt::format("large-{}-{}", lane, external.position)).c_str());
+  if (!folder.empty()) unlink(external_file(folder, lane, external.position).c_str());
   const std::lock_guard lock(slots_mutex_);
   if (folder.empty()) externals_in_memory_.erase({lane, external.position});
   external_bytes_.fetch_sub(external.size_bytes, std::memory_order_relaxed);

@@ -237,6 +237,7 @@ class LiveJournal {
 
   mutable std::mutex consume_mutex_;
   std::unique_ptr<Spill> spill_;
+  bool is_folder_synced_ = false;
   ClockHistory clock_;
   Deadline next_sample_{}, next_aging_{}, next_shrink_{}, retry_disk_{};
   std::chrono::nanoseconds sample_interval_{std::chrono::milliseconds(1)};

@@ -84,6 +84,10 @@ void LiveJournal::spill_what_is_due(Upkeep upkeep) {
     // What a record names must be there when the record is.
     std::error_code error = sync_externals();
     if (!error) error = spill_->sync();
+    if (!error && !is_folder_synced_) {
+      error = disk_folder_->sync();
+      is_folder_synced_ = !error;
+    }
     if (error) {
       const std::lock_guard lock(slots_mutex_);
       disk_problem_ = fmt::format("the journal on disk cannot be synced: {}", error.message());
@@ -101,7 +105,8 @@ std::error_code LiveJournal::sync_externals() {
       }
     }
     for (const std::uint64_t position : unsynced) {
-      if (const std::error_code error = sync_external_file(disk_folder_->path(), lane->lane.id, position)) {
+      if (const std::error_code error =
+              sync_path(external_file(disk_folder_->path(), lane->lane.id, position))) {
         const std::lock_guard lock(slots_mutex_);
         for (External& external : lane->externals) external.is_synced = false;
         return error;

@@ -154,8 +154,7 @@ Accepted LiveJournal::keep_external(std::string content, std::uint32_t lane, std
       reserve_external(size, folder.empty() ? kMaxExternalMemoryBytes : options_.limit_bytes);
   if (room != Accepted::yes) return room;
   std::error_code error;
-  if (!folder.empty())
-    error = write_new_file(folder / fmt::format("large-{}-{}", lane, position), content, false);
+  if (!folder.empty()) error = write_new_file(external_file(folder, lane, position), content, false);
   const std::lock_guard lock(slots_mutex_);
   if (error) {
     external_bytes_.fetch_sub(size, std::memory_order_relaxed);

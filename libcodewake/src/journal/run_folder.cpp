@@ -22,6 +22,7 @@
 #include "base/uuid.hpp"
 #include "codewake/digest.hpp"
 #include "codewake/utf8.hpp"
+#include "journal/file_io.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -195,6 +196,17 @@ void RunFolder::write_about(const RunAbout& about) const {
   if (!out) fail(errno != 0 ? errno : EIO, temporary);
   fs::permissions(temporary, fs::perms::owner_read | fs::perms::owner_write);
   fs::rename(temporary, file);
+}
+
+std::error_code RunFolder::sync() const {
+  if (const std::error_code error = sync_path(path_ / kAboutFile)) return error;
+  fs::path folder = fs::absolute(path_);
+  while (true) {
+    const std::error_code error = sync_path(folder);
+    if (error == std::errc::permission_denied) return {};  // nor was that one made by this user
+    if (error || folder == folder.root_path()) return error;
+    folder = folder.parent_path();
+  }
 }
 
 std::optional<RunAbout> RunFolder::read_about() const {

@@ -60,6 +60,9 @@ class RunFolder {
   /// Empty where there is none, or it is broken, or of a format that is not known here.
   std::optional<RunAbout> read_about() const;
 
+  /// Returns once the folder, what it says of itself and the folders above it survive the machine.
+  std::error_code sync() const;
+
   /// Deletes the folder, then gives up the lock. Says what could not be deleted.
   std::error_code remove() noexcept;
 

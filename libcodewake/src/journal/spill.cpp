@@ -125,12 +125,8 @@ std::error_code Spill::sync() {
   for (const auto& [number, file] : files_) {
     if (fdatasync(file.fd) != 0) return last_error();
   }
-  const int folder = open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder < 0) return last_error();
-  const bool synced = fsync(folder) == 0;
-  const std::error_code error = synced ? std::error_code() : last_error();
-  close(folder);
-  unsynced_ = !synced;
+  const std::error_code error = sync_path(folder_);
+  unsynced_ = static_cast<bool>(error);
   return error;
 }
 

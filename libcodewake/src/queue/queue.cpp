@@ -46,6 +46,13 @@ std::uint64_t next_epoch() noexcept {
   }
 }
 
+// May wait where the journal is full, until that is closed.
+void introduce(const Run& run, const ProcessInfo& info, std::uint16_t number) {
+  if (const Accepted accepted = run.journal()->append_process(info, number); accepted != Accepted::yes) {
+    refuse(accepted);
+  }
+}
+
 // Between its two ends whoever closes the queue waits.
 class Busy {
  public:
@@ -99,8 +106,9 @@ class Queue::Impl {
 
  private:
   std::shared_ptr<Run> current_run() const;
-  void ensure_run();
-  void introduce(const ProcessInfo& info);
+  void ensure_run(ProcessInfo* process);
+  std::uint16_t next_number();
+  void note_introduced(std::uint16_t number);
 
   Queue& queue_;
   QueueBackend& backend_;
@@ -111,13 +119,15 @@ class Queue::Impl {
   std::shared_ptr<Run> run_;
   std::optional<ProcessInfo> info_;  // of the process that was introduced last
   std::uint16_t process_ = 0;        // its number in the journal; 0: none yet
+  std::uint16_t numbers_given_ = 0;
   bool closed_ = false;
   std::atomic<std::uint64_t> lost_closed_{0};
   std::atomic<std::uint64_t> lost_early_{0};  // there was no journal to count them
 };
 
-// With mutex_ held.
-void Queue::Impl::ensure_run() {
+// With mutex_ held. `process`: whose events a new run has first; in the child of a fork() the same program is
+// another process. May be null.
+void Queue::Impl::ensure_run(ProcessInfo* process) {
   if (closed_) {
     lost_closed_.fetch_add(1, std::memory_order_relaxed);
     refuse(Accepted::closed);
@@ -131,20 +141,24 @@ void Queue::Impl::ensure_run() {
     throw StoreError(StoreError::Kind::unavailable,
                      std::string("the queue cannot be started: ") + error.what());
   }
-  if (info_) {  // in the child of a fork(): the same program, another process
-    info_->pid = getpid();
-    info_->run_ts = now();
-    introduce(*info_);
-  }
+  if (process == nullptr) return;
+  process->pid = getpid();
+  process->run_ts = now();
+  const std::uint16_t number = next_number();
+  introduce(*run_, *process, number);  // it is new, and has room
+  note_introduced(number);
 }
 
 // With mutex_ held.
-void Queue::Impl::introduce(const ProcessInfo& info) {
-  const auto number = static_cast<std::uint16_t>(process_ + 1);
-  if (number == 0) throw StoreError(StoreError::Kind::rejected, "too many processes for one journal");
-  if (const Accepted accepted = run_->journal()->append_process(info, number); accepted != Accepted::yes) {
-    refuse(accepted);
+std::uint16_t Queue::Impl::next_number() {
+  if (numbers_given_ == UINT16_MAX) {
+    throw StoreError(StoreError::Kind::rejected, "too many processes for one journal");
   }
+  return ++numbers_given_;
+}
+
+// With mutex_ held: events are this process's from here on.
+void Queue::Impl::note_introduced(std::uint16_t number) {
   process_ = number;
   queue_.epoch_.store(next_epoch(), std::memory_order_release);
 }
@@ -156,12 +170,17 @@ std::optional<ProcessRecord> Queue::Impl::insert_process(const ProcessInfo& info
   std::uint16_t number = 0;
   {
     const std::lock_guard lock(mutex_);
-    info_.reset();
-    ensure_run();
-    introduce(info);
-    info_ = info;
+    ensure_run(nullptr);
     run = run_;
-    number = process_;
+    number = next_number();
+  }
+  introduce(*run, info, number);  // without the lock: a full journal may be waited for, until shutdown()
+  {
+    const std::lock_guard lock(mutex_);
+    if (run_ == run && number > process_) {
+      note_introduced(number);
+      info_ = info;
+    }
   }
   if (!sync) return std::nullopt;
   // Processes are stored with what comes next, or alone: an event says nothing more than that.
@@ -179,7 +198,7 @@ std::optional<EventRecord> Queue::Impl::insert_slowly(const EventInput& event, b
   std::uint64_t epoch = 0;
   {
     const std::lock_guard lock(mutex_);
-    ensure_run();
+    ensure_run(info_ ? &*info_ : nullptr);
     if (process_ == 0 && !event.process_id) {
       lost_early_.fetch_add(1, std::memory_order_relaxed);
       throw StoreError(StoreError::Kind::rejected,
@@ -274,7 +293,7 @@ void Queue::Impl::at_fork(ForkPhase phase) noexcept {
     // Its threads are not here, and what they share is not to be touched: it is left as it is.
     static_cast<void>(new std::shared_ptr<Run>(std::move(run_)));
     run_.reset();
-    process_ = 0;
+    process_ = numbers_given_ = 0;
     lost_closed_ = lost_early_ = 0;
     queue_.epoch_.store(0, std::memory_order_relaxed);
     backend_.set_process_id(0);
