@@ -15,8 +15,8 @@ inline constexpr bool kSanitized = false;
 inline constexpr bool kSanitized = false;
 #endif
 
-/// Why a program that forks while its other threads work cannot be looked at: ThreadSanitizer ends a child that
-/// starts threads; AddressSanitizer's allocator may be locked in the child forever.
+/// Why a program that forks while its other threads work cannot be looked at: ThreadSanitizer ends a child
+/// that starts threads; AddressSanitizer's allocator may be locked in the child forever.
 inline constexpr const char* kNoForkBesideThreads = "sanitizers do not follow a fork() beside other threads";
 
 }  // namespace codewake::testing
