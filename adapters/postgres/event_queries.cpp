@@ -34,12 +34,12 @@ std::string says(Condition& condition, const Attribute& term) {
   return sql + (term.value ? " AND d.val = " + condition.bind(*term.value) : " AND d.val IS NULL");
 }
 
-/// The same by the index of pairs, whose first column is the part.
+/// The same by the index of pairs.
 void add_indexed(Condition& condition, const Attribute& term, const Array& parts) {
   condition.add(says(condition, term));
-  condition.add(fmt::format("(d.event_id >> {}) = ANY({})", kPartBits, condition.bind(parts)));
-  const std::string key = condition.bind(term.key), value = condition.bind(term.value);
-  condition.add(fmt::format("{} = {}", pair_hash("d.\"key\"", "d.val"), pair_hash(key, value)));
+  const std::string hash = pair_hash(condition.bind(term.key), condition.bind(term.value.value_or("")));
+  condition.add(fmt::format("{} = ANY(ARRAY(SELECT {} FROM unnest({}) AS part))", pair_key_of("d"),
+                            pair_key("part", hash), condition.bind(parts)));
 }
 
 /// The array keeps PostgreSQL from joining: it shall walk by time.
@@ -92,12 +92,13 @@ Place parse_cursor(std::string_view cursor) {
 /// The parts of the index of pairs that there are, found by leaping from each to the next.
 Array parts_of_index(Connection& connection) {
   Array parts(Type::int8);
-  const Rows rows = connection.run(
-      {fmt::format("WITH RECURSIVE parts(part) AS ((SELECT event_id >> {0} FROM events_data "
-                   "ORDER BY event_id >> {0} LIMIT 1) UNION ALL SELECT (SELECT d.event_id >> {0} "
-                   "FROM events_data d WHERE d.event_id >> {0} > p.part ORDER BY d.event_id >> {0} LIMIT 1) "
-                   "FROM parts p WHERE p.part IS NOT NULL) SELECT part FROM parts WHERE part IS NOT NULL",
-                   kPartBits)});
+  const std::string key = pair_key_of("d");
+  const Rows rows = connection.run({fmt::format(
+      "WITH RECURSIVE parts(part) AS ((SELECT {0} >> 32 FROM events_data d ORDER BY {0} LIMIT 1) "
+      "UNION ALL SELECT (SELECT {0} >> 32 FROM events_data d WHERE {0} >= (p.part + 1) << 32 "
+      "ORDER BY {0} LIMIT 1) FROM parts p WHERE p.part IS NOT NULL) "
+      "SELECT part FROM parts WHERE part IS NOT NULL",
+      key)});
   for (const Row row : rows) parts.add(row.integer(0));
   return parts;
 }

@@ -178,16 +178,30 @@ void make_tables(Connection& connection, const PostgresParameters& parameters) {
   }
   connection.exec(kMergeVersions);
   connection.exec(kAdditions);
-  connection.exec(fmt::format("CREATE INDEX codewake_events_data_pair ON events_data((event_id >> {}), ({}))",
-                              kPartBits, pair_hash("\"key\"", "val")));
+  connection.exec(
+      fmt::format("CREATE INDEX codewake_events_data_pair ON events_data(({}))", pair_key_of("")));
   connection.run({"INSERT INTO codewake_schema(version) VALUES($1)", Arguments(kSchemaVersion)});
 }
 
 }  // namespace
 
-// The value is NULL or any text: of both something must be found. The key's hash as the seed mixes the two.
+std::string pair_part(std::string_view event_id) {
+  return fmt::format("({} >> 18)", event_id);
+}
+
+// NULL must be found too. The key's hash as the seed mixes the two.
 std::string pair_hash(std::string_view key, std::string_view value) {
-  return fmt::format("hashtextextended(coalesce({}, ''), hashtextextended({}, 0))", value, key);
+  return fmt::format("(hashtextextended(coalesce({}, ''), hashtextextended({}, 0)) & 4294967295)", value,
+                     key);
+}
+
+std::string pair_key(std::string_view part, std::string_view hash) {
+  return fmt::format("(({} << 32) | {})", part, hash);
+}
+
+std::string pair_key_of(std::string_view row) {
+  const std::string dot = row.empty() ? "" : fmt::format("{}.", row);
+  return pair_key(pair_part(dot + "event_id"), pair_hash(dot + "\"key\"", dot + "val"));
 }
 
 void check_version(std::int64_t version, std::string_view display) {

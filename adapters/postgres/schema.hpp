@@ -32,11 +32,18 @@ void upgrade_schema(Connection& connection, const PostgresParameters& parameters
 /// Throws StoreError (unavailable) where `version`, as codewake_schema has it, is newer than this library.
 void check_version(std::int64_t version, std::string_view display);
 
-/// The 64 bits by which the index of pairs finds an attribute: the hash of `value`, seeded with that of
-/// `key`. SQL expressions of text; both sides of every comparison come from here.
-std::string pair_hash(std::string_view key, std::string_view value);
+// The index of pairs finds the events that say `key` = `value`. Its key is a part, 2^18 events in the order
+// of their ids, above 32 bits of hash. So what is inserted now goes into a part of the index that fits into
+// memory, where an index by hash alone would be written all over; a look-up asks each part in turn.
+// The functions give SQL expressions; both sides of every comparison come from here.
 
-/// So many events, by their ids, share a part of the index of pairs. Shift of an id.
-inline constexpr int kPartBits = 18;
+/// The part of an event.
+std::string pair_part(std::string_view event_id);
+/// The bits below the part.
+std::string pair_hash(std::string_view key, std::string_view value);
+/// The key of the index.
+std::string pair_key(std::string_view part, std::string_view hash);
+/// The key of the index, of a row of events_data that is named `row`; empty: of the table itself.
+std::string pair_key_of(std::string_view row);
 
 }  // namespace codewake::internal
