@@ -18,7 +18,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 /// What the network and a busy machine may take beyond the server's own statement_timeout.
-constexpr std::chrono::seconds kGrace{10};
+std::chrono::milliseconds grace(std::chrono::milliseconds statement_timeout) {
+  return std::clamp<std::chrono::milliseconds>(statement_timeout, std::chrono::seconds(1),
+                                               std::chrono::seconds(10));
+}
 
 PGconn* connect(const PostgresParameters& parameters) {
   std::vector<const char*> keywords, values;
@@ -58,7 +61,7 @@ Connection::~Connection() = default;
 
 void Connection::set_up(const PostgresParameters& parameters) {
   const auto timeout = parameters.statement_timeout;
-  if (timeout.count() > 0) patience_ = timeout + kGrace;
+  if (timeout.count() > 0) patience_ = timeout + grace(timeout);
   const char* const encoding = PQparameterStatus(handle_.get(), "server_encoding");
   const std::string_view name = encoding == nullptr ? "" : encoding;
   if (name != "UTF8" && name != "SQL_ASCII") {

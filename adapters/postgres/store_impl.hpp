@@ -3,7 +3,8 @@
 // Invariants:
 //  - A connection is used by whoever holds the mutex that guards it; one writes, another reads, so that reads
 //  do not wait for writes. Where both mutexes are needed, `write.mutex` is taken first.
-//  - A connection that failed in any way but by a plain answer of the server is thrown away. The next call
+//  - A connection that failed in any way but by a plain answer of the server is thrown away, and so is one to
+//  a server that has turned read-only or has lost its tables: a new one may find better. The next call
 //  makes a new one; a call whose connection had been idle tries once more with a new one, unless COMMIT was
 //  under way: the server may have been restarted meanwhile.
 //  - A child of fork() closes the descriptors that it inherited and says nothing on them: what it would say
@@ -107,7 +108,7 @@ class PostgresStore::Impl {
       return work(session);
     } catch (const internal::Failure& failure) {
       if (session.connection && (!session.connection->usable() || session.connection->in_transaction() ||
-                                 internal::is_missing_table(failure))) {
+                                 internal::is_missing_table(failure) || internal::is_read_only(failure))) {
         session.close();
       }
       throw;

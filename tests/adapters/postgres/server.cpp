@@ -91,7 +91,9 @@ void Server::initialize() {
   std::ofstream(folder_ / "data/postgresql.conf", std::ios::app)
       << "listen_addresses = ''\nunix_socket_directories = '" << socket_folder()
       << "'\nfsync = off\nfull_page_writes = off\nautovacuum = off\nmax_connections = 100\n"
-         "shared_buffers = 32MB\ndeadlock_timeout = 100ms\nmax_prepared_transactions = 4\n";
+         "shared_buffers = 32MB\ndeadlock_timeout = 100ms\n";
+  std::ofstream(folder_ / "data/pg_hba.conf")
+      << "local all with_password scram-sha-256\nlocal all all trust\n";
 }
 
 pid_t Server::spawn(const std::vector<std::string>& command, std::string_view log) const {
