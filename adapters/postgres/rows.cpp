@@ -26,6 +26,19 @@ std::int64_t Row::integer(int column) const {
   }
 }
 
+// Dimensions, whether there are NULLs, the type, and for the one dimension its size and first index; then
+// each element's length and bytes.
+std::vector<std::int64_t> Row::integers(int column) const {
+  constexpr std::size_t kHeader = 20, kElement = 12, kLength = 4;
+  std::vector<std::int64_t> integers;
+  const std::string_view raw = bytes(column);
+  for (std::size_t at = kHeader; at + kElement <= raw.size(); at += kElement) {
+    integers.push_back(
+        static_cast<std::int64_t>(read_big_endian(raw.substr(at + kLength, kElement - kLength))));
+  }
+  return integers;
+}
+
 double Row::real(int column) const {
   const std::string_view raw = bytes(column);
   const std::uint64_t bits = read_big_endian(raw);

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "codewake/digest.hpp"
 
@@ -21,6 +22,8 @@ class Row {
   bool is_null(int column) const { return PQgetisnull(result_, row_, column) != 0; }
   /// 0 for NULL, as with the next two.
   std::int64_t integer(int column) const;
+  /// An array of eight-byte integers without NULL.
+  std::vector<std::int64_t> integers(int column) const;
   double real(int column) const;
   /// The bytes as they are; empty for NULL.
   std::string_view bytes(int column) const;

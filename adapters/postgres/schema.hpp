@@ -32,10 +32,10 @@ void upgrade_schema(Connection& connection, const PostgresParameters& parameters
 /// Throws StoreError (unavailable) where `version`, as codewake_schema has it, is newer than this library.
 void check_version(std::int64_t version, std::string_view display);
 
-// The index of pairs finds the events that say `key` = `value`. Its key is a part, 2^18 events in the order
+// The index of pairs finds the events that say `key` = `value`. Its key is a part, 2^16 events in the order
 // of their ids, above 32 bits of hash. So what is inserted now goes into a part of the index that fits into
-// memory, where an index by hash alone would be written all over; a look-up asks each part in turn.
-// The functions give SQL expressions; both sides of every comparison come from here.
+// the processor's cache, where an index by hash alone would be written all over; a look-up asks each part in
+// turn. The functions give SQL expressions; both sides of every comparison come from here.
 
 /// The part of an event.
 std::string pair_part(std::string_view event_id);

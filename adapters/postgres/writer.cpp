@@ -38,7 +38,8 @@ constexpr const char* kInsertProcess =
 constexpr const char* kFindProcesses =
     "SELECT id FROM processes WHERE id = ANY($1) ORDER BY id FOR KEY SHARE";
 constexpr const char* kNumberEvents =
-    "SELECT nextval((SELECT pg_get_serial_sequence('events', 'id')::regclass)) FROM generate_series(1, $1)";
+    "SELECT array_agg(nextval((SELECT pg_get_serial_sequence('events', 'id')::regclass))) "
+    "FROM generate_series(1, $1)";
 constexpr const char* kSetPositions =
     "INSERT INTO journals(segment, position, process_id) SELECT * FROM unnest($1, $2, $3) "
     "ON CONFLICT (segment) DO UPDATE SET position = excluded.position, process_id = excluded.process_id";
@@ -251,8 +252,7 @@ BatchResult Writer::write_all(const Batch& batch) {
     if (auto frames = stacktraces.insert_frames()) last.push_back(std::move(*frames));
   }
   if (!batch.events.empty()) {
-    result.event_ids.reserve(batch.events.size());
-    for (const Row row : flight[numbers]) result.event_ids.push_back(row.integer(0));
+    result.event_ids = flight[numbers].front().integers(0);
     const std::vector<Id> stacktrace_ids = stacktraces.ids();
     const NumberedBatch numbered{batch, result.process_ids, result.event_ids, stacktrace_ids};
     if (is_worth_a_copy(batch)) {
