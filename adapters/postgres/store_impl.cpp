@@ -1,6 +1,7 @@
 #include "store_impl.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -44,6 +45,9 @@ void PostgresStore::Impl::open(Session& session) {
   auto connection = std::make_unique<Connection>(parameters_);
   session.schema = prepare_database(*connection, session.writes);
   session.connection = std::move(connection);
+  struct stat socket {};
+  if (fstat(session.connection->descriptor(), &socket) != 0) return;
+  session.inode = socket.st_ino;
   session.descriptor = session.connection->descriptor();
 }
 
@@ -87,7 +91,11 @@ void PostgresStore::Impl::at_fork(ForkPhase phase) noexcept {
       break;
     case ForkPhase::after_in_child: {
       for (const Session* session : {&shared_->write, &shared_->read}) {
-        if (const int descriptor = session->descriptor; descriptor >= 0) ::close(descriptor);
+        struct stat file {};
+        const int descriptor = session->descriptor;
+        const bool is_it = descriptor >= 0 && fstat(descriptor, &file) == 0 && S_ISSOCK(file.st_mode) &&
+                           file.st_ino == session->inode;
+        if (is_it) ::close(descriptor);
       }
       auto fresh = std::make_unique<Shared>();
       fresh->closed = shared_->closed.load();

@@ -11,6 +11,8 @@
 //  (Terminate) the server would take for the parent's words.
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -64,8 +66,10 @@ class PostgresStore::Impl {
     // Guarded by `mutex`.
     std::unique_ptr<internal::Connection> connection;
     internal::SchemaState schema;
-    /// Of the connection, for a child that is forked while somebody else holds the mutex; -1: none.
+    /// The connection's socket, for a child that is forked while somebody else holds the mutex; -1: none. The
+    /// inode tells it from another file that has got its number since.
     std::atomic<int> descriptor{-1};
+    std::atomic<ino_t> inode{0};
     /// Written around fork() only, by the thread that forks.
     bool locked = false;
 
