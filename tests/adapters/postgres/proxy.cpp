@@ -31,8 +31,11 @@ bool write_all(int descriptor, const char* bytes, std::size_t size) {
 }  // namespace
 
 struct Proxy::Pair {
-  int client, server;
+  const int client, server;
 
+  Pair(int c, int s) : client(c), server(s) {}
+  Pair(const Pair&) = delete;
+  Pair& operator=(const Pair&) = delete;
   ~Pair() {
     close(client);
     close(server);
