@@ -53,7 +53,9 @@ TEST_CASE(
       {"40P01", kUnavailable}, {"42501", kUnavailable}, {"42P01", kUnavailable}, {"53100", kUnavailable},
       {"53300", kUnavailable}, {"54000", kRejected},    {"55P03", kUnavailable}, {"57014", kUnavailable},
       {"57P01", kUnavailable}, {"58030", kUnavailable}, {"P0001", kRejected},    {"XX000", kUnavailable}};
-  for (const auto& [sqlstate, kind] : kinds) {
+  for (const auto& each : kinds) {  // clang 14 captures no structured binding
+    const std::string sqlstate = each.first;
+    const StoreError::Kind kind = each.second;
     CAPTURE(sqlstate);
     const std::vector<std::string> values = {sqlstate};
     const std::string message = store_error(kind, [&] { write_events(store, "app", "sqlstate", values); });
