@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 
 #include "command_line.hpp"
@@ -141,15 +142,18 @@ TEST_CASE("plugins lists the adapters with their classes, and names a file that 
   REQUIRE(built != nullptr);
   cli.set("CODE_WAKE_PLUGIN_PATH", std::string(built) + ":" + cli.folder().path().string());
   const json plugins = cli.run_json({"plugins", "--format", "json"});
-  bool sqlite = false;
+  std::set<std::string> good;
   bool broken = false;
   for (const json& plugin : plugins) {
-    sqlite = sqlite || (plugin["module"] == "code_wake_sqlite_store" && plugin["class"] == "SqliteStore" &&
-                        plugin["problem"].is_null());
+    if (plugin["problem"].is_null()) good.insert(plugin["class"].get<std::string>());
     broken = broken || (plugin["module"] == "broken_store" && plugin["class"].is_null() &&
                         !plugin["problem"].is_null());
   }
-  CHECK(sqlite);
+  CHECK(good.contains("SqliteStore"));
+  CHECK(good.contains("SqliteQueueStore"));
+  const bool has_postgres = std::string(built).find("postgres") != std::string::npos;
+  CHECK(good.contains("PostgresStore") == has_postgres);
+  CHECK(good.contains("PostgresQueueStore") == has_postgres);
   CHECK(broken);
   CHECK(cli.run({"plugins"}).out.starts_with("MODULE "));
 }

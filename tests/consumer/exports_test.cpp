@@ -55,12 +55,19 @@ TEST_CASE("the library exports its own names and the runtime functions that it r
   }
 }
 
-TEST_CASE("an adapter exports its store and its description, and nothing else") {
-  const auto names = exports_of(Installation::instance().libdir() / "codewake/libcode_wake_sqlite_store.so");
-  CHECK(names.contains("codewake_plugin"));
-  for (const std::string& name : names) {
-    CHECK_MESSAGE((is_public(name) || name == "codewake_plugin"), name);
+TEST_CASE("each adapter exports its stores and its description, and nothing else") {
+  int adapters = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(Installation::instance().libdir() / "codewake")) {
+    CAPTURE(entry.path().string());
+    const auto names = exports_of(entry.path());
+    CHECK(names.contains("codewake_plugin"));
+    for (const std::string& name : names) {
+      CHECK_MESSAGE((is_public(name) || name == "codewake_plugin"), name);
+    }
+    ++adapters;
   }
+  CHECK(adapters > 0);
 }
 
 TEST_CASE("the library's soname has the number of its binary interface") {

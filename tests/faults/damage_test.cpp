@@ -92,6 +92,7 @@ std::vector<Stretch> find_records(const Scene& scene) {
     if (name.starts_with("spill-")) find_in_spill(file, found);
     if (name.starts_with("large-")) found.push_back({file, 0, std::filesystem::file_size(file)});
   }
+  std::erase_if(found, [](const Stretch& s) { return s.begin == s.end; });  // killed before it wrote there
   return found;
 }
 

@@ -20,10 +20,6 @@ namespace {
 
 using std::chrono::seconds;
 
-bool contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
 /// As doctest's macros are for the test's own process.
 void require(bool holds, const std::string& what) {
   if (!holds) throw std::runtime_error(what);

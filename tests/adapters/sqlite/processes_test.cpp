@@ -23,12 +23,6 @@ void require(bool holds, const std::string& what) {
   if (!holds) throw std::runtime_error(what);
 }
 
-std::vector<std::string> numbered(const std::string& prefix, int count) {
-  std::vector<std::string> values;
-  for (int i = 0; i < count; ++i) values.push_back(prefix + std::to_string(i));
-  return values;
-}
-
 TEST_CASE("eight processes that write at once lose nothing, and none fails") {
   constexpr int kProcesses = 8, kBatches = 40, kEvents = 25;
   const TemporaryFolder folder;

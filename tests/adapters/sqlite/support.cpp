@@ -89,28 +89,4 @@ std::vector<std::vector<std::string>> older_rows(Database& database) {
   return all;
 }
 
-BatchResult write_events(Store& store, std::string_view app, std::string_view key,
-                         std::span<const std::string> values) {
-  const ProcessInfo info{.app_name = std::string(app), .app_vsn = "1.0", .env_name = "test"};
-  const BatchProcess process{.info = &info};
-  std::vector<AttributeView> attributes;
-  for (const std::string& value : values) attributes.push_back({key, value});
-  std::vector<BatchEvent> events;
-  for (const AttributeView& attribute : attributes) {
-    events.push_back({.when = info.run_ts, .has_data = true, .data = std::span(&attribute, 1)});
-  }
-  return store.write({.processes = std::span(&process, 1), .events = events});
-}
-
-std::string store_error(StoreError::Kind kind, const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const StoreError& e) {
-    CHECK(e.kind() == kind);
-    return e.what();
-  }
-  FAIL_CHECK("no StoreError was thrown");
-  return "";
-}
-
 }  // namespace codewake::testing

@@ -5,16 +5,12 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
-#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "codewake/errors.hpp"
-#include "codewake/store.hpp"
-#include "support/child.hpp"  // IWYU pragma: export
+#include "adapters/writing.hpp"  // IWYU pragma: export
+#include "support/child.hpp"     // IWYU pragma: export
 
 namespace codewake::testing {
 
@@ -45,13 +41,5 @@ std::filesystem::path copy_reference(const std::filesystem::path& folder);
 
 /// Every row of the older package's tables in their older columns, ordered by id.
 std::vector<std::vector<std::string>> older_rows(Database& database);
-
-/// An app's process with one event for each of `values`, under the key `key`, in one batch.
-BatchResult write_events(Store& store, std::string_view app, std::string_view key,
-                         std::span<const std::string> values);
-
-/// The message of the StoreError that `work` throws, which must be of this kind; fails the test case
-/// otherwise.
-std::string store_error(StoreError::Kind kind, const std::function<void()>& work);
 
 }  // namespace codewake::testing

@@ -1,0 +1,130 @@
+#include "bulk.hpp"
+
+#include <optional>
+#include <string>
+
+#include "codewake/digest.hpp"
+#include "wire.hpp"
+
+namespace codewake::internal {
+namespace {
+
+/// The server works on what it has while the next piece is made.
+constexpr std::size_t kPieceBytes = 64 << 10;
+constexpr std::string_view kCopyHeader("PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
+
+/// Beyond either, COPY is faster, and does not keep all of the data in memory twice.
+constexpr std::size_t kFewRows = 1'000;
+constexpr std::size_t kFewBytes = 256 << 10;
+
+std::string_view bytes_of(const Digest& digest) {
+  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
+}
+
+std::optional<Digest> digest_of(const BatchEvent& event) {
+  if (!event.has_data) return std::nullopt;
+  return codewake::digest_of(event.data);
+}
+
+/// Rows in the binary format of COPY, sent in pieces.
+class CopyIn {
+ public:
+  CopyIn(Connection& connection, const char* sql) : connection_(connection) {
+    connection.begin_copy(sql);
+    piece_.reserve(kPieceBytes + (kPieceBytes >> 2));
+    piece_ = kCopyHeader;
+  }
+
+  std::string& row(std::int16_t columns) {
+    if (piece_.size() >= kPieceBytes) send();
+    append_int16(piece_, columns);
+    return piece_;
+  }
+
+  void end() {
+    append_int16(piece_, -1);
+    send();
+    connection_.end_copy();
+  }
+
+ private:
+  void send() {
+    connection_.copy(piece_);
+    piece_.clear();
+  }
+
+  Connection& connection_;
+  std::string piece_;
+};
+
+}  // namespace
+
+bool is_worth_a_copy(const Batch& batch) {
+  std::size_t rows = batch.events.size(), bytes = 0;
+  for (const BatchEvent& event : batch.events) {
+    rows += event.data.size();
+    for (const AttributeView& attribute : event.data) {
+      bytes += attribute.key.size() + (attribute.value ? attribute.value->size() : 0);
+    }
+    if (rows > kFewRows || bytes > kFewBytes) return true;
+  }
+  return false;
+}
+
+void copy_events(Connection& connection, const NumberedBatch& numbered) {
+  const auto& events = numbered.batch.events;
+  CopyIn rows(connection,
+              "COPY events(id, when_ts, process_id, digest, stacktrace_id) FROM STDIN (FORMAT binary)");
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    std::string& row = rows.row(5);
+    append_value(row, numbered.event_ids[i]);
+    append_value(row, to_unix_seconds(events[i].when));
+    append_value(row, numbered.process_ids[events[i].process]);
+    const auto digest = digest_of(events[i]);
+    digest ? append_value(row, bytes_of(*digest)) : append_null(row);
+    const Id stacktrace = numbered.stacktrace_ids[i];
+    stacktrace != 0 ? append_value(row, stacktrace) : append_null(row);
+  }
+  rows.end();
+  // The server numbers them in the order in which they come.
+  CopyIn data(connection, "COPY events_data(\"key\", val, event_id) FROM STDIN (FORMAT binary)");
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    for (const AttributeView& attribute : events[i].data) {
+      std::string& row = data.row(3);
+      append_value(row, attribute.key);
+      attribute.value ? append_value(row, *attribute.value) : append_null(row);
+      append_value(row, numbered.event_ids[i]);
+    }
+  }
+  data.end();
+}
+
+std::vector<Statement> insert_events(const NumberedBatch& numbered) {
+  const auto& events = numbered.batch.events;
+  Array whens(Type::float8), processes(Type::int8), digests(Type::bytea), stacktraces(Type::int8);
+  Array keys(Type::text), values(Type::text), owners(Type::int8);
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    whens.add(to_unix_seconds(events[i].when));
+    processes.add(numbered.process_ids[events[i].process]);
+    digests.add(digest_of(events[i]));
+    const Id stacktrace = numbered.stacktrace_ids[i];
+    stacktraces.add(stacktrace != 0 ? std::optional(stacktrace) : std::nullopt);
+    for (const AttributeView& attribute : events[i].data) {
+      keys.add(attribute.key);
+      values.add(attribute.value);
+      owners.add(numbered.event_ids[i]);
+    }
+  }
+  std::vector<Statement> statements;
+  statements.push_back(
+      {"INSERT INTO events(id, when_ts, process_id, digest, stacktrace_id) "
+       "SELECT * FROM unnest($1, $2, $3, $4, $5)",
+       Arguments(to_array(numbered.event_ids), whens, processes, digests, stacktraces), true});
+  if (keys.size() > 0) {
+    statements.push_back({"INSERT INTO events_data(\"key\", val, event_id) SELECT * FROM unnest($1, $2, $3)",
+                          Arguments(keys, values, owners), true});
+  }
+  return statements;
+}
+
+}  // namespace codewake::internal

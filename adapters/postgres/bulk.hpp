@@ -1,0 +1,30 @@
+// A batch's events and their data on their way into the tables: by COPY, or, where there are few, by one
+// INSERT each that goes along with the rest of the transaction.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "codewake/event.hpp"
+#include "connection.hpp"
+
+namespace codewake::internal {
+
+/// A batch, with all the ids that it was given.
+struct NumberedBatch {
+  const Batch& batch;
+  std::span<const Id> process_ids;     ///< of Batch::processes
+  std::span<const Id> event_ids;       ///< of Batch::events
+  std::span<const Id> stacktrace_ids;  ///< of Batch::events; 0: none
+};
+
+/// Whether a COPY, which takes a round trip of its own, is worth it.
+bool is_worth_a_copy(const Batch& batch);
+
+/// Within a transaction. Throws Failure.
+void copy_events(Connection& connection, const NumberedBatch& numbered);
+
+/// The same as statements.
+std::vector<Statement> insert_events(const NumberedBatch& numbered);
+
+}  // namespace codewake::internal

@@ -1,0 +1,69 @@
+// Everything that is read.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codewake/store.hpp"
+#include "condition.hpp"
+#include "connection.hpp"
+#include "schema.hpp"
+
+namespace codewake::internal {
+
+/// All that is read while one of these lives is of one moment.
+class Snapshot {
+ public:
+  /// Throws Failure.
+  explicit Snapshot(Connection& connection) : connection_(connection) {
+    connection.exec("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+  }
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+  ~Snapshot();
+
+ private:
+  Connection& connection_;
+};
+
+/// Thread-bound to whoever holds the lock that guards its connection. Every call throws StoreError or
+/// Failure.
+class Reader {
+ public:
+  /// `connection` must outlive it. `schema`: which tables and columns there are.
+  Reader(Connection& connection, SchemaState schema) : connection_(connection), schema_(schema) {}
+
+  std::optional<EnvironmentRecord> environment(Id id);
+  std::optional<AppRecord> app(Id id);
+  std::optional<AppVersionRecord> app_vsn(Id id);
+  std::optional<ProcessRecord> process(Id id);
+  std::optional<EventRecord> event(Id id);
+  std::vector<AppRecord> apps();
+  std::vector<AppVersionRecord> app_vsns(Id app_id);
+  std::vector<ProcessRecord> processes(const ProcessQuery& query);
+  std::vector<EventRecord> events_by_data(const std::vector<Attribute>& terms, std::optional<Id> process_id);
+  EventPage events(const EventQuery& query);
+  std::vector<ExceptionGroup> exceptions(const ExceptionQuery& query);
+  std::vector<StoredPosition> positions(std::string_view prefix);
+
+ private:
+  /// The events of these ids that are there (and are of the process), in the order of `ids`.
+  std::vector<EventRecord> load(std::span<const Id> ids, std::optional<Id> process_id = std::nullopt);
+  void load_data(std::span<const Id> ids, std::vector<EventRecord>& events);
+  void load_frames(std::vector<EventRecord>& events);
+  /// The ids, ascending, of the events that have all of the terms; nothing where the rarest of these has more
+  /// than `limit` rows.
+  std::optional<std::vector<Id>> find(const std::vector<Attribute>& where, std::size_t limit);
+  /// Which of the terms has the fewest rows; nothing where that is more than `limit`.
+  std::optional<std::size_t> rarest_of(const std::vector<Condition>& terms, std::size_t limit);
+  /// The ids, ascending, of those of these events that have the term.
+  std::vector<Id> keep_those_that_say(const Attribute& term, std::span<const Id> ids);
+
+  Connection& connection_;
+  SchemaState schema_;
+};
+
+}  // namespace codewake::internal

@@ -1,0 +1,91 @@
+#include "stacktraces.hpp"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "codewake/digest.hpp"
+#include "codewake/errors.hpp"
+#include "codewake/stacktrace.hpp"
+
+namespace codewake::internal {
+namespace {
+
+std::optional<std::string_view> not_empty(const std::string& text) {
+  return text.empty() ? std::nullopt : std::optional<std::string_view>(text);
+}
+
+}  // namespace
+
+Stacktraces::Stacktraces(const Batch& batch) {
+  std::unordered_map<const Stacktrace*, Known*> same_object;
+  of_events_.reserve(batch.events.size());
+  for (const BatchEvent& event : batch.events) {
+    if (event.stacktrace == nullptr) {
+      of_events_.push_back(nullptr);
+      continue;
+    }
+    const auto [object, added] = same_object.try_emplace(event.stacktrace, nullptr);
+    if (added) {
+      const std::vector<Frame>& frames = event.stacktrace->frames();
+      object->second = &known_.try_emplace(digest_of(frames), Known{.frames = &frames}).first->second;
+    }
+    of_events_.push_back(object->second);
+  }
+}
+
+// All in the order of their digests, so that no two transactions wait for each other.
+std::vector<Statement> Stacktraces::find() const {
+  Array digests(Type::bytea);
+  for (const auto& [digest, known] : known_) digests.add(digest);
+  return {{"INSERT INTO stacktraces(digest) SELECT wanted.digest FROM unnest($1) AS wanted(digest) "
+           "WHERE NOT EXISTS (SELECT 1 FROM stacktraces s WHERE s.digest = wanted.digest) "
+           "ORDER BY 1 ON CONFLICT DO NOTHING RETURNING id, digest",
+           Arguments(digests), true},
+          {"SELECT id, digest FROM stacktraces WHERE digest = ANY($1) ORDER BY digest FOR KEY SHARE",
+           Arguments(digests), true}};
+}
+
+void Stacktraces::note(const Rows& inserted, const Rows& found) {
+  for (const Row row : found) known_.at(row.digest(1).value()).id = row.integer(0);
+  for (const Row row : inserted) known_.at(row.digest(1).value()).is_new = true;
+  for (const auto& [digest, known] : known_) {
+    if (known.id != 0) continue;
+    throw StoreError(StoreError::Kind::unavailable,
+                     "another program deletes stack traces that are being stored; try again");
+  }
+}
+
+std::optional<Statement> Stacktraces::insert_frames() const {
+  Array traces(Type::int8), files(Type::text), lines(Type::int8), sources(Type::text);
+  Array functions(Type::text), modules(Type::text), build_ids(Type::text), offsets(Type::int8);
+  for (const auto& [digest, known] : known_) {
+    if (!known.is_new) continue;
+    for (auto frame = known.frames->rbegin(); frame != known.frames->rend(); ++frame) {
+      traces.add(known.id);  // the outermost has the lowest id
+      files.add(frame->filename);
+      lines.add(static_cast<std::int64_t>(frame->lineno));
+      sources.add(frame->src);
+      functions.add(not_empty(frame->function));
+      modules.add(not_empty(frame->module));
+      build_ids.add(not_empty(frame->build_id));
+      std::optional<std::int64_t> offset;
+      if (!frame->module.empty()) offset = static_cast<std::int64_t>(frame->offset);
+      offsets.add(offset);
+    }
+  }
+  if (traces.size() == 0) return std::nullopt;
+  return Statement{
+      "INSERT INTO stackframes(stacktrace_id, filename, lineno, src, \"function\", \"module\", \"build_id\", "
+      "\"offset\") SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)",
+      Arguments(traces, files, lines, sources, functions, modules, build_ids, offsets)};
+}
+
+std::vector<Id> Stacktraces::ids() const {
+  std::vector<Id> ids(of_events_.size());
+  std::transform(of_events_.begin(), of_events_.end(), ids.begin(),
+                 [](const Known* known) { return known == nullptr ? 0 : known->id; });
+  return ids;
+}
+
+}  // namespace codewake::internal

@@ -1,0 +1,55 @@
+// Everything that is written, through the one connection that writes.
+//
+// Invariants:
+//  - A transaction takes two round trips, and two more where its events are copied. The first ends before
+//  COMMIT is sent: by then the server holds, for as long as the transaction lasts, the lock of the run whose
+//  journal it tells of. Reader::positions waits for that lock; so what it answers is final, also where
+//  a transaction whose client has gone away is still on its way to COMMIT.
+//  - Nothing is remembered from one transaction to the next. The rows that a batch refers to (processes,
+//  stack traces) are looked up and locked within it: no foreign key guards them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codewake/store.hpp"
+#include "connection.hpp"
+#include "parameters.hpp"
+
+namespace codewake::internal {
+
+/// Thread-bound to whoever holds the lock that guards it. Every call throws StoreError or Failure, and has
+/// changed nothing then, except where the connection was lost at COMMIT.
+class Writer {
+ public:
+  /// `connection` and `parameters` must outlive it.
+  Writer(Connection& connection, const PostgresParameters& parameters)
+      : connection_(connection), parameters_(parameters) {}
+
+  BatchResult write(const Batch& batch);
+  AppInserted insert_app(std::string_view name, std::optional<std::string_view> vsn);
+  void forget_positions(std::string_view prefix);
+
+ private:
+  /// Runs `work` in a transaction of its own, again where somebody else was in the way. `work` commits.
+  template <class Work>
+  auto transact(Work work);
+  void roll_back() noexcept;
+  BatchResult write_all(const Batch& batch);
+  /// Sends the last statements of the transaction, and COMMIT with them.
+  void commit(std::vector<Statement> last);
+
+  Connection& connection_;
+  const PostgresParameters& parameters_;
+};
+
+/// The run that a segment of a journal, or a prefix of its name, belongs to: what stands before the slash.
+/// Empty where there is none.
+std::string_view run_of(std::string_view segment);
+
+/// An SQL expression: the number by which the run that is its text argument is locked.
+inline constexpr std::string_view kRunLock = "hashtextextended('codewake/' || $1, 0)";
+
+}  // namespace codewake::internal

@@ -1,0 +1,200 @@
+#include "server.hpp"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <system_error>
+#include <thread>
+
+namespace codewake::testing {
+namespace {
+
+/// Where `initdb` and `postgres` are; Debian keeps them out of the PATH. Empty where they are not.
+std::filesystem::path find_programs() {
+  std::vector<std::filesystem::path> folders;
+  std::error_code ignored;
+  for (const auto& version : std::filesystem::directory_iterator("/usr/lib/postgresql", ignored)) {
+    folders.push_back(version.path() / "bin");
+  }
+  std::sort(folders.rbegin(), folders.rend());
+  std::istringstream path(std::getenv("PATH") == nullptr ? "" : std::getenv("PATH"));
+  for (std::string folder; std::getline(path, folder, ':');) folders.emplace_back(folder);
+  for (const auto& folder : folders) {
+    if (access((folder / "postgres").c_str(), X_OK) == 0 && access((folder / "initdb").c_str(), X_OK) == 0)
+      return folder;
+  }
+  return {};
+}
+
+/// The server refuses to run as root.
+const passwd* server_user() {
+  if (geteuid() != 0) return nullptr;
+  const passwd* user = getpwnam("postgres");
+  return user != nullptr ? user : getpwnam("nobody");
+}
+
+void wait_until_gone(pid_t process) {
+  while (waitpid(process, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace
+
+std::string Server::missing() {
+  static const std::string reason =
+      find_programs().empty() ? "no PostgreSQL server is installed (package postgresql)" : "";
+  return reason;
+}
+
+Server& Server::instance() {
+  static Server server;
+  return server;
+}
+
+Server::Server() : programs_(find_programs()), owner_(getpid()) {
+  initialize();
+  start();
+}
+
+Server::~Server() {
+  if (getpid() == owner_ && process_ > 0) crash();
+}
+
+void Server::initialize() {
+  if (const passwd* user = server_user()) {
+    if (chown(folder_.path().c_str(), user->pw_uid, user->pw_gid) != 0)
+      throw std::system_error(errno, std::generic_category(), "chown");
+  }
+  const pid_t initdb = spawn({"initdb", "--pgdata=" + (folder_ / "data").string(), "--username=tester",
+                              "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"},
+                             "initdb.log");
+  int status = 0;
+  while (waitpid(initdb, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (status != 0) throw std::runtime_error("initdb: " + read_file(folder_ / "initdb.log"));
+  // What the server promises for the machine's death costs time, and no test kills the machine.
+  std::ofstream(folder_ / "data/postgresql.conf", std::ios::app)
+      << "listen_addresses = ''\nunix_socket_directories = '" << socket_folder()
+      << "'\nfsync = off\nfull_page_writes = off\nautovacuum = off\nmax_connections = 100\n"
+         "shared_buffers = 32MB\ndeadlock_timeout = 100ms\n";
+  std::ofstream(folder_ / "data/pg_hba.conf")
+      << "local all with_password scram-sha-256\nlocal all all trust\n";
+}
+
+pid_t Server::spawn(const std::vector<std::string>& command, std::string_view log) const {
+  std::fflush(nullptr);
+  const pid_t child = fork();
+  if (child < 0) throw std::system_error(errno, std::generic_category(), "fork");
+  if (child != 0) return child;
+  const int out = open((folder_ / log).c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+  const int in = open("/dev/null", O_RDONLY);
+  if (out < 0 || in < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0) std::_Exit(71);
+  if (const passwd* user = server_user()) {
+    if (setgroups(0, nullptr) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0) std::_Exit(72);
+  }
+  prctl(PR_SET_PDEATHSIG, SIGQUIT);
+  if (chdir("/") != 0) std::_Exit(73);
+  std::vector<char*> arguments;
+  for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  const std::string program = (programs_ / command.front()).string();
+  execv(program.c_str(), arguments.data());
+  std::_Exit(74);
+}
+
+void Server::start() {
+  process_ = spawn({"postgres", "-D", (folder_ / "data").string()}, "server.log");
+  const std::string where = "host=" + socket_folder() + " port=5432 user=tester dbname=postgres";
+  while (PQping(where.c_str()) != PQPING_OK) {
+    if (waitpid(process_, nullptr, WNOHANG) == process_)
+      throw std::runtime_error("postgres: " + read_file(folder_ / "server.log"));
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
+void Server::crash() {
+  kill(process_, SIGQUIT);
+  wait_until_gone(process_);
+  process_ = -1;
+}
+
+void Server::freeze(bool frozen) {
+  // Of each of its processes: the server proper and those for the connections.
+  std::vector<pid_t> processes = {process_};
+  std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", process_));
+  for (pid_t child = 0; children >> child;) processes.push_back(child);
+  for (const pid_t process : processes) kill(process, frozen ? SIGSTOP : SIGCONT);
+}
+
+Database::Database(std::string_view options) {
+  static int made = 0;
+  name_ = fmt::format("test_{}_{}", getpid(), made++);
+  Server::instance();
+  const std::unique_ptr<PGconn, Finish> maker(PQconnectdb(
+      fmt::format("host={} user=tester dbname=postgres", Server::instance().socket_folder()).c_str()));
+  const std::string sql = fmt::format("CREATE DATABASE {} TEMPLATE template0 {}", name_, options);
+  PGresult* const result = PQexec(maker.get(), sql.c_str());
+  const bool done = PQresultStatus(result) == PGRES_COMMAND_OK;
+  PQclear(result);
+  if (!done) throw std::runtime_error(PQerrorMessage(maker.get()));
+}
+
+Database::~Database() {
+  connection_.reset();
+  const std::unique_ptr<PGconn, Finish> dropper(PQconnectdb(
+      fmt::format("host={} user=tester dbname=postgres", Server::instance().socket_folder()).c_str()));
+  PQclear(PQexec(dropper.get(), fmt::format("DROP DATABASE {} WITH (FORCE)", name_).c_str()));
+}
+
+std::string Database::dsn(std::string_view query) const {
+  return fmt::format("postgresql://tester@/{}?host={}&port=5432{}", name_, Server::instance().socket_folder(),
+                     query);
+}
+
+std::vector<std::vector<std::string>> Database::rows(const std::string& sql) const {
+  if (!connection_ || PQstatus(connection_.get()) != CONNECTION_OK) {
+    connection_.reset(PQconnectdb(dsn().c_str()));
+    if (PQstatus(connection_.get()) != CONNECTION_OK)
+      throw std::runtime_error(PQerrorMessage(connection_.get()));
+    PQsetNoticeProcessor(
+        connection_.get(), [](void*, const char*) {}, nullptr);
+  }
+  const std::unique_ptr<PGresult, decltype(&PQclear)> result(PQexec(connection_.get(), sql.c_str()),
+                                                             &PQclear);
+  const auto status = PQresultStatus(result.get());
+  if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
+    throw std::runtime_error(sql + ": " + PQerrorMessage(connection_.get()));
+  std::vector<std::vector<std::string>> rows;
+  for (int row = 0; row < PQntuples(result.get()); ++row) {
+    auto& columns = rows.emplace_back();
+    for (int i = 0; i < PQnfields(result.get()); ++i) {
+      columns.push_back(PQgetisnull(result.get(), row, i) != 0 ? "NULL" : PQgetvalue(result.get(), row, i));
+    }
+  }
+  return rows;
+}
+
+void Database::exec(const std::string& sql) const {
+  rows(sql);
+}
+
+std::int64_t Database::number(const std::string& sql) const {
+  return std::stoll(rows(sql).at(0).at(0));
+}
+
+}  // namespace codewake::testing

@@ -1,0 +1,90 @@
+// A real PostgreSQL server for one test program, and a look into its databases without the store.
+#pragma once
+
+#include <libpq-fe.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "support/temporary_folder.hpp"
+
+namespace codewake::testing {
+
+/// Listens on a socket in a temporary folder of its own, runs as a user without rights, and ends with the
+/// program, however that ends. For the tests' own thread.
+class Server {
+ public:
+  /// The one of this program; started by the first call. Throws std::runtime_error where it does not start.
+  static Server& instance();
+  /// Why there can be none; empty where there can.
+  static std::string missing();
+
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  /// The folder of its socket.
+  std::string socket_folder() const { return folder_.path().string(); }
+  /// The socket itself.
+  std::string socket() const { return socket_folder() + "/.s.PGSQL.5432"; }
+
+  /// Waits until it answers.
+  void start();
+  /// Ends it as a crash would: nothing is finished, and the next start recovers.
+  void crash();
+  /// Stops it in place, as a machine that hangs; and lets it go on. Only the processes that are there.
+  void freeze(bool frozen);
+
+ private:
+  Server();
+  void initialize();
+  pid_t spawn(const std::vector<std::string>& command, std::string_view log) const;
+
+  TemporaryFolder folder_;
+  std::filesystem::path programs_;
+  pid_t owner_;
+  pid_t process_ = -1;
+};
+
+/// A database of its own for a test case, empty; dropped with the object.
+class Database {
+ public:
+  explicit Database(std::string_view options = "");
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+  ~Database();
+
+  const std::string& name() const noexcept { return name_; }
+  /// `postgresql://…` for it, with `query` behind the host: `&key=value…`.
+  std::string dsn(std::string_view query = "") const;
+
+  /// A connection of the test's own, as any other program would have one; made anew after a crash. Every call
+  /// throws std::runtime_error with what the server said.
+  void exec(const std::string& sql) const;
+  /// Every row as text, NULL as "NULL".
+  std::vector<std::vector<std::string>> rows(const std::string& sql) const;
+  /// The first column of the first row, as an integer.
+  std::int64_t number(const std::string& sql) const;
+
+ private:
+  struct Finish {
+    void operator()(PGconn* connection) const { PQfinish(connection); }
+  };
+
+  std::string name_;
+  mutable std::unique_ptr<PGconn, Finish> connection_;
+};
+
+/// Leaves the test case, or the void function, that it stands in, where there is no server.
+#define CODEWAKE_NEEDS_SERVER()                                                               \
+  do {                                                                                        \
+    if (const std::string missing = ::codewake::testing::Server::missing(); !missing.empty()) \
+      CODEWAKE_SKIP(missing);                                                                 \
+  } while (false)
+
+}  // namespace codewake::testing
