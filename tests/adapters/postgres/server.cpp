@@ -109,10 +109,11 @@ pid_t Server::spawn(const std::vector<std::string>& command, std::string_view lo
   }
   prctl(PR_SET_PDEATHSIG, SIGQUIT);
   if (chdir("/") != 0) std::_Exit(73);
-  std::vector<char*> arguments;
-  for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
+  // With its folder: these programs look for each other where argv[0] says that they are.
+  std::string program = (programs_ / command.front()).string();
+  std::vector<char*> arguments = {program.data()};
+  for (std::size_t i = 1; i < command.size(); ++i) arguments.push_back(const_cast<char*>(command[i].c_str()));
   arguments.push_back(nullptr);
-  const std::string program = (programs_ / command.front()).string();
   execv(program.c_str(), arguments.data());
   std::_Exit(74);
 }
