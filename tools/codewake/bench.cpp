@@ -1,4 +1,4 @@
-// `codewake bench`: how fast log() and the SQLite store are, beside what one would use otherwise.
+// `codewake bench`: how fast log() and the stores are, beside what one would use otherwise.
 #include <fmt/format.h>
 #include <fnmatch.h>
 
@@ -33,6 +33,7 @@ struct BenchOptions {
   bool list = false;
   bool check = false;
   std::string folder = {};
+  std::string postgres = {};
 };
 
 bool matches(const std::string& filter, const std::string& name) {
@@ -65,6 +66,7 @@ Sizes sizes_for(const BenchOptions& options) {
              .calls = 5'000,
              .burst_calls = 20'000,
              .commit_events = 200'000,
+             .postgres_events = 10'000,
              .lookup_events = 20'000,
              .sustained_seconds = 1};
   } else if (options.large) {
@@ -115,7 +117,7 @@ int run_bench(Session& session, const BenchOptions& options) {
   if (options.list) return run_list(session, chosen);
   const Sizes sizes = sizes_for(options);
   const Interruptible interruptible;
-  Runner runner(sizes, options.folder, load_config(session.options).plugin_path);
+  Runner runner(sizes, options.folder, load_config(session.options).plugin_path, options.postgres);
   Report report(session.out, session.options.format, sizes.rounds);
   bool failed = false;
   bool missed = false;
@@ -158,6 +160,10 @@ void add_bench_command(CLI::App& app, Session& session) {
       ->add_option("--folder", options->folder,
                    "Make the databases in this folder (default: where temporary files go)")
       ->type_name("DIR");
+  command
+      ->add_option("--postgres", options->postgres,
+                   "Measure PostgreSQL, too, in schemas of its own in this database")
+      ->type_name("URL");
   add_output_options(command, session);
   on_run(command, session, options, run_bench);
 }

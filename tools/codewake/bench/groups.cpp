@@ -34,6 +34,12 @@ std::string no_sqlite(const Runner& runner) {
   return no_adapter(runner);
 }
 
+std::string no_postgres(const Runner& runner) {
+  if (!has_postgres()) return "this program was built without libpq";
+  if (runner.postgres().empty()) return "--postgres names no database";
+  return runner.problem_of("code_wake_postgres_store");
+}
+
 // ── what several have in common ──
 
 /// One side of a comparison.
@@ -189,6 +195,42 @@ Group commit_group(std::size_t batch) {
           .run = [batch](Runner& runner) { return run_commit(runner, batch); }};
 }
 
+struct PostgresSides {
+  const char* name;
+  const char* what;
+  const char* peer;
+  std::size_t batch;
+  std::size_t peer_batch;
+  bool by_copy;
+  double goal;
+};
+
+std::vector<Samples> run_postgres(Runner& runner, const PostgresSides& sides) {
+  Samples samples;
+  const std::size_t rounds = runner.sizes().rounds;
+  const std::size_t all = runner.sizes().postgres_events;
+  const std::size_t events = sides.by_copy ? all : all / 4;  // rows one by one take long
+  for (std::size_t round = 0; round < rounds; ++round) {
+    runner.say(fmt::format("{}, round {} of {}", sides.name, round + 1, rounds));
+    const Json answer = runner.run({{"pass", "postgres_commit"},
+                                    {"events", events},
+                                    {"batch", sides.batch},
+                                    {"peer_batch", sides.peer_batch},
+                                    {"by_copy", sides.by_copy},
+                                    {"postgres", runner.postgres()}});
+    samples.ours.push_back(answer.at("ours"));
+    samples.peer.push_back(answer.at("peer"));
+  }
+  return {samples};
+}
+
+Group postgres_group(const PostgresSides& sides) {
+  return {.benchmarks =
+              {{sides.name, sides.what, "events/s", sides.peer, {Goal::Kind::ratio_at_least, sides.goal}}},
+          .missing = no_postgres,
+          .run = [sides](Runner& runner) { return run_postgres(runner, sides); }};
+}
+
 std::vector<Samples> run_lookup(Runner& runner) {
   const std::size_t events = runner.sizes().lookup_events;
   runner.say(fmt::format("a database of {} events", events));
@@ -242,8 +284,21 @@ Group sustained_group() {
 
 const std::vector<Group>& all_groups() {
   static const std::vector<Group> groups = {
-      log_group(),        burst_group(1),      burst_group(2), shared_group(),    busy_group(),
-      commit_group(1000), commit_group(10000), lookup_group(), sustained_group(),
+      log_group(),
+      burst_group(1),
+      burst_group(2),
+      shared_group(),
+      busy_group(),
+      commit_group(1000),
+      commit_group(10000),
+      lookup_group(),
+      sustained_group(),
+      postgres_group({"postgres.commit.10000", "events committed in batches of 10000", "libpq COPY", 10'000,
+                      10'000, true, 0.9}),
+      postgres_group({"postgres.commit_vs_rows", "the same, beside prepared statements", "libpq prepared",
+                      10'000, 10'000, false, 15}),
+      postgres_group({"postgres.commit.50", "events committed in batches of 50, beside ones of 10000",
+                      "libpq COPY", 50, 10'000, true, 0.5}),
   };
   return groups;
 }

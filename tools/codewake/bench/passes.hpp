@@ -11,6 +11,7 @@ namespace codewake::cli::bench {
 /// Which peers this program was built with.
 bool has_spdlog() noexcept;
 bool has_sqlite() noexcept;
+bool has_postgres() noexcept;
 
 /// Does what `request["pass"]` names.
 Json run_pass(const Json& request);
@@ -30,6 +31,10 @@ Json log_sustained(const Json& request);
 
 /// `events`, `batch`, `folder`, `plugin_path`; `ours` and `peer` in events a second.
 Json sqlite_commit(const Json& request);
+
+/// `events`, `batch`, `peer_batch`, `by_copy` or else by single rows, `postgres`: a database's URL,
+/// `plugin_path`; `ours` and `peer` in events a second.
+Json postgres_commit(const Json& request);
 
 /// `events`, `rounds`, `folder`, `plugin_path`; `times` in ms.
 Json sqlite_lookup(const Json& request);

@@ -33,13 +33,6 @@ fs::path make_folder(const fs::path& parent) {
   return name;
 }
 
-std::string problem_of_adapter(const std::vector<fs::path>& plugin_path) {
-  for (const PluginFound& plugin : find_plugins(plugin_path)) {
-    if (plugin.module == kModule) return plugin.problem;
-  }
-  return fmt::format("the adapter {} is not installed, nor in CODE_WAKE_PLUGIN_PATH", kModule);
-}
-
 std::string without_commas(std::string text) {
   for (std::size_t at = text.find(','); at != std::string::npos; at = text.find(',', at)) {
     text.replace(at, 1, "%2C");
@@ -65,11 +58,13 @@ void Progress::say(std::string_view what) {
   if (is_terminal_) std::fputs(fmt::format("\r\x1b[K{} ...", what).c_str(), stderr);
 }
 
-Runner::Runner(const Sizes& sizes, const fs::path& folder, std::vector<fs::path> plugin_path)
+Runner::Runner(const Sizes& sizes, const fs::path& folder, std::vector<fs::path> plugin_path,
+               std::string postgres)
     : sizes_(sizes),
       plugin_path_(std::move(plugin_path)),
       folder_(make_folder(folder)),
-      adapter_problem_(problem_of_adapter(plugin_path_)) {
+      postgres_(std::move(postgres)),
+      adapter_problem_(problem_of(kModule)) {
   fs::create_directory(folder_ / "databases");
 }
 
@@ -78,6 +73,13 @@ Runner::~Runner() {
   std::error_code error;
   fs::remove_all(folder_, error);
   if (error) complain(fmt::format("{} could not be removed: {}", folder_.string(), error.message()));
+}
+
+std::string Runner::problem_of(std::string_view module) const {
+  for (const PluginFound& plugin : find_plugins(plugin_path_)) {
+    if (plugin.module == module) return plugin.problem;
+  }
+  return fmt::format("the adapter {} is not installed, nor in CODE_WAKE_PLUGIN_PATH", module);
 }
 
 // A journal that a pass left behind, since it was interrupted, is partly in shared memory. Recovery is what

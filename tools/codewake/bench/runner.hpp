@@ -18,6 +18,7 @@ struct Sizes {
   std::size_t calls = 200'000;          ///< of log(), one at a time
   std::size_t burst_calls = 1'000'000;  ///< of each thread
   std::size_t commit_events = 1'000'000;
+  std::size_t postgres_events = 200'000;
   std::size_t lookup_events = 1'000'000;
   std::size_t sustained_seconds = 5;
 };
@@ -40,8 +41,9 @@ class Progress {
 class Runner {
  public:
   /// `folder`: where to make its own in; empty: where the system wants temporary files. Throws Error.
+  /// `postgres`: the URL of a database; empty where there is none.
   Runner(const Sizes& sizes, const std::filesystem::path& folder,
-         std::vector<std::filesystem::path> plugin_path);
+         std::vector<std::filesystem::path> plugin_path, std::string postgres);
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
   /// Removes the folder.
@@ -49,8 +51,12 @@ class Runner {
 
   const Sizes& sizes() const noexcept { return sizes_; }
 
+  const std::string& postgres() const noexcept { return postgres_; }
+
   /// Why the adapter of SQLite cannot be used; empty where it can.
   const std::string& adapter_problem() const noexcept { return adapter_problem_; }
+  /// Why another one cannot be used.
+  std::string problem_of(std::string_view module) const;
 
   /// `log.median, round 2 of 5` and the like.
   void say(std::string_view what) { progress_.say(what); }
@@ -66,6 +72,7 @@ class Runner {
   Sizes sizes_;
   std::vector<std::filesystem::path> plugin_path_;
   std::filesystem::path folder_;
+  std::string postgres_;
   std::string adapter_problem_;
   Progress progress_;
 };

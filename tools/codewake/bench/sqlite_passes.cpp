@@ -1,102 +1,27 @@
 // The SQLite store without a queue: how fast it commits, and how fast it finds.
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstddef>
 #include <filesystem>
-#include <memory>
-#include <random>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "bench/batches.hpp"
 #include "bench/passes.hpp"
 #include "bench/sqlite_peer.hpp"
 #include "bench/texts.hpp"
-#include "codewake/digest.hpp"
 #include "codewake/errors.hpp"
-#include "codewake/plugin.hpp"
 #include "codewake/store.hpp"
-#include "codewake/time.hpp"
 
 namespace codewake::cli::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+constexpr const char* kModule = "code_wake_sqlite_store";
+constexpr const char* kClass = "SqliteStore";
 
-/// Events of one turn, with values that no other turn has.
-class Events {
- public:
-  explicit Events(std::size_t most)
-      : values_(most * kKeys.size()), attributes_(values_.size()), events_(most), digests_(most) {}
-
-  void generate(std::size_t count) {
-    count_ = count;
-    for (std::size_t i = 0; i < count * kKeys.size(); ++i) {
-      values_[i] = random_word(random_, 8, 16);
-      attributes_[i] = {.key = kKeys[i % kKeys.size()], .value = values_[i]};
-    }
-    for (std::size_t i = 0; i < count; ++i) {
-      when_ += std::chrono::microseconds(10);
-      events_[i] = {.when = when_, .has_data = true, .data = data(i)};
-    }
-  }
-  void compute_digests() {
-    for (std::size_t i = 0; i < count_; ++i) digests_[i] = digest_of(events_[i].data);
-  }
-
-  std::span<AttributeView> data(std::size_t event) {
-    return std::span(attributes_).subspan(event * kKeys.size(), kKeys.size());
-  }
-  std::span<const BatchEvent> all() const { return std::span(events_).first(count_); }
-  std::span<const Digest> digests() const { return std::span(digests_).first(count_); }
-
- private:
-  std::mt19937_64 random_{7};
-  Time when_ = now();
-  std::size_t count_ = 0;
-  std::vector<std::string> values_;
-  std::vector<AttributeView> attributes_;
-  std::vector<BatchEvent> events_;
-  std::vector<Digest> digests_;
-};
-
-/// The store, and the process in it that the events belong to.
-class Ours {
- public:
-  Ours(const std::string& file, const Json& request) : process_{} {
-    std::vector<std::filesystem::path> plugin_path;
-    for (const Json& folder : request.at("plugin_path")) plugin_path.emplace_back(folder.get<std::string>());
-    store_ = load_store("code_wake_sqlite_store", "SqliteStore", {"sqlite:///" + file}, plugin_path);
-    const ProcessInfo info{.app_name = "codewake bench", .app_vsn = "1", .env_name = "bench"};
-    const BatchProcess first{.info = &info};
-    process_.id = store_->write({.processes = std::span(&first, 1)}).process_ids.at(0);
-  }
-
-  Store& store() { return *store_; }
-  Id process() const noexcept { return process_.id; }
-  void write(std::span<const BatchEvent> events) {
-    store_->write({.processes = std::span(&process_, 1), .events = events});
-  }
-
- private:
-  std::shared_ptr<Store> store_;
-  BatchProcess process_;
-};
-
-template <class Work>
-double seconds_of(Work work) {
-  const auto begin = Clock::now();
-  work();
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-/// Calls `write(first, count)` for each batch of `events`.
-template <class Write>
-double write_in_batches(std::size_t events, std::size_t batch, Write write) {
-  return seconds_of([&] {
-    for (std::size_t i = 0; i < events; i += batch) write(i, std::min(batch, events - i));
-  });
+std::string sqlite_url(const std::string& file) {
+  return "sqlite:///" + file;
 }
 
 std::string database_in(const Json& request, const char* name) {
@@ -105,45 +30,27 @@ std::string database_in(const Json& request, const char* name) {
 
 }  // namespace
 
-// In turns, so that both sides meet the same machine; who is first changes with each.
 Json sqlite_commit(const Json& request) {
-  constexpr std::size_t kTurn = 10'000;
   const auto count = request.at("events").get<std::size_t>();
   const auto batch = request.at("batch").get<std::size_t>();
   const std::string our_file = database_in(request, "ours.sqlite");
   const std::string peer_file = database_in(request, "peer.sqlite");
-  Ours ours(our_file, request);
-  const Id process = Ours(peer_file, request).process();  // the store makes the peer's tables, too
+  Ours ours(kModule, kClass, sqlite_url(our_file), request);
+  // The store makes the peer's tables, too.
+  const Id process = Ours(kModule, kClass, sqlite_url(peer_file), request).process();
   SqlitePeer peer(peer_file, process);
 
-  Events events(kTurn);
-  double our_seconds = 0;
-  double peer_seconds = 0;
-  const auto write_ours = [&] {
-    our_seconds += write_in_batches(events.all().size(), batch, [&](std::size_t first, std::size_t size) {
-      ours.write(events.all().subspan(first, size));
-    });
+  const auto write_peer = [&](std::span<const BatchEvent> events, std::span<const Digest> digests) {
+    peer.write(events, digests);
   };
-  const auto write_peers = [&] {
-    peer_seconds += write_in_batches(events.all().size(), batch, [&](std::size_t first, std::size_t size) {
-      peer.write(events.all().subspan(first, size), events.digests().subspan(first, size));
-    });
-  };
-  for (std::size_t done = 0; done < count; done += kTurn) {
-    events.generate(std::min(kTurn, count - done));
-    events.compute_digests();
-    const bool ours_first = done / kTurn % 2 == 0;
-    if (ours_first) write_ours();
-    write_peers();
-    if (!ours_first) write_ours();
-  }
-  our_seconds += seconds_of([&] { checkpoint(our_file); });
-  peer_seconds += seconds_of([&] { checkpoint(peer_file); });
+  BothSeconds seconds = write_in_turns(count, ours, batch, write_peer, batch);
+  seconds.ours += seconds_of([&] { checkpoint(our_file); });
+  seconds.peer += seconds_of([&] { checkpoint(peer_file); });
   for (const std::string& file : {our_file, peer_file}) {
     if (count_events(file) != count) throw Error("events are missing in " + file);
   }
-  return {{"ours", static_cast<double>(count) / our_seconds},
-          {"peer", static_cast<double>(count) / peer_seconds}};
+  return {{"ours", static_cast<double>(count) / seconds.ours},
+          {"peer", static_cast<double>(count) / seconds.peer}};
 }
 
 Json sqlite_lookup(const Json& request) {
@@ -153,7 +60,7 @@ Json sqlite_lookup(const Json& request) {
   const auto count = request.at("events").get<std::size_t>();
   const auto rounds = request.at("rounds").get<std::size_t>();
   const std::string file = database_in(request, "lookup.sqlite");
-  Ours ours(file, request);
+  Ours ours(kModule, kClass, sqlite_url(file), request);
 
   // Sought values, five events of each, spread over the whole.
   std::array<std::string, kPairs> sought;
