@@ -154,6 +154,9 @@ TEST_CASE("plugins lists the adapters with their classes, and names a file that 
   const bool has_postgres = std::string(built).find("postgres") != std::string::npos;
   CHECK(good.contains("PostgresStore") == has_postgres);
   CHECK(good.contains("PostgresQueueStore") == has_postgres);
+  const bool has_sql14 = std::string(built).find("sql14") != std::string::npos;
+  CHECK(good.contains("Sql14Store") == has_sql14);
+  CHECK(good.contains("Sql14QueueStore") == has_sql14);
   CHECK(broken);
   CHECK(cli.run({"plugins"}).out.starts_with("MODULE "));
 }

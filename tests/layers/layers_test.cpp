@@ -37,9 +37,23 @@ std::vector<std::filesystem::path> sources() {
   return found;
 }
 
+// What the adapters install beside the library's headers: as public as those are.
+std::vector<std::string> headers_of_adapters() {
+  std::vector<std::string> names;
+  for (const auto& adapter : std::filesystem::directory_iterator(project_folder() / "adapters")) {
+    const std::filesystem::path include = adapter.path() / "include";
+    if (!std::filesystem::is_directory(include)) continue;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(include)) {
+      if (entry.path().extension() == ".hpp")
+        names.push_back(std::filesystem::relative(entry.path(), include).generic_string());
+    }
+  }
+  return names;
+}
+
 // How the headers of an adapter, a tool, or a folder of tests can be named: by their path, or any end of it.
 std::vector<std::string> own_headers(const std::filesystem::path& file) {
-  std::vector<std::string> own;
+  std::vector<std::string> own = headers_of_adapters();
   const auto first = file.begin();
   const std::filesystem::path folder = *first / *std::next(first);
   if (!std::filesystem::is_directory(project_folder() / folder)) return own;
