@@ -13,7 +13,6 @@ Storage storage() {
   const auto database = std::make_shared<Database>();
   return {
       .open = [database] { return std::make_shared<PostgresStore>(database->dsn()); },
-      .removes = false,
       .refuse_key =
           [database](std::string_view key) {
             database->exec(
