@@ -63,7 +63,10 @@ Statement lock_removal() {
   return {"SELECT pg_advisory_xact_lock($1)", Arguments(kRemovalLock), true};
 }
 
-// Ids as an array, for the planner then knows how few they are, and uses the indexes.
+Statement use_indexes() {
+  return {"SET LOCAL enable_seqscan = off"};
+}
+
 Removed remove_events(Connection& connection, double before, std::int64_t most) {
   std::vector<Id> ids;
   std::set<Id> stacktraces;

@@ -18,6 +18,10 @@ namespace codewake::internal {
 /// events for references that stay.
 Statement lock_removal();
 
+/// For the rest of that transaction. Statistics that are behind make the planner read whole tables for each
+/// slice.
+Statement use_indexes();
+
 // Within a transaction at READ COMMITTED, for each statement must see what was committed before it. `before`
 // as the tables have it; `most`: at least 1. Both throw Failure.
 

@@ -303,8 +303,11 @@ Removed Writer::remove_older(Time before, std::size_t most) {
 }
 
 Removed Writer::remove_slice(double before, std::int64_t most) {
-  const auto answers = connection_.run(std::vector<Statement>{
-      {kBegin, {}, true}, {"SELECT max(version) FROM codewake_schema", {}, true}, lock_removal()});
+  const auto answers =
+      connection_.run(std::vector<Statement>{{kBegin, {}, true},
+                                             {"SELECT max(version) FROM codewake_schema", {}, true},
+                                             lock_removal(),
+                                             use_indexes()});
   check_version(answers[1].front().integer(0), parameters_.display);
   Removed removed = remove_events(connection_, before, most);
   if (removed.events == 0) removed.processes = remove_processes(connection_, before, most);
