@@ -80,6 +80,15 @@ void PostgresStore::forget_positions(std::string_view prefix) {
   });
 }
 
+Removed PostgresStore::remove_older(Time before, std::size_t most) {
+  return impl_->write("removing old events",
+                      [&](Writer& writer) { return writer.remove_older(before, most); });
+}
+
+Removed PostgresStore::count_older(Time before) {
+  return impl_->read("counting old events", [&](Reader& reader) { return reader.count_older(before); });
+}
+
 bool PostgresStore::shutdown(std::chrono::nanoseconds timeout) {
   return impl_->shutdown(timeout);
 }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "condition.hpp"
+#include "removal.hpp"
 #include "writer.hpp"
 
 namespace codewake::internal {
@@ -128,6 +129,11 @@ std::vector<StoredPosition> Reader::positions(std::string_view prefix) {
     positions.push_back({row.text(0), static_cast<std::uint64_t>(row.integer(1)), row.integer(2)});
   }
   return positions;
+}
+
+Removed Reader::count_older(Time before) {
+  const Snapshot snapshot(connection_);
+  return count_old(connection_, schema_, rounds_up_to(before));
 }
 
 std::optional<EventRecord> Reader::event(Id id) {

@@ -48,6 +48,7 @@ class Reader {
   EventPage events(const EventQuery& query);
   std::vector<ExceptionGroup> exceptions(const ExceptionQuery& query);
   std::vector<StoredPosition> positions(std::string_view prefix);
+  Removed count_older(Time before);
 
  private:
   /// The events of these ids that are there (and are of the process), in the order of `ids`.

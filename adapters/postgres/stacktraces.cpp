@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "codewake/digest.hpp"
-#include "codewake/errors.hpp"
 #include "codewake/stacktrace.hpp"
+#include "postgres_error.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -51,8 +51,9 @@ void Stacktraces::note(const Rows& inserted, const Rows& found) {
   for (const Row row : inserted) known_.at(row.digest(1).value()).is_new = true;
   for (const auto& [digest, known] : known_) {
     if (known.id != 0) continue;
-    throw StoreError(StoreError::Kind::unavailable,
-                     "another program deletes stack traces that are being stored; try again");
+    // As the server says it of a row that another transaction changed: the next attempt inserts it anew.
+    throw Failure("a stack trace that is being stored was removed meanwhile", "40001",
+                  Failure::Connection::usable);
   }
 }
 

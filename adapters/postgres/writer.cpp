@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 #include <utility>
@@ -10,6 +11,8 @@
 #include "bulk.hpp"
 #include "codewake/errors.hpp"
 #include "codewake/utf8.hpp"
+#include "condition.hpp"
+#include "removal.hpp"
 #include "schema.hpp"
 #include "stacktraces.hpp"
 
@@ -291,6 +294,25 @@ AppInserted Writer::insert_app(std::string_view name, std::optional<std::string_
 
 void Writer::forget_positions(std::string_view prefix) {
   connection_.run({"DELETE FROM journals WHERE starts_with(segment, $1)", Arguments(prefix)});
+}
+
+Removed Writer::remove_older(Time before, std::size_t most) {
+  constexpr std::size_t kMost = std::numeric_limits<std::int64_t>::max();
+  const auto limit = static_cast<std::int64_t>(std::clamp<std::size_t>(most, 1, kMost));
+  return transact([&] { return remove_slice(rounds_up_to(before), limit); });
+}
+
+Removed Writer::remove_slice(double before, std::int64_t most) {
+  const auto answers =
+      connection_.run(std::vector<Statement>{{kBegin, {}, true},
+                                             {"SELECT max(version) FROM codewake_schema", {}, true},
+                                             lock_removal(),
+                                             use_indexes()});
+  check_version(answers[1].front().integer(0), parameters_.display);
+  Removed removed = remove_events(connection_, before, most);
+  if (removed.events == 0) removed.processes = remove_processes(connection_, before, most);
+  commit({});
+  return removed;
 }
 
 }  // namespace codewake::internal

@@ -6,9 +6,12 @@
 //  journal it tells of. Reader::positions waits for that lock; so what it answers is final, also where
 //  a transaction whose client has gone away is still on its way to COMMIT.
 //  - Nothing is remembered from one transaction to the next. The rows that a batch refers to (processes,
-//  stack traces) are looked up and locked within it: no foreign key guards them.
+//  stack traces) are looked up and locked within it: no foreign key guards them. Whoever removes such rows
+//  (removal.hpp) locks them first, and looks for references to them after that.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,6 +34,7 @@ class Writer {
   BatchResult write(const Batch& batch);
   AppInserted insert_app(std::string_view name, std::optional<std::string_view> vsn);
   void forget_positions(std::string_view prefix);
+  Removed remove_older(Time before, std::size_t most);
 
  private:
   /// Runs `work` in a transaction of its own, again where somebody else was in the way. `work` commits.
@@ -38,6 +42,7 @@ class Writer {
   auto transact(Work work);
   void roll_back() noexcept;
   BatchResult write_all(const Batch& batch);
+  Removed remove_slice(double before, std::int64_t most);
   /// Sends the last statements of the transaction, and COMMIT with them.
   void commit(std::vector<Statement> last);
 

@@ -1,6 +1,7 @@
 #include "pair_index.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -52,6 +53,20 @@ void merge_runs(Connection& connection) {
   store_run(connection, 1, entries);
 }
 
+/// Whether the run names an event of this id or a later one.
+bool reaches(Connection& connection, Id run, Id event_id) {
+  std::vector<PairEntry> entries;
+  Query query(connection, "SELECT first_hash, entries FROM codewake_pair_chunks WHERE run = ?", run);
+  while (query.step()) {
+    entries.clear();
+    decode_chunk(static_cast<std::uint32_t>(query.integer(0)), query.bytes(1), entries);
+    const bool found = std::any_of(entries.begin(), entries.end(),
+                                   [&](const PairEntry& entry) { return entry.event_id >= event_id; });
+    if (found) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 const char* const kPairIndexTables = R"(
@@ -70,6 +85,24 @@ CREATE TRIGGER codewake_pairs_changed AFTER UPDATE ON events_data BEGIN
   UPDATE codewake_pair_state SET indexed_to = min(indexed_to, old.id - 1, new.id - 1);
 END;
 )";
+
+void drop_dead_runs(Connection& connection) {
+  Id first_event = std::numeric_limits<Id>::max();
+  {
+    Query query(connection, "SELECT min(id) FROM events");
+    if (query.step() && !query.is_null(0)) first_event = query.integer(0);
+  }
+  std::vector<Id> runs;
+  {
+    Query query(connection, "SELECT run FROM codewake_pair_runs ORDER BY run");
+    while (query.step()) runs.push_back(query.integer(0));
+  }
+  for (const Id run : runs) {
+    if (reaches(connection, run, first_event)) return;
+    Query(connection, "DELETE FROM codewake_pair_chunks WHERE run = ?", run).run();
+    Query(connection, "DELETE FROM codewake_pair_runs WHERE run = ?", run).run();
+  }
+}
 
 Id pairs_indexed_to(Connection& connection) {
   Query query(connection, "SELECT indexed_to FROM codewake_pair_state");

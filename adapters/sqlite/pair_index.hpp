@@ -10,7 +10,8 @@
 //    read as. Triggers lower the mark where another program changes rows, or deletes the last ones so that
 //    their ids are given again.
 //  - What a run says may be wrong in one direction only: the event may be gone, changed, or have another pair
-//    of the same hash. Whoever asks looks at the event.
+//    of the same hash. Whoever asks looks at the event. So an event that is removed stays in its run until
+//    the run goes, and its id may be given again.
 #pragma once
 
 #include <cstdint>
@@ -51,6 +52,10 @@ class PairIndexWriter {
   Id tail_from_ = -1;
   Id tail_to_ = -1;
 };
+
+/// Drops runs, from the first on, as long as they name removed events only: those before the first that is
+/// there. Within a transaction of the caller's. Throws SQLite::Exception.
+void drop_dead_runs(Connection& connection);
 
 /// Up to which id of events_data the runs go. Throws SQLite::Exception.
 Id pairs_indexed_to(Connection& connection);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "condition.hpp"
+#include "removal.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -105,6 +106,11 @@ std::vector<StoredPosition> Reader::positions(std::string_view prefix) {
     positions.push_back({query.text(0), static_cast<std::uint64_t>(query.integer(1)), query.integer(2)});
   }
   return positions;
+}
+
+Removed Reader::count_older(Time before) {
+  const Snapshot snapshot(connection_);
+  return count_old(connection_, schema_, before);
 }
 
 std::optional<EventRecord> Reader::event(Id id) {

@@ -80,6 +80,15 @@ void SqliteStore::forget_positions(std::string_view prefix) {
   });
 }
 
+Removed SqliteStore::remove_older(Time before, std::size_t most) {
+  return impl_->write("removing old events",
+                      [&](Writer& writer) { return writer.remove_older(before, most); });
+}
+
+Removed SqliteStore::count_older(Time before) {
+  return impl_->read("counting old events", [&](Reader& reader) { return reader.count_older(before); });
+}
+
 bool SqliteStore::shutdown(std::chrono::nanoseconds timeout) {
   return impl_->shutdown(timeout);
 }

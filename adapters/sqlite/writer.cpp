@@ -12,6 +12,7 @@
 #include "codewake/errors.hpp"
 #include "codewake/stacktrace.hpp"
 #include "codewake/utf8.hpp"
+#include "removal.hpp"
 #include "schema.hpp"
 #include "sqlite_error.hpp"
 
@@ -320,6 +321,21 @@ void Writer::forget_positions(std::string_view prefix) {
     Query(connection_, "DELETE FROM journals WHERE substr(segment, 1, length(?1)) = ?1", prefix).run();
     return true;
   });
+}
+
+Removed Writer::remove_older(Time before, std::size_t most) {
+  try {
+    return transact([&] {
+      const Removed removed = remove_slice(connection_, before, most);
+      if (!removed.empty()) forget();  // what was known may be gone
+      return removed;
+    });
+  } catch (const CommitInDoubt& doubt) {
+    throw StoreError(StoreError::Kind::in_doubt,
+                     fmt::format("SQLite database {}: COMMIT failed: {}; whether the events were removed is "
+                                 "not known; remove again",
+                                 parameters_.path, doubt.failure.what()));
+  }
 }
 
 bool Writer::stop_checkpoints(std::chrono::nanoseconds timeout) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,6 +36,7 @@ class Writer {
   BatchResult write(const Batch& batch);
   AppInserted insert_app(std::string_view name, std::optional<std::string_view> vsn);
   void forget_positions(std::string_view prefix);
+  Removed remove_older(Time before, std::size_t most);
 
   /// Ends what goes on behind the writer, before a fork or the end; false where it is still busy by
   /// `timeout`.

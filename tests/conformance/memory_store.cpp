@@ -1,5 +1,5 @@
-// Invariants: a row's id is its index plus one, and rows are never taken away; a batch is checked as a whole
-// before the first row of it is added, so what can fail after that is memory alone.
+// Invariants: ids are given once; a stack trace is there as long as an event refers to it; a batch is checked
+// as a whole before the first row of it is added, so what can fail after that is memory alone.
 #include "memory_store.hpp"
 
 #include <algorithm>
@@ -8,7 +8,9 @@
 #include <cstdint>
 #include <functional>
 #include <iterator>
+#include <limits>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "codewake/digest.hpp"
@@ -25,10 +27,10 @@ struct MemoryTables {
   std::vector<EnvironmentRecord> environments;
   std::vector<AppRecord> apps;
   std::vector<AppVersionRecord> app_vsns;
-  std::vector<ProcessRecord> processes;
-  std::vector<EventRecord> events;
-  std::vector<std::vector<Frame>> stacktraces;
-  std::map<Digest, Id> stacktrace_ids;
+  std::map<Id, ProcessRecord> processes;
+  std::map<Id, EventRecord> events;
+  std::map<Digest, Id> stacktraces;
+  Id last_process = 0, last_event = 0, last_stacktrace = 0;
   std::map<std::string, StoredPosition, std::less<>> positions;
 };
 
@@ -54,6 +56,12 @@ template <class Record>
 std::optional<Record> row(const std::vector<Record>& table, Id id) {
   if (id < 1 || id >= next_id(table)) return std::nullopt;
   return table[static_cast<std::size_t>(id) - 1];
+}
+
+template <class Record>
+std::optional<Record> row(const std::map<Id, Record>& table, Id id) {
+  const auto found = table.find(id);
+  return found == table.end() ? std::nullopt : std::optional(found->second);
 }
 
 /// The row that matches, or a new one made of `record` with its id filled in.
@@ -86,7 +94,7 @@ Time stored_time(Time time) {
 Id add_process(MemoryTables& tables, const ProcessInfo& info) {
   const AppInserted app = find_or_add_app(tables, info.app_name, info.app_vsn);
   ProcessRecord process;
-  process.id = next_id(tables.processes);
+  process.id = ++tables.last_process;
   process.run_ts = stored_time(info.run_ts);
   if (info.env_name && !info.env_name->empty()) {
     process.environment =
@@ -99,19 +107,20 @@ Id add_process(MemoryTables& tables, const ProcessInfo& info) {
   process.exe_path = info.exe_path;
   process.app = app.app;
   process.app_vsn = app.app_vsn;
-  return tables.processes.emplace_back(std::move(process)).id;
+  const Id id = process.id;
+  tables.processes.emplace(id, std::move(process));
+  return id;
 }
 
 Id find_or_add_stacktrace(MemoryTables& tables, const std::vector<Frame>& frames) {
-  const auto [known, is_new] =
-      tables.stacktrace_ids.try_emplace(digest_of(frames), next_id(tables.stacktraces));
-  if (is_new) tables.stacktraces.push_back(frames);
+  const auto [known, is_new] = tables.stacktraces.try_emplace(digest_of(frames), 0);
+  if (is_new) known->second = ++tables.last_stacktrace;
   return known->second;
 }
 
 Id add_event(MemoryTables& tables, const BatchEvent& event, Id process_id) {
   EventRecord record;
-  record.id = next_id(tables.events);
+  record.id = ++tables.last_event;
   record.when = stored_time(event.when);
   record.process_id = process_id;
   if (event.has_data) {
@@ -125,9 +134,43 @@ Id add_event(MemoryTables& tables, const BatchEvent& event, Id process_id) {
   }
   if (event.stacktrace != nullptr) {
     record.stacktrace_id = find_or_add_stacktrace(tables, event.stacktrace->frames());
-    record.frames = *row(tables.stacktraces, *record.stacktrace_id);
+    record.frames = event.stacktrace->frames();
   }
-  return tables.events.emplace_back(std::move(record)).id;
+  const Id id = record.id;
+  tables.events.emplace(id, std::move(record));
+  return id;
+}
+
+Removed remove_events(MemoryTables& tables, Time before, std::size_t most) {
+  std::set<std::pair<Time, Id>> old;
+  for (const auto& [id, event] : tables.events) {
+    if (event.when < before) old.emplace(event.when, id);
+    if (old.size() > most) old.erase(std::prev(old.end()));
+  }
+  for (const auto& [when, id] : old) tables.events.erase(id);
+  std::set<Id> used;
+  for (const auto& [id, event] : tables.events) used.insert(event.stacktrace_id.value_or(0));
+  const auto stacktraces =
+      std::erase_if(tables.stacktraces, [&](const auto& known) { return !used.contains(known.second); });
+  return {.events = old.size(), .stacktraces = stacktraces};
+}
+
+Removed remove_processes(MemoryTables& tables, Time before, std::size_t most) {
+  std::set<Id> used;
+  for (const auto& [id, event] : tables.events) used.insert(event.process_id);
+  for (const auto& [segment, position] : tables.positions) used.insert(position.process_id);
+  Removed removed;
+  std::erase_if(tables.processes, [&](const auto& known) {
+    const bool goes = removed.processes < most && known.second.run_ts < before && !used.contains(known.first);
+    if (goes) ++removed.processes;
+    return goes;
+  });
+  return removed;
+}
+
+Removed remove_slice(MemoryTables& tables, Time before, std::size_t most) {
+  const Removed removed = remove_events(tables, before, std::max<std::size_t>(most, 1));
+  return removed.events > 0 ? removed : remove_processes(tables, before, std::max<std::size_t>(most, 1));
 }
 
 bool has_every_term(const Attributes& data, const std::vector<Attribute>& where) {
@@ -261,10 +304,10 @@ std::vector<AppVersionRecord> MemoryStore::get_app_vsns(Id app_id) {
 std::vector<ProcessRecord> MemoryStore::get_processes(const ProcessQuery& query) {
   const auto lock = open_tables();
   std::vector<ProcessRecord> result;
-  std::ranges::copy_if(tables_->processes, std::back_inserter(result), [&](const ProcessRecord& process) {
-    return (!query.app_id || *query.app_id == process.app.id) &&
-           is_within(process.run_ts, query.from, query.to);
-  });
+  for (const auto& [id, process] : tables_->processes) {
+    if (query.app_id && *query.app_id != process.app.id) continue;
+    if (is_within(process.run_ts, query.from, query.to)) result.push_back(process);
+  }
   return result;
 }
 
@@ -272,9 +315,10 @@ std::vector<EventRecord> MemoryStore::get_events_by_data(const std::vector<Attri
                                                          std::optional<Id> process_id) {
   const auto lock = open_tables();
   std::vector<EventRecord> result;
-  std::ranges::copy_if(tables_->events, std::back_inserter(result), [&](const EventRecord& event) {
-    return (!process_id || *process_id == event.process_id) && has_every_term(event.data, where);
-  });
+  for (const auto& [id, event] : tables_->events) {
+    if (process_id && *process_id != event.process_id) continue;
+    if (has_every_term(event.data, where)) result.push_back(event);
+  }
   return result;
 }
 
@@ -283,7 +327,7 @@ EventPage MemoryStore::get_events(const EventQuery& query) {
   const std::optional<Place> after =
       query.cursor.empty() ? std::nullopt : std::optional(place_of(query.cursor));
   std::vector<const EventRecord*> found;
-  for (const EventRecord& event : tables_->events) {
+  for (const auto& [id, event] : tables_->events) {
     if (after && place_of(event) >= *after) continue;
     if (matches(query, event, *row(tables_->processes, event.process_id))) found.push_back(&event);
   }
@@ -307,6 +351,25 @@ std::vector<StoredPosition> MemoryStore::get_positions(std::string_view prefix) 
 void MemoryStore::forget_positions(std::string_view prefix) {
   const auto lock = open_tables();
   std::erase_if(tables_->positions, [&](const auto& entry) { return entry.first.starts_with(prefix); });
+}
+
+Removed MemoryStore::remove_older(Time before, std::size_t most) {
+  const auto lock = open_tables();
+  return remove_slice(*tables_, before, most);
+}
+
+Removed MemoryStore::count_older(Time before) {
+  const auto lock = open_tables();
+  // What removing it from a copy removes.
+  MemoryTables copy;
+  copy.processes = tables_->processes;
+  copy.events = tables_->events;
+  copy.stacktraces = tables_->stacktraces;
+  copy.positions = tables_->positions;
+  constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
+  Removed removed = remove_events(copy, before, kAll);
+  removed.processes = remove_processes(copy, before, kAll).processes;
+  return removed;
 }
 
 bool MemoryStore::shutdown(std::chrono::nanoseconds) {

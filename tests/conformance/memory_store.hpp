@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -47,6 +48,9 @@ class CODEWAKE_API MemoryStore : public Store {
 
   std::vector<StoredPosition> get_positions(std::string_view prefix) override;
   void forget_positions(std::string_view prefix) override;
+
+  Removed remove_older(Time before, std::size_t most) override;
+  Removed count_older(Time before) override;
 
   bool shutdown(std::chrono::nanoseconds timeout) override;
 

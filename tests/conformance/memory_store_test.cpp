@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "codewake/errors.hpp"
 #include "codewake/event.hpp"
 #include "codewake/testing/store_conformance.hpp"
+#include "codewake/time.hpp"
 
 namespace codewake::testing {
 namespace {
@@ -69,6 +71,18 @@ TEST_CASE("named storage is gone with the last store on it") {
 
 TEST_CASE("more than one parameter is a configuration error") {
   CHECK_THROWS_AS(MemoryStore({"a", "b"}), ConfigError);
+}
+
+TEST_CASE("a store that does not say how to remove what is old says that it cannot") {
+  MemoryStore store;
+  for (const auto& call : {std::function([&] { store.Store::remove_older(now(), 1); }),
+                           std::function([&] { store.Store::count_older(now()); })}) {
+    CHECK_THROWS_WITH_AS(
+        call(),
+        "rejected by the store: this kind of store cannot remove what is old; do it with the "
+        "means of its storage",
+        StoreError);
+  }
 }
 
 }  // namespace

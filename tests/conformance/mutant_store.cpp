@@ -67,6 +67,8 @@ class MutantStore : public MemoryStore {
   EventPage get_events(const EventQuery& query) override;
   std::vector<ExceptionGroup> get_exceptions(const ExceptionQuery& query) override;
   std::vector<StoredPosition> get_positions(std::string_view prefix) override;
+  Removed remove_older(Time before, std::size_t most) override;
+  Removed count_older(Time before) override;
   bool shutdown(std::chrono::nanoseconds timeout) override;
 
  private:
@@ -81,6 +83,8 @@ class MutantStore : public MemoryStore {
 
   std::shared_ptr<MutantStorage> storage_;
   std::atomic<int> written_{0};
+  std::atomic<bool> removed_stacks_{false};
+  std::vector<EventRecord> removed_events_;
 };
 
 // ── writing ──
@@ -219,6 +223,7 @@ EventRecord MutantStore::altered(EventRecord event) const {
   if (has("drops build ids")) {
     for (Frame& frame : event.frames) frame.build_id.clear();
   }
+  if (removed_stacks_) event.frames.clear();
   if (has("gives every stack an id of its own") && event.stacktrace_id) event.stacktrace_id = event.id;
   return event;
 }
@@ -282,6 +287,7 @@ std::vector<EventRecord> MutantStore::get_events_by_data(const std::vector<Attri
   std::vector<EventRecord> events = MemoryStore::get_events_by_data(altered(where), process_id);
   std::ranges::transform(events, events.begin(),
                          [&](EventRecord& event) { return altered(std::move(event)); });
+  events.insert(events.end(), removed_events_.begin(), removed_events_.end());
   return events;
 }
 
@@ -342,6 +348,32 @@ std::vector<StoredPosition> MutantStore::get_positions(std::string_view prefix) 
     return !lower(position.segment).starts_with(lower(std::string(prefix)));
   });
   return positions;
+}
+
+// ── retention ──
+
+Removed MutantStore::remove_older(Time before, std::size_t most) {
+  if (has("removes more than a slice")) ++most;
+  if (has("removes what is as old as the limit")) before += std::chrono::microseconds(1);
+  if (has("removes everything")) before = Time::max();
+  if (has("keeps processes") && MemoryStore::count_older(before).events == 0) return {};
+  if (has("removes recent processes") && MemoryStore::count_older(before).events == 0) {
+    before += std::chrono::microseconds(50);
+  }
+  if (has("finds what was removed")) {
+    for (EventRecord& event : MemoryStore::get_events({.to = before}).events) {
+      removed_events_.push_back(std::move(event));
+    }
+  }
+  const Removed removed = MemoryStore::remove_older(before, most);
+  if (has("removes stacks that are in use") && removed.stacktraces > 0) removed_stacks_ = true;
+  return removed;
+}
+
+Removed MutantStore::count_older(Time before) {
+  const Removed counted = MemoryStore::count_older(before);
+  if (has("removes what it counts")) MemoryStore::remove_older(before, 1);
+  return counted;
 }
 
 bool MutantStore::shutdown(std::chrono::nanoseconds timeout) {

@@ -67,4 +67,12 @@
   M("hides its writes from other clients", "two clients see each other's writes")                        \
   M("is empty when opened again", "everything is there after reopening")                                 \
   M("drops what nobody waits for", "flush says that all is stored")                                      \
-  M("takes events after shutdown", "nothing is taken after shutdown")
+  M("takes events after shutdown", "nothing is taken after shutdown")                                    \
+  M("removes more than a slice", "old events are removed in slices, the oldest first")                   \
+  M("removes what is as old as the limit", "old events are removed in slices, the oldest first")         \
+  M("removes stacks that are in use", "a stack trace stays as long as an event refers to it")            \
+  M("keeps processes", "old processes are removed that have neither events nor a journal")               \
+  M("removes recent processes", "old processes are removed that have neither events nor a journal")      \
+  M("removes what it counts", "counting what is old says what removing it will do, and changes nothing") \
+  M("finds what was removed", "what was removed is not found, whatever came after it")                   \
+  M("removes everything", "events are removed beside a writer of the same stacks")

@@ -1,10 +1,8 @@
 // `codewake recover`: stores what dead programs left in their journals.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,6 +12,7 @@
 #include "json.hpp"
 #include "listing.hpp"
 #include "output.hpp"
+#include "progress.hpp"
 #include "table.hpp"
 #include "text.hpp"
 
@@ -22,22 +21,6 @@ namespace {
 
 struct RecoverOptions {
   std::string journal_folder;
-};
-
-/// A line on stderr that is written over, where somebody looks at a terminal.
-class Progress {
- public:
-  void show(const JournalRun& run) {
-    if (!is_terminal_) return;
-    std::fprintf(stderr, "\r\x1b[K%s: %llu events", visible(run.run).c_str(),
-                 static_cast<unsigned long long>(run.stored_events));
-  }
-  ~Progress() {
-    if (is_terminal_) std::fputs("\r\x1b[K", stderr);
-  }
-
- private:
-  const bool is_terminal_ = isatty(STDERR_FILENO) == 1;
 };
 
 std::string started_text(const JournalRun& run) {
@@ -86,7 +69,9 @@ int run_recover(Session& session, const RecoverOptions& options) {
   std::vector<JournalRun> runs;
   {
     Progress progress;
-    recovery.progress = [&](const JournalRun& run) { progress.show(run); };
+    recovery.progress = [&](const JournalRun& run) {
+      progress.show(fmt::format("{}: {} events", visible(run.run), run.stored_events));
+    };
     runs = recover_journals(*store, recovery);
   }
   Listing listing(session.out, session.options.format,

@@ -105,8 +105,8 @@ inline std::vector<std::string> parameters_of() {
 
 }  // namespace internal
 
-/// `Backend`, with a queue in front of `insert_event` and `insert_process`. Reading, `write` and `insert_app`
-/// are the backend's own, and wait for it.
+/// `Backend`, with a queue in front of `insert_event` and `insert_process`. Reading, removing, `write` and
+/// `insert_app` are the backend's own, and wait for it.
 template <class Backend>
 class QueueStore : public Backend {
  public:

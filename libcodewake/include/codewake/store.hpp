@@ -84,6 +84,16 @@ struct ExceptionQuery {
   std::size_t limit = 100;
 };
 
+/// How much of each was removed, or would be.
+struct Removed {
+  std::uint64_t events = 0;
+  std::uint64_t stacktraces = 0;
+  std::uint64_t processes = 0;
+
+  bool empty() const noexcept { return *this == Removed(); }
+  bool operator==(const Removed&) const = default;
+};
+
 /// What a process can say of the store it uses; each number counts since the store was made, or since the
 /// fork() that made the process.
 struct StoreStats {
@@ -167,6 +177,25 @@ class CODEWAKE_API Store {
   /// Forgets positions of segments whose name begins with `prefix`: the journal is no more. Default: does
   /// nothing.
   virtual void forget_positions(std::string_view prefix);
+
+  // ── retention ──
+
+  /// Removes one slice of what is older than `before`, all of it or nothing: the oldest events with when <
+  /// `before`, at most `most` (0 counts as 1), with their data, and the stack traces that they were the last
+  /// to refer to. Where no such event is left: processes with run_ts < `before` that have neither events nor
+  /// a journal position, at most as many. An event of a process that was removed is rejected from then on.
+  /// Apps, versions and environments stay. The result is what was removed; where it is empty(), all is done.
+  ///
+  /// Thread-safe; others may write, read and remove at the same time, and a batch that is being written keeps
+  /// what it refers to. Blocks, and may hold writers up, for as long as one slice takes. What was removed is
+  /// gone for good as what `write` stored is there. Throws StoreError: `unavailable` has removed nothing;
+  /// after `in_doubt` the slice may be gone, and calling again is right either way. Default: throws
+  /// `rejected`, for the store cannot do it.
+  virtual Removed remove_older(Time before, std::size_t most);
+
+  /// Counts what calls of remove_older would remove by and by, and changes nothing. Thread-safe; blocks for
+  /// as long as the storage takes to count. Throws StoreError. Default: throws `rejected`, as remove_older.
+  virtual Removed count_older(Time before);
 
   // ── life ──
 

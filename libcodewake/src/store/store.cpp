@@ -15,6 +15,11 @@ const std::optional<std::string>& value_of(const Attributes& data, std::string_v
   return attribute == nullptr ? none : attribute->value;
 }
 
+StoreError cannot_remove() {
+  return {StoreError::Kind::rejected,
+          "this kind of store cannot remove what is old; do it with the means of its storage"};
+}
+
 }  // namespace
 
 Store::~Store() = default;
@@ -95,6 +100,14 @@ std::vector<StoredPosition> Store::get_positions(std::string_view) {
 }
 
 void Store::forget_positions(std::string_view) {}
+
+Removed Store::remove_older(Time, std::size_t) {
+  throw cannot_remove();
+}
+
+Removed Store::count_older(Time) {
+  throw cannot_remove();
+}
 
 bool Store::flush(std::chrono::nanoseconds) {
   return true;

@@ -55,6 +55,9 @@ class CODEWAKE_API PostgresStore : public Store {
   std::vector<StoredPosition> get_positions(std::string_view prefix) override;
   void forget_positions(std::string_view prefix) override;
 
+  Removed remove_older(Time before, std::size_t most) override;
+  Removed count_older(Time before) override;
+
   /// Closes the connections. Later calls are refused with StoreError (unavailable).
   bool shutdown(std::chrono::nanoseconds timeout) override;
   void at_fork(ForkPhase phase) noexcept override;

@@ -55,6 +55,9 @@ class CODEWAKE_API SqliteStore : public Store {
   std::vector<StoredPosition> get_positions(std::string_view prefix) override;
   void forget_positions(std::string_view prefix) override;
 
+  Removed remove_older(Time before, std::size_t most) override;
+  Removed count_older(Time before) override;
+
   /// Closes the file, with its WAL written back where no other process has it open. Later calls are refused
   /// with StoreError (unavailable).
   bool shutdown(std::chrono::nanoseconds timeout) override;

@@ -51,6 +51,9 @@ struct Storage {
   /// forget_positions).
   bool remembers_positions = true;
 
+  /// False: the store cannot remove what is old (Store's defaults of remove_older and count_older).
+  bool removes = true;
+
   /// Makes the storage refuse every later event that has this key among its attributes, from within (a
   /// trigger, a constraint, a fault): so the suite sees a batch fail halfway. The key is a plain word. Empty:
   /// that check is skipped.
@@ -222,6 +225,13 @@ inline std::string explain(const ExceptionGroup& a, const ExceptionGroup& e) {
       .field("type", a.type, e.type)
       .field("message", a.message, e.message)
       .field("top_frame", a.top_frame, e.top_frame)
+      .text();
+}
+inline std::string explain(const Removed& a, const Removed& e) {
+  return Differences()
+      .field("events", a.events, e.events)
+      .field("stacktraces", a.stacktraces, e.stacktraces)
+      .field("processes", a.processes, e.processes)
       .text();
 }
 inline std::string explain(const StoredPosition& a, const StoredPosition& e) {

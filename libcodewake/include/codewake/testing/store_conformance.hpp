@@ -14,9 +14,10 @@
 // case begins with it. One executable may instantiate the suite for any number of stores. Needs doctest and
 // libcodewake, and doctest's main from elsewhere.
 //
-// The checks are in four files, by what they look at: conformance_records.hpp and conformance_attributes.hpp
-// (what goes in comes out), conformance_queries.hpp (what is found, in which order) and
-// conformance_batches.hpp (all or nothing, positions, threads, several clients, life).
+// The checks are in five files, by what they look at: conformance_records.hpp and conformance_attributes.hpp
+// (what goes in comes out), conformance_queries.hpp (what is found, in which order),
+// conformance_batches.hpp (all or nothing, positions, threads, several clients, life) and
+// conformance_retention.hpp (what goes when it is old, and what stays).
 #pragma once
 
 #include <doctest/doctest.h>
@@ -25,6 +26,7 @@
 #include "codewake/testing/conformance_batches.hpp"
 #include "codewake/testing/conformance_queries.hpp"
 #include "codewake/testing/conformance_records.hpp"
+#include "codewake/testing/conformance_retention.hpp"
 #include "codewake/testing/conformance_support.hpp"
 
 /// Adds the whole suite for one store to a test executable. At namespace scope. `name`: a string literal. The
@@ -48,7 +50,8 @@
   CODEWAKE_STORE_CONFORMANCE_RECORDS(CASE, store, storage)     \
   CODEWAKE_STORE_CONFORMANCE_ATTRIBUTES(CASE, store, storage)  \
   CODEWAKE_STORE_CONFORMANCE_QUERIES(CASE, store, storage)     \
-  CODEWAKE_STORE_CONFORMANCE_BATCHES(CASE, store, storage)
+  CODEWAKE_STORE_CONFORMANCE_BATCHES(CASE, store, storage)     \
+  CODEWAKE_STORE_CONFORMANCE_RETENTION(CASE, store, storage)
 
 #define CODEWAKE_STORE_CONFORMANCE_RECORDS(CASE, store, storage)                                          \
   CASE(store, storage, "an app is found again under the same id", app_is_found_again)                     \
@@ -124,3 +127,17 @@
   CASE(store, storage, "everything is there after reopening", everything_is_there_after_reopening)           \
   CASE(store, storage, "flush says that all is stored", flush_says_that_all_is_stored)                       \
   CASE(store, storage, "nothing is taken after shutdown", nothing_is_taken_after_shutdown)
+
+#define CODEWAKE_STORE_CONFORMANCE_RETENTION(CASE, store, storage)                                \
+  CASE(store, storage, "old events are removed in slices, the oldest first",                      \
+       old_events_are_removed_in_slices)                                                          \
+  CASE(store, storage, "a stack trace stays as long as an event refers to it",                    \
+       stacktrace_stays_while_referred_to)                                                        \
+  CASE(store, storage, "old processes are removed that have neither events nor a journal",        \
+       old_processes_without_events_are_removed)                                                  \
+  CASE(store, storage, "counting what is old says what removing it will do, and changes nothing", \
+       counting_says_what_removing_does)                                                          \
+  CASE(store, storage, "what was removed is not found, whatever came after it",                   \
+       removed_events_are_not_found)                                                              \
+  CASE(store, storage, "events are removed beside a writer of the same stacks",                   \
+       events_are_removed_beside_a_writer)
