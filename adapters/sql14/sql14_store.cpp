@@ -119,6 +119,14 @@ void Sql14Store::forget_positions(std::string_view prefix) {
   store_->forget_positions(prefix);
 }
 
+Removed Sql14Store::remove_older(Time before, std::size_t most) {
+  return store_->remove_older(before, most);
+}
+
+Removed Sql14Store::count_older(Time before) {
+  return store_->count_older(before);
+}
+
 bool Sql14Store::shutdown(std::chrono::nanoseconds timeout) {
   return store_->shutdown(timeout);
 }

@@ -49,6 +49,9 @@ class CODEWAKE_API Sql14Store : public Store {
   std::vector<StoredPosition> get_positions(std::string_view prefix) override;
   void forget_positions(std::string_view prefix) override;
 
+  Removed remove_older(Time before, std::size_t most) override;
+  Removed count_older(Time before) override;
+
   bool shutdown(std::chrono::nanoseconds timeout) override;
   void at_fork(ForkPhase phase) noexcept override;
   std::string identity() const override;
