@@ -139,21 +139,27 @@ Recoverer::Step Recoverer::go_on() {
                                  .exe_path = shown.executable});
     work.knows_positions = true;
   }
-  if (!work.has_batch) {
-    if (!collect()) {
-      finish();
-      return Step::progress;
-    }
-    work.writer.begin();
-    work.has_batch = true;
-  }
+  if (!work.has_batch && !begin_batch()) return Step::progress;
   if (work.writer.attempt() == BatchWriter::Outcome::wait) {
     shown.problem = work.writer.problem();
     return Step::wait;
   }
   shown.problem.clear();
-  work.has_batch = false;
+  // At once: where the program ends now, no journal stays behind whose events are all stored.
+  begin_batch();
   return Step::progress;
+}
+
+// Whether there is one; a journal without any more is done with.
+bool Recoverer::begin_batch() {
+  work_->has_batch = false;
+  if (!collect()) {
+    finish();
+    return false;
+  }
+  work_->writer.begin();
+  work_->has_batch = true;
+  return true;
 }
 
 // Whether there was anything.

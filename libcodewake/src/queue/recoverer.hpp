@@ -43,6 +43,7 @@ class Recoverer {
   Step note_failure(const char* problem, bool store_is_away);
   bool open_next();
   Step go_on();
+  bool begin_batch();
   bool collect();
   void add_reports();
   void finish();
