@@ -193,15 +193,20 @@ TEST_CASE("Runs begin and end beside recoverers that take every folder without a
 TEST_CASE("A lock that was deleted and made again belongs to whoever locks the new one") {
   const TemporaryFolder folder;
   const RunFolder first = RunFolder::create(folder.path(), "run");
+  folder.write("run/front", "something");
   fs::remove(folder / "run/lock");
   auto second = RunFolder::take_over(folder / "run");
   REQUIRE(second);
   CHECK_FALSE(RunFolder::take_over(folder / "run"));
 }
 
-TEST_CASE("A folder without a lock file is taken, since its owner died while it was made") {
+TEST_CASE("A folder without a lock file is taken if something lies there; an empty one goes") {
   const TemporaryFolder folder;
   fs::create_directory(folder / "run");
+  CHECK_FALSE(RunFolder::take_over(folder / "run"));
+  CHECK_FALSE(fs::exists(folder / "run"));
+  fs::create_directory(folder / "run");
+  folder.write("run/front", "something");
   auto taken = RunFolder::take_over(folder / "run");
   REQUIRE(taken);
   CHECK_FALSE(taken->remove());

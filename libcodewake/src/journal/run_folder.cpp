@@ -149,12 +149,18 @@ RunFolder RunFolder::create(const fs::path& root, const std::string& run) {
       continue;
     }
     if (error != 0 && error != EEXIST) fail(error, path);
-    if (auto made = take_over(path)) return *std::move(made);
+    if (auto made = lock(path)) return *std::move(made);
   }
   fail(EBUSY, path);
 }
 
 std::optional<RunFolder> RunFolder::take_over(const fs::path& folder) {
+  // Without a lock it is being made or deleted, unless something lies there; in neither case is it to be kept.
+  if (access((folder / kLockFile).c_str(), F_OK) != 0 && rmdir(folder.c_str()) == 0) return std::nullopt;
+  return lock(folder);
+}
+
+std::optional<RunFolder> RunFolder::lock(const fs::path& folder) {
   const fs::path file = folder / kLockFile;
   const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) {

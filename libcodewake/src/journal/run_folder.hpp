@@ -70,6 +70,8 @@ class RunFolder {
   void close_in_child() noexcept;
 
  private:
+  static std::optional<RunFolder> lock(const std::filesystem::path& folder);
+
   RunFolder(std::filesystem::path path, int lock_fd) : path_(std::move(path)), lock_fd_(lock_fd) {}
 
   std::filesystem::path path_;

@@ -88,6 +88,13 @@ Recoverer::Step Recoverer::note_failure(const char* problem, bool store_is_away)
   return Step::progress;
 }
 
+bool Recoverer::is_there(const std::string& run) const {
+  std::error_code ignored;
+  return std::filesystem::exists(folder_ / run, ignored) ||
+         std::any_of(front_roots_.begin(), front_roots_.end(),
+                     [&](const auto& root) { return std::filesystem::exists(root / run, ignored); });
+}
+
 // Whether there is a run to work on now.
 bool Recoverer::open_next() {
   if (left_.empty()) return false;
@@ -95,7 +102,10 @@ bool Recoverer::open_next() {
   shown.run = left_.front();
   left_.pop_front();
   auto journal = DeadJournal::take_over(folder_, front_roots_, shown.run);
-  if (journal == nullptr) return false;  // alive: its own words about itself are not asked for
+  if (journal == nullptr) {  // alive, where it is still there: its own words about itself are not asked for
+    if (!is_there(shown.run)) runs_.pop_back();
+    return false;
+  }
   const std::optional<RunAbout>& about = journal->about();
   if (about) {
     shown.store = about->store;

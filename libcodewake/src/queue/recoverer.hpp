@@ -41,6 +41,7 @@ class Recoverer {
   struct Work;
 
   Step note_failure(const char* problem, bool store_is_away);
+  bool is_there(const std::string& run) const;
   bool open_next();
   Step go_on();
   bool begin_batch();
