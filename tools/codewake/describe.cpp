@@ -13,6 +13,10 @@
 
 namespace codewake::cli {
 
+bool is_crash(const Attributes& data) {
+  return text_of(data, "event") == "codewake.crash";
+}
+
 Cell describe_data(const Attributes& data) {
   Cell cell;
   bool first = true;

@@ -12,6 +12,11 @@ namespace codewake::cli {
 
 inline constexpr std::string_view kExceptionType = "exception.type";
 inline constexpr std::string_view kExceptionMessage = "exception.message";
+inline constexpr std::string_view kCrashSignal = "crash.signal";
+inline constexpr std::string_view kCrashReason = "crash.reason";
+
+/// Whether the event says how its process died.
+bool is_crash(const Attributes& data);
 
 /// `key=value key="other value"`, NULL as `key=NULL`.
 Cell describe_data(const Attributes& data);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -85,6 +86,37 @@ void write_data(Output& output, const EventRecord& event) {
   write_lines(output, lines);
 }
 
+void write_crash(Output& output, const Attributes& data) {
+  if (!is_crash(data)) return;
+  write_heading(output, "Crash");
+  const auto part = [&](const char* before, std::string_view key) {
+    const std::string_view text = text_of(data, key);
+    return text.empty() ? std::string() : before + visible(text);
+  };
+  const std::string_view signal = text_of(data, kCrashSignal);
+  output.write("  " + visible(signal.empty() ? text_of(data, kCrashReason) : signal), Style::alarm);
+  output.write(part(" (", "crash.code") + (text_of(data, "crash.code").empty() ? "" : ")") +
+               part(" at ", "crash.address") + part(", sent by process ", "crash.sender") +
+               part(", in thread ", "crash.thread") + "\n");
+  if (!signal.empty() && !text_of(data, kCrashReason).empty()) {
+    output.write("  " + visible(text_of(data, kCrashReason)) + "\n");
+  }
+}
+
+/// Times as the distance to the crash, which is what one asks for.
+void write_breadcrumbs(Output& output, const EventRecord& crash, const std::vector<EventRecord>& before) {
+  if (!is_crash(crash.data)) return;
+  write_heading(output, "Last events before it, the last one last");
+  if (before.empty()) output.write("  none\n", Style::dim);
+  for (const EventRecord& event : before) {
+    const std::chrono::duration<double> distance = crash.when - event.when;
+    output.write(fmt::format("  {:>12.6f} s  ", -distance.count()), Style::dim);
+    output.write(fmt::format("{:>8}  ", event.id), Style::dim);
+    for (const Span& span : describe_data(event.data).spans()) output.write(span.text, span.style);
+    output.write("\n");
+  }
+}
+
 /// The exception itself, then what caused it, outermost first.
 void write_exception(Output& output, const Attributes& data) {
   if (data.find(kExceptionType) == nullptr) return;
@@ -122,15 +154,17 @@ void write_stack(Output& output, const EventRecord& event) {
 
 }  // namespace
 
-void write_event_report(Output& output, const EventRecord& event,
-                        const std::optional<ProcessRecord>& process) {
+void write_event_report(Output& output, const EventRecord& event, const std::optional<ProcessRecord>& process,
+                        const std::vector<EventRecord>& breadcrumbs) {
   output.write(fmt::format("Event {}", event.id), Style::heading);
   output.write("\n");
   write_lines(output, origin_lines(event, process));
+  write_crash(output, event.data);
   write_exception(output, event.data);
   write_heading(output, "Data");
   write_data(output, event);
   write_stack(output, event);
+  write_breadcrumbs(output, event, breadcrumbs);
 }
 
 }  // namespace codewake::cli

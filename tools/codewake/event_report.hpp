@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "codewake/records.hpp"
 #include "output.hpp"
@@ -9,8 +10,9 @@
 namespace codewake::cli {
 
 /// Writes when, where and by whom the event was recorded, its exception, its data one a line, and its stack.
-/// `process`: that recorded it; empty where the store does not have it.
-void write_event_report(Output& output, const EventRecord& event,
-                        const std::optional<ProcessRecord>& process);
+/// `process`: that recorded it; empty where the store does not have it. `breadcrumbs`: of a crash, what came
+/// before it, oldest first.
+void write_event_report(Output& output, const EventRecord& event, const std::optional<ProcessRecord>& process,
+                        const std::vector<EventRecord>& breadcrumbs);
 
 }  // namespace codewake::cli

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -65,10 +66,11 @@ std::vector<Column> event_columns() {
           {"ENV", left, flexible}, {"STACK", left, flexible}, {"DATA", left, flexible}};
 }
 
-/// `stack`, or the exception's type where one was recorded.
+/// The exception's type where one was recorded, else the signal that the process died of, else `stack`.
 Cell describe_stack(const EventRecord& event) {
   const std::string_view type = text_of(event.data, kExceptionType);
   if (!type.empty()) return {type, Style::alarm};
+  if (is_crash(event.data)) return {text_of(event.data, kCrashSignal), Style::alarm};
   return event.stacktrace_id ? Cell("stack") : Cell();
 }
 
@@ -110,6 +112,20 @@ int run_events(Session& session, const EventsOptions& options) {
   return kSuccess;
 }
 
+/// What the process recorded last before it died, oldest first.
+std::vector<EventRecord> breadcrumbs_of(Store& store, const EventRecord& crash) {
+  constexpr std::size_t kBreadcrumbs = 20;
+  std::vector<EventRecord> found = store
+                                       .get_events({.to = crash.when + std::chrono::microseconds(1),
+                                                    .process_id = crash.process_id,
+                                                    .limit = kBreadcrumbs + 1})
+                                       .events;
+  std::erase_if(found, [&](const EventRecord& event) { return event.id == crash.id; });
+  found.resize(std::min(found.size(), kBreadcrumbs));
+  std::reverse(found.begin(), found.end());
+  return found;
+}
+
 int run_event(Session& session, const EventOptions& options) {
   const std::shared_ptr<Store> store = open_store(session.options);
   const std::optional<EventRecord> event = store->get_event_by_id(options.id);
@@ -117,11 +133,15 @@ int run_event(Session& session, const EventOptions& options) {
     throw Error(fmt::format("there is no event {}; 'codewake events' lists those there are", options.id));
   }
   const std::optional<ProcessRecord> process = store->get_process_by_id(event->process_id);
+  std::vector<EventRecord> breadcrumbs;
+  if (is_crash(event->data)) breadcrumbs = breadcrumbs_of(*store, *event);
   if (session.options.format == Format::table) {
-    write_event_report(session.out, *event, process);
+    write_event_report(session.out, *event, process, breadcrumbs);
   } else if (session.options.format == Format::json) {
     Json json = to_json(*event, process);
     json["process"] = process ? to_json(*process) : Json(nullptr);
+    if (is_crash(event->data)) json["breadcrumbs"] = Json::array();
+    for (const EventRecord& before : breadcrumbs) json["breadcrumbs"].push_back(to_json(before, process));
     session.out.write(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   } else {
     Listing listing(session.out, session.options.format, event_columns(), event_fields());

@@ -36,6 +36,7 @@ Row to_row(const JournalRun& run) {
           Cell(std::to_string(run.stored_events)),
           Cell(std::to_string(run.rejected_events)),
           Cell(std::to_string(run.skipped_bytes)),
+          Cell(run.crash, Style::alarm),
           Cell(started_text(run), Style::dim),
           Cell(run.executable),
           Cell(run.store),
@@ -48,6 +49,7 @@ Json to_json(const JournalRun& run) {
           {"events", run.stored_events},
           {"rejected", run.rejected_events},
           {"skipped_bytes", run.skipped_bytes},
+          {"crash", run.crash.empty() ? Json(nullptr) : Json(run.crash)},
           {"started", started_text(run)},
           {"executable", run.executable},
           {"pid", run.pid},
@@ -80,12 +82,13 @@ int run_recover(Session& session, const RecoverOptions& options) {
                    {"EVENTS", right, fixed},
                    {"REJECTED", right, fixed},
                    {"SKIPPED BYTES", right, fixed},
+                   {"CRASH", left, fixed},
                    {"STARTED", left, fixed},
                    {"EXECUTABLE", left, flexible},
                    {"STORE", left, flexible},
                    {"PROBLEM", left, flexible}},
-                  {"run", "state", "events", "rejected", "skipped_bytes", "started", "executable", "pid",
-                   "store", "problem"});
+                  {"run", "state", "events", "rejected", "skipped_bytes", "crash", "started", "executable",
+                   "pid", "store", "problem"});
   for (const JournalRun& run : runs) {
     listing.add([&] { return to_row(run); }, [&] { return to_json(run); });
   }

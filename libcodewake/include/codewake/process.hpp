@@ -16,6 +16,8 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <typeinfo>
 
 #include "codewake/attributes.hpp"
 #include "codewake/config.hpp"
@@ -175,11 +177,15 @@ class CODEWAKE_API Process {
  private:
   class Impl;
 
-  explicit Process(ProcessOptions options);
+  Process(const ProcessOptions& options, bool registers);
   ~Process();
 
   static void at_fork(ForkPhase phase) noexcept;
   static const int at_fork_registered_;
+  static void end(const std::atomic<Process*>& which);
+  static void watch_program(std::string_view what) noexcept;
+  static void on_throw(void* object, const std::type_info& type, std::span<void* const> addresses) noexcept;
+  static const bool is_watched_;
 
   std::optional<EventRecord> log_data(std::optional<std::span<const AttributeArgument>> data,
                                       const LogOptions& options);

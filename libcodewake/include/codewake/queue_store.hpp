@@ -80,6 +80,10 @@ class CODEWAKE_API Queue {
   bool shutdown(std::chrono::nanoseconds timeout);
   StoreStats stats() const;
 
+  /// Has a crash of this process written into the journal; before there is one, into a journal that is made
+  /// then. Throws std::system_error where there is no room for it.
+  __attribute__((visibility("hidden"))) void provide_crash_page(const ProcessInfo& process);
+
   class __attribute__((visibility("hidden"))) Impl;
 
  private:

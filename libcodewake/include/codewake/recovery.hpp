@@ -29,6 +29,7 @@ struct JournalRun {
   std::string executable = {};
   std::int64_t pid = 0;
   Time started = {};
+  std::string crash = {};             ///< what it died of, such as `SIGSEGV`; empty where it did not crash
   std::uint64_t stored_events = 0;    ///< now, by this call
   std::uint64_t rejected_events = 0;  ///< that the store refused: they are in the folder `dead`
   std::uint64_t skipped_bytes = 0;    ///< that should have been events and could not be read

@@ -10,12 +10,13 @@
 
 namespace codewake::internal {
 
-/// Starts a thread of this name (at most 15 characters) that gets none of the program's signals, and belongs
-/// to itself. Throws std::system_error where there can be none.
+/// Starts a thread of this name (at most 15 characters) that gets none of the program's signals, but for
+/// those of its own faults, and belongs to itself. Throws std::system_error where there can be none.
 template <class Work>
 void start_worker(const char* name, Work work) {
   sigset_t all, before;
   sigfillset(&all);
+  for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS}) sigdelset(&all, fault);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   try {
     std::thread thread(std::move(work));

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/crc32c.hpp"
+#include "journal/crash_file.hpp"
 #include "journal/file_io.hpp"
 #include "journal/merge.hpp"
 #include "journal/repair.hpp"
@@ -74,6 +75,7 @@ void DeadJournal::open() {
   for (const RunFolder& folder : folders_) {
     open_spill(folder);
     open_front(folder);
+    if (crash_ == nullptr) crash_ = read_crash_page(folder.path());
   }
   for (auto& [id, lane] : lanes_) {
     std::stable_sort(lane.pieces.begin(), lane.pieces.end(),

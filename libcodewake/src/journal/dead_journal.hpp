@@ -17,6 +17,7 @@
 #include "journal/record_scanner.hpp"
 #include "journal/run_folder.hpp"
 #include "journal/spill.hpp"
+#include "stacktrace/crash_page.hpp"
 
 namespace codewake::internal {
 
@@ -46,6 +47,10 @@ class DeadJournal {
   /// As LiveJournal::collect.
   void collect(const std::function<bool(const TakenRecord&)>& take);
   std::error_code read_external(const TakenRecord& record, std::string& content) const;
+
+  /// What the run died of; null where it did not crash.
+  const CrashPage* crash() const noexcept { return crash_.get(); }
+  void skip_crash() noexcept { crash_.reset(); }
 
   /// Whether nothing is left to collect.
   bool is_at_end();
@@ -104,6 +109,7 @@ class DeadJournal {
   std::vector<RunFolder> folders_;
   std::optional<RunAbout> about_;
   std::map<std::uint32_t, LaneState> lanes_;
+  std::unique_ptr<CrashPage> crash_;
   std::uint64_t skipped_bytes_ = 0;
   std::uint64_t unreported_losses_ = 0;
   std::uint64_t size_bytes_ = 0;

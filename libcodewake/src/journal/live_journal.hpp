@@ -78,6 +78,7 @@ class LiveJournal {
   LiveJournal& operator=(const LiveJournal&) = delete;
 
   const std::string& run() const noexcept { return options_.about.run; }
+  const RunAbout& about() const noexcept { return options_.about; }
   TickSource ticks() const noexcept { return ticks_; }
 
   // ── writers ──

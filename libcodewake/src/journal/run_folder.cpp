@@ -155,7 +155,8 @@ RunFolder RunFolder::create(const fs::path& root, const std::string& run) {
 }
 
 std::optional<RunFolder> RunFolder::take_over(const fs::path& folder) {
-  // Without a lock it is being made or deleted, unless something lies there; in neither case is it to be kept.
+  // Without a lock it is being made or deleted, unless something lies there; in neither case is it to be
+  // kept.
   if (access((folder / kLockFile).c_str(), F_OK) != 0 && rmdir(folder.c_str()) == 0) return std::nullopt;
   return lock(folder);
 }

@@ -15,13 +15,17 @@
 #include "codewake/plugin.hpp"
 #include "codewake/throw_hook.hpp"
 #include "process/identity.hpp"
+#include "queue/crash_run.hpp"
 #include "queue/queues.hpp"
+#include "stacktrace/crash_handler.hpp"
 #include "stacktrace/exceptions.hpp"
+#include "stacktrace/throw_observer.hpp"
 
 // Invariants:
 //  - There is at most one Process. It is made under `setup_mutex`, published by `the_process`, and never
-//  destroyed:
-//    threads and static destructors may log until the very end.
+//    destroyed: threads and static destructors may log until the very end.
+//  - `codewake run` has one made before main(): `the_watcher`. It records nothing of itself until there is
+//    something to record; the program's first instance() makes it the process, or another one in its place.
 //  - In a child made by fork() `unregistered` is set before any of its code runs; the first log() there
 //  records the
 //    child's own process before its event.
@@ -31,6 +35,7 @@ namespace codewake {
 namespace {
 
 std::atomic<Process*> the_process{nullptr};
+std::atomic<Process*> the_watcher{nullptr};
 
 std::mutex& setup_mutex() {
   static auto& mutex = *new std::mutex;
@@ -40,6 +45,13 @@ std::mutex& setup_mutex() {
 // Whether this thread is making the process: then it has the set-up mutex, also when the store's constructor
 // comes back to instance(), or forks.
 thread_local bool making_it_here = false;
+
+struct MakingItHere {
+  MakingItHere() noexcept { making_it_here = true; }
+  MakingItHere(const MakingItHere&) = delete;
+  MakingItHere& operator=(const MakingItHere&) = delete;
+  ~MakingItHere() { making_it_here = false; }
+};
 
 bool any_given(const ProcessOptions& options) {
   return options.app_name || options.app_vsn || options.env_name || options.st_for_non_exceptions ||
@@ -97,7 +109,8 @@ std::vector<AttributeArgument> borrow(const Attributes& data) {
 
 class Process::Impl {
  public:
-  explicit Impl(ProcessOptions options);
+  /// `registers`: records the process now, not with its first event.
+  Impl(const ProcessOptions& options, bool registers);
 
   /// Does `log`, which records one event. Without sync every exception ends here: counted, and said once.
   template <class Log>
@@ -110,7 +123,10 @@ class Process::Impl {
                                               const Exception& exception, const LogOptions& options);
   std::optional<Id> id() const noexcept;
   ProcessStats stats() const;
+  void register_process();
+  void record_throw(void* object, const std::type_info& type, std::span<void* const> addresses);
   void forked(ForkPhase phase) noexcept;
+  void end_crash_run() noexcept;
   /// The queue, if an event without options needs no more than it.
   internal::Queue* quick_queue() const noexcept {
     return config.stacktraces.for_non_exceptions ? nullptr : store->queue();
@@ -124,6 +140,7 @@ class Process::Impl {
   std::shared_ptr<const EventFilter> filter;
 
  private:
+  bool watches_for_crashes() const noexcept { return config.crashes.signals || config.crashes.uncaught; }
   static Config configured(const ProcessOptions& options);
 
   std::size_t frames_wanted(const LogOptions& options) const noexcept {
@@ -132,7 +149,7 @@ class Process::Impl {
   std::optional<EventRecord> record(EventInput event, bool sync);
   std::optional<EventRecord> filter_and_hand_over(EventInput event, bool sync);
   std::optional<EventRecord> hand_over(EventInput event, bool sync);
-  void register_process();
+  void provide_crash_page() noexcept;
   void count_failure(const char* what, bool rejected) noexcept;
 
   struct Counters {
@@ -147,6 +164,9 @@ class Process::Impl {
   const bool queues_;
   ProcessInfo info_;
   std::atomic<Id> id_{0};  // 0: not known yet, as with a store that queues
+  // Of a store given in code nobody knows the parameters.
+  const std::vector<std::string> store_parameters_;
+  std::optional<internal::CrashRun> crash_run_;  // where the store does not queue
   std::mutex register_mutex_;
   std::atomic<bool> unregistered_{true};
   std::atomic<bool> said_failure_{false};
@@ -163,17 +183,26 @@ Config Process::Impl::configured(const ProcessOptions& options) {
   return config;
 }
 
-Process::Impl::Impl(ProcessOptions options)
+Process::Impl::Impl(const ProcessOptions& options, bool registers)
     : config(configured(options)),
-      store(options.store ? std::move(options.store) : store_from(config)),
-      queues_(store->queues()) {
+      store(options.store ? options.store : store_from(config)),
+      queues_(store->queues()),
+      store_parameters_(options.store ? std::vector<std::string>() : config.store.parameters) {
   info_ = internal::identify_process();
   info_.app_name = config.app_name.value_or("");
   if (info_.app_name.empty()) info_.app_name = info_.exe_path.value_or("unknown");
   info_.app_vsn = config.app_vsn;
   info_.env_name = config.environment_name;
   record_throws(config.stacktraces.from_exceptions, config.stacktraces.max_frames);
-  register_process();
+  if (registers) {
+    register_process();
+  } else if (watches_for_crashes()) {
+    provide_crash_page();
+  }
+  internal::watch_for_crashes(config.crashes.signals, config.crashes.uncaught);
+  if (registers && !queues_ && watches_for_crashes()) {
+    internal::recover_crash_runs(*store, config.queue, store_parameters_);
+  }
 }
 
 void Process::Impl::register_process() {
@@ -182,6 +211,22 @@ void Process::Impl::register_process() {
   const std::optional<ProcessRecord> record = store->insert_process(info_, false);
   id_.store(record ? record->id : 0, std::memory_order_relaxed);
   unregistered_.store(false, std::memory_order_release);
+  if (watches_for_crashes()) provide_crash_page();
+}
+
+void Process::Impl::provide_crash_page() noexcept {
+  try {
+    if (internal::Queue* const queue = store->queue()) {
+      queue->provide_crash_page(info_);
+    } else if (unregistered_.load(std::memory_order_relaxed)) {
+      internal::expect_crash(*store, config.queue, store_parameters_, {.info = info_});
+    } else {
+      crash_run_.emplace(*store, config.queue, store_parameters_,
+                         internal::CrashSubject{.id = id_.load(std::memory_order_relaxed), .info = info_});
+    }
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "codewake: a crash of this process could not be recorded: %s\n", error.what());
+  }
 }
 
 template <class Log>
@@ -289,6 +334,19 @@ std::optional<EventRecord> Process::Impl::record_exception(std::span<const Attri
       options.sync);
 }
 
+void Process::Impl::record_throw(void* object, const std::type_info& type, std::span<void* const> addresses) {
+  const std::vector<AttributeArgument> kind{{"event", "codewake.throw"}};
+  const ExceptionAttributes attributes(kind, internal::describe(object, type));
+  Stacktrace stack(addresses);
+  stack.truncate(config.stacktraces.max_frames);
+  record({.data = attributes.arguments(), .stacktrace = &stack}, false);
+}
+
+void Process::Impl::end_crash_run() noexcept {
+  const std::lock_guard lock(register_mutex_);
+  if (crash_run_) crash_run_->end();
+}
+
 void Process::Impl::forked(ForkPhase phase) noexcept {
   if (phase == ForkPhase::before) {
     register_mutex_.lock();
@@ -298,6 +356,8 @@ void Process::Impl::forked(ForkPhase phase) noexcept {
   }
   store->at_fork(phase);
   if (phase == ForkPhase::after_in_child) {
+    internal::begin_crash_child();
+    if (crash_run_) crash_run_->close_in_child();
     info_.pid = getpid();
     info_.run_ts = now();
     id_.store(0, std::memory_order_relaxed);
@@ -343,7 +403,8 @@ ProcessStats Process::Impl::stats() const {
   return stats;
 }
 
-Process::Process(ProcessOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {
+Process::Process(const ProcessOptions& options, bool registers)
+    : impl_(std::make_unique<Impl>(options, registers)) {
   quick_.store(impl_->quick_queue(), std::memory_order_relaxed);
 }
 
@@ -365,22 +426,63 @@ Process& Process::instance(ProcessOptions options) {
     }
     return *process;
   }
-  making_it_here = true;
-  const std::unique_ptr<bool, void (*)(bool*)> made(&making_it_here, [](bool* flag) { *flag = false; });
-  auto* const process = new Process(std::move(options));
+  const MakingItHere guard;
+  Process* process = the_watcher.load(std::memory_order_relaxed);
+  if (process == nullptr || any_given(options)) {
+    process = new Process(options, true);
+  } else {
+    process->impl_->register_process();
+  }
   the_process.store(process, std::memory_order_release);
-  std::atexit([] {
-    Process& self = *the_process.load(std::memory_order_relaxed);
-    self.shutdown(self.config().queue.exit_timeout);
-  });
+  std::atexit([] { end(the_process); });
   return *process;
 }
+
+void Process::end(const std::atomic<Process*>& which) {
+  Process* const process = which.load(std::memory_order_relaxed);
+  if (process != nullptr) process->shutdown(process->config().queue.exit_timeout);
+}
+
+// Said by `codewake run` to the library that it preloads.
+void Process::watch_program(std::string_view what) noexcept {
+  try {
+    const std::lock_guard lock(setup_mutex());
+    const MakingItHere guard;
+    the_watcher.store(new Process({}, false), std::memory_order_release);
+    std::atexit([] { end(the_watcher); });
+    if (what == "throws") internal::observe_throws(&on_throw);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "codewake: the program runs, and nothing of it is recorded: %s\n", error.what());
+  }
+}
+
+void Process::on_throw(void* object, const std::type_info& type, std::span<void* const> addresses) noexcept {
+  thread_local bool is_recording = false;  // exceptions of our own are nobody's business
+  Process* process = the_process.load(std::memory_order_acquire);
+  if (process == nullptr) process = the_watcher.load(std::memory_order_acquire);
+  if (process == nullptr || is_recording || making_it_here) return;
+  is_recording = true;
+  process->impl_->guard(false, [&] {
+    process->impl_->record_throw(object, type, addresses);
+    return std::optional<EventRecord>();
+  });
+  is_recording = false;
+}
+
+[[maybe_unused]] const bool Process::is_watched_ = [] {
+  const char* const what = std::getenv("CODE_WAKE_RUN");
+  if (what != nullptr) watch_program(what);
+  return what != nullptr;
+}();
 
 void Process::at_fork(ForkPhase phase) noexcept {
   if (phase != ForkPhase::before) internal::queues_at_fork(phase);
   if (!making_it_here) {
     if (phase == ForkPhase::before) setup_mutex().lock();
-    if (Process* const process = the_process.load(std::memory_order_relaxed)) process->impl_->forked(phase);
+    Process* const process = the_process.load(std::memory_order_relaxed);
+    Process* const watcher = the_watcher.load(std::memory_order_relaxed);
+    if (process != nullptr) process->impl_->forked(phase);
+    if (watcher != nullptr && watcher != process) watcher->impl_->forked(phase);
     if (phase != ForkPhase::before) setup_mutex().unlock();
   }
   if (phase == ForkPhase::before) internal::queues_at_fork(phase);
@@ -449,7 +551,9 @@ bool Process::flush(std::chrono::nanoseconds timeout) {
 bool Process::shutdown(std::chrono::nanoseconds timeout) {
   if (impl_->shut_down.exchange(true)) return true;
   quick_.store(nullptr, std::memory_order_relaxed);
-  return impl_->store->shutdown(timeout);
+  const bool stored = impl_->store->shutdown(timeout);
+  impl_->end_crash_run();
+  return stored;
 }
 
 ProcessStats Process::stats() const {

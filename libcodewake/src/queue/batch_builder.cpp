@@ -106,11 +106,28 @@ bool BatchBuilder::add_event(const TakenRecord& record, std::span<const char> pa
   return true;
 }
 
+void BatchBuilder::add_crash(const CrashReport& crash) {
+  Item& item = items_.emplace_back();
+  item.lane = kCrashLane;
+  item.next_position = 1;
+  item.when = crash.when;
+  item.process = crash.process;
+  item.process_id = crash.process_id;
+  item.is_event = true;
+  set_data(item, crash.data);
+  item.stack = &stacks_.emplace_back(crash.stack);
+}
+
 void BatchBuilder::add_report(std::uint16_t process, Time when, const std::vector<Attribute>& data) {
   Item& item = items_.emplace_back();
   item.when = when;
   item.process = process;
-  item.is_event = item.is_report = item.has_data = true;
+  item.is_event = item.is_report = true;
+  set_data(item, data);
+}
+
+void BatchBuilder::set_data(Item& item, const std::vector<Attribute>& data) {
+  item.has_data = true;
   item.first_attribute = attributes_.size();
   item.attributes = data.size();
   for (const Attribute& attribute : data) {
@@ -200,7 +217,7 @@ void BatchBuilder::note_stored(const BatchResult& result) {
 }
 
 std::string BatchBuilder::segment_name(std::uint32_t lane) const {
-  return fmt::format("{}/{}", run_, lane);
+  return lane == kCrashLane ? fmt::format("{}/{}", run_, kCrashSegment) : fmt::format("{}/{}", run_, lane);
 }
 
 std::string BatchBuilder::process_segment_name(std::uint16_t process) const {

@@ -14,10 +14,15 @@
 #include "codewake/stacktrace.hpp"
 #include "journal/event_codec.hpp"
 #include "journal/live_journal.hpp"
+#include "queue/crash_report.hpp"
 #include "queue/process_table.hpp"
 #include "queue/text_arena.hpp"
 
 namespace codewake::internal {
+
+/// What a crash is to a lane's records.
+inline constexpr std::uint32_t kCrashLane = UINT32_MAX;
+inline constexpr const char* kCrashSegment = "crash";
 
 struct BatchLimits {
   std::size_t events = 1000;
@@ -39,6 +44,9 @@ class BatchBuilder {
   /// the batch is full, or the record's process is not known yet.
   bool add(const TakenRecord& record,
            const std::function<std::error_code(const TakenRecord&, std::string&)>& external);
+
+  /// Adds the event of a crash: it is as if it stood alone in a segment `<run>/crash`.
+  void add_crash(const CrashReport& crash);
 
   /// Adds an event that comes from no record.
   void add_report(std::uint16_t process, Time when, const std::vector<Attribute>& data);
@@ -83,6 +91,7 @@ class BatchBuilder {
 
  private:
   bool add_event(const TakenRecord& record, std::span<const char> payload);
+  void set_data(Item& item, const std::vector<Attribute>& data);
   std::string_view fit(std::string_view text);
   const Stacktrace* stack_of(const DecodedEvent& event);
   std::uint32_t batch_process(const Item& item);

@@ -23,10 +23,16 @@ class ProcessTable {
   /// Of a journal whose record of a process was lost.
   void set_stand_in(ProcessInfo info) { stand_in_ = std::move(info); }
 
-  /// Null where nothing is known of it.
-  Entry* find(std::uint16_t number) {
+  /// Null where it has neither introduced itself nor an id.
+  Entry* find_introduced(std::uint16_t number) {
     const auto found = entries_.find(number);
-    if (found != entries_.end() && (found->second.id != 0 || found->second.info)) return &found->second;
+    const bool is_known = found != entries_.end() && (found->second.id != 0 || found->second.info);
+    return is_known ? &found->second : nullptr;
+  }
+
+  /// The same, with the stand-in for one whose record was lost; null where nothing is known of it.
+  Entry* find(std::uint16_t number) {
+    if (Entry* const introduced = find_introduced(number)) return introduced;
     if (!stand_in_ || number == 0) return nullptr;
     introduce(number, *stand_in_);
     return &entries_[number];

@@ -8,6 +8,7 @@
 
 #include "codewake/errors.hpp"
 #include "codewake/queue_store.hpp"
+#include "queue/crash_run.hpp"
 #include "queue/queues.hpp"
 #include "queue/run.hpp"
 #include "queue/thread_lanes.hpp"
@@ -100,6 +101,7 @@ class Queue::Impl {
   bool shutdown(std::chrono::nanoseconds timeout);
   void wait_for_end();
   StoreStats stats() const;
+  void provide_crash_page(const ProcessInfo& process);
   void at_fork(ForkPhase phase) noexcept;
 
   std::chrono::nanoseconds exit_timeout() const noexcept { return options_.exit_timeout; }
@@ -278,6 +280,15 @@ StoreStats Queue::Impl::stats() const {
   return stats;
 }
 
+void Queue::Impl::provide_crash_page(const ProcessInfo& process) {
+  const std::lock_guard lock(mutex_);
+  if (run_ != nullptr) {
+    run_->provide_crash_page(process_, process);
+  } else {
+    expect_crash(target_, options_, {.info = process});
+  }
+}
+
 void Queue::Impl::at_fork(ForkPhase phase) noexcept {
   if (phase == ForkPhase::before) {
     // First the store: its calls end without any lock of the queue.
@@ -361,6 +372,10 @@ bool Queue::shutdown(std::chrono::nanoseconds timeout) {
 
 StoreStats Queue::stats() const {
   return impl_->stats();
+}
+
+void Queue::provide_crash_page(const ProcessInfo& process) {
+  impl_->provide_crash_page(process);
 }
 
 }  // namespace codewake::internal

@@ -8,8 +8,10 @@
 #include <set>
 #include <utility>
 
+#include "queue/crash_report.hpp"
 #include "queue/fingerprint.hpp"
 #include "queue/modules_note.hpp"
+#include "store/storable.hpp"
 
 namespace codewake::internal {
 
@@ -40,6 +42,7 @@ struct Recoverer::Work {
   DeadLetters letters;
   BatchWriter writer;
   bool knows_positions = false;
+  bool has_told_crash = false;
   bool has_batch = false;
   bool has_reported = false;
 };
@@ -123,6 +126,10 @@ bool Recoverer::open_next() {
     shown.problem = "its run.json is missing or broken";
     return false;
   }
+  if (crashes_only_ && (journal->size_bytes() != 0 || journal->crash() == nullptr)) {
+    runs_.pop_back();
+    return false;
+  }
   shown.state = JournalRun::State::failed;  // until it is done
   work_ = std::make_unique<Work>(backend_, std::move(journal), limits_, folder_, shown);
   return true;
@@ -134,6 +141,10 @@ Recoverer::Step Recoverer::go_on() {
   if (!work.knows_positions) {
     for (const StoredPosition& stored : backend_.get_positions(work.journal->run() + "/")) {
       const std::string name = stored.segment.substr(work.journal->run().size() + 1);
+      if (name == kCrashSegment) {
+        work.journal->skip_crash();
+        continue;
+      }
       const bool is_process = name.starts_with('p');
       std::uint32_t number = 0;
       std::from_chars(name.data() + (is_process ? 1 : 0), name.data() + name.size(), number);
@@ -181,8 +192,23 @@ bool Recoverer::collect() {
       return work.journal->read_external(external, content);
     });
   });
+  if (work.builder.size() == 0 && !std::exchange(work.has_told_crash, true)) add_crash();
   if (work.builder.size() == 0 && !std::exchange(work.has_reported, true)) add_reports();
   return work.builder.size() != 0;
+}
+
+// Behind the events that led to it.
+void Recoverer::add_crash() {
+  Work& work = *work_;
+  const CrashPage* const page = work.journal->crash();
+  if (page == nullptr) return;
+  const CrashReport crash = report_of(*page, work.modules);
+  if (!crash.process_id && work.processes.find_introduced(crash.process) == nullptr && crash.process_info) {
+    work.processes.introduce(crash.process, to_storable(*crash.process_info));
+  }
+  if (!crash.process_id && work.processes.find(crash.process) == nullptr) return;
+  work.builder.add_crash(crash);
+  runs_.back().crash = crash.summary;
 }
 
 // What the run would have told of itself, and what became of its journal.

@@ -25,6 +25,9 @@ class Recoverer {
             BatchLimits limits, std::string own_run);
   ~Recoverer();
 
+  /// Leaves journals alone that hold events.
+  void take_crashes_only() noexcept { crashes_only_ = true; }
+
   /// Looks for runs. Throws std::system_error where the folder cannot be read.
   void find();
 
@@ -46,6 +49,7 @@ class Recoverer {
   Step go_on();
   bool begin_batch();
   bool collect();
+  void add_crash();
   void add_reports();
   void finish();
 
@@ -55,6 +59,7 @@ class Recoverer {
   std::string fingerprint_;
   BatchLimits limits_;
   std::string own_run_;
+  bool crashes_only_ = false;
   std::deque<std::string> left_;
   std::vector<JournalRun> runs_;
   std::unique_ptr<Work> work_;

@@ -6,33 +6,11 @@
 #include "codewake/config.hpp"
 #include "queue/fingerprint.hpp"
 #include "queue/recoverer.hpp"
+#include "queue/store_as_backend.hpp"
 
 namespace codewake {
-namespace {
-
-/// A store as a queue sees it.
-class StoreAsBackend final : public internal::QueueBackend {
- public:
-  explicit StoreAsBackend(Store& store) noexcept : store_(store) {}
-  BatchResult write(const Batch& batch) override { return store_.write(batch); }
-  std::optional<EventRecord> get_event_by_id(Id id) override { return store_.get_event_by_id(id); }
-  std::optional<ProcessRecord> get_process_by_id(Id id) override { return store_.get_process_by_id(id); }
-  std::vector<StoredPosition> get_positions(std::string_view prefix) override {
-    return store_.get_positions(prefix);
-  }
-  void forget_positions(std::string_view prefix) override { store_.forget_positions(prefix); }
-  bool shutdown(std::chrono::nanoseconds timeout) override { return store_.shutdown(timeout); }
-  void at_fork(ForkPhase) noexcept override {}
-  void set_process_id(Id) noexcept override {}
-
- private:
-  Store& store_;
-};
-
-}  // namespace
-
 std::vector<JournalRun> recover_journals(Store& store, const RecoveryOptions& options) {
-  StoreAsBackend backend(store);
+  internal::StoreAsBackend backend(store);
   const internal::QueueTarget target{
       .identity = store.identity(), .class_name = typeid(store).name(), .parameters = options.parameters};
   const auto folder =

@@ -10,10 +10,13 @@
 #include <utility>
 
 #include "base/worker_thread.hpp"
+#include "journal/crash_file.hpp"
 #include "journal/file_io.hpp"
 #include "queue/fingerprint.hpp"
 #include "queue/modules_note.hpp"
 #include "queue/retry_policy.hpp"
+#include "queue/run_about.hpp"
+#include "stacktrace/crash_handler.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -25,32 +28,14 @@ constexpr auto kKeeperInterval = 100ms;
 
 constexpr int kCommitterNice = 5;
 
-std::string executable() {
-  std::error_code error;
-  return std::filesystem::read_symlink("/proc/self/exe", error).string();
-}
-
-// Empty: in memory. Storage that is gone with the process has no use for what outlives it.
-std::filesystem::path folder_for(const Config::Queue& options, const QueueTarget& target) {
-  if (options.journal == "memory" || target.identity == "memory") return {};
-  if (options.journal && !options.journal->empty()) return *options.journal;
-  return default_journal_folder();
-}
-
 JournalOptions journal_options(const Config::Queue& options, const QueueTarget& target, Wake& keeper) {
   JournalOptions journal;
   journal.on_pressure = [&keeper] { keeper.notify(); };
-  journal.folder = folder_for(options, target);
+  journal.folder = journal_folder(options, target);
   journal.in_memory = journal.folder.empty();
   journal.limit_bytes = options.limit_bytes;
   journal.block_when_full = options.when_full == WhenFull::block;
-  const Time start = now();
-  journal.about = {.run = make_run_name(start),
-                   .fingerprint = fingerprint_of(target),
-                   .store = display_of(target),
-                   .executable = executable(),
-                   .pid = getpid(),
-                   .started = start};
+  journal.about = about_run(target);
   return journal;
 }
 
@@ -60,7 +45,7 @@ Run::Run(QueueBackend& backend, const Config::Queue& options, const QueueTarget&
     : backend_(backend),
       options_(options),
       fingerprint_(fingerprint_of(target)),
-      journal_folder_(folder_for(options, target)),
+      journal_folder_(journal_folder(options, target)),
       journal_(std::make_shared<LiveJournal>(journal_options(options, target, keeper_wake_))),
       builder_(journal_->run(), processes_, {.events = options.batch},
                [](std::vector<void*> addresses) { return Stacktrace(std::span<void* const>(addresses)); }),
@@ -198,12 +183,33 @@ void Run::end_journal() {
     journal_->give_up_locks();
     return;
   }
+  leave_crash_page();
   journal_->remove_files();
   try {
     backend_.forget_positions(journal_->run() + "/");
   } catch (...) {
     // The rows stay, of a journal that is no more.
   }
+}
+
+void Run::provide_crash_page(std::uint16_t number, const ProcessInfo& info) {
+  const std::filesystem::path folder = journal_->some_folder();
+  if (folder.empty()) return;
+  const CrashSubject subject{.number = number, .id = 0, .info = info};
+  use_crash_page(make_crash_page(folder, subject));
+  prepare_crash_runs(folder.parent_path(), journal_->about(), subject);
+  const std::lock_guard lock(state_mutex_);
+  crash_subject_ = subject;
+}
+
+// The journal goes; what crashes from here on makes a run of its own, of the process that is stored.
+void Run::leave_crash_page() {
+  const std::lock_guard lock(state_mutex_);
+  if (!crash_subject_) return;
+  const auto id = process_ids_.find(static_cast<std::uint16_t>(crash_subject_->number));
+  if (id != process_ids_.end()) crash_subject_->id = id->second;
+  prepare_crash_runs(journal_->some_folder().parent_path(), journal_->about(), *crash_subject_);
+  use_crash_page(nullptr);
 }
 
 // Everything that there is, batch by batch; false where the run ends before all is stored.

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "codewake/queue_store.hpp"
+#include "journal/crash_file.hpp"
 #include "journal/live_journal.hpp"
 #include "queue/batch_builder.hpp"
 #include "queue/batch_writer.hpp"
@@ -70,6 +71,9 @@ class Run : public std::enable_shared_from_this<Run> {
   /// Of the process with this number in the journal; empty where it is not stored yet.
   std::optional<Id> process_id(std::uint16_t number) const;
 
+  /// Has a crash of this process written into the run. Throws std::system_error.
+  void provide_crash_page(std::uint16_t number, const ProcessInfo& info);
+
   void lock_for_fork();
   void unlock_after_fork() noexcept;
 
@@ -77,6 +81,7 @@ class Run : public std::enable_shared_from_this<Run> {
   void run_committer();
   void find_dead_runs();
   void end_journal();
+  void leave_crash_page();
   void run_keeper();
   bool commit_round();
   bool commit_batch();
@@ -127,7 +132,8 @@ class Run : public std::enable_shared_from_this<Run> {
   mutable std::mutex state_mutex_;
   std::condition_variable state_changed_;  // something was stored, or a thread has ended
   std::string store_problem_;
-  std::map<std::uint16_t, Id> process_ids_;  // of the processes that are stored
+  std::map<std::uint16_t, Id> process_ids_;    // of the processes that are stored
+  std::optional<CrashSubject> crash_subject_;  // where there is a page for it
   bool committer_runs_ = false, keeper_runs_ = false;
   bool committed_ = false;  // the committer has no more records for the keeper to keep
   bool all_stored_ = false;

@@ -33,11 +33,15 @@ std::exception_ptr cause_of(const std::nested_exception* nested) noexcept {
   return nested == nullptr ? nullptr : nested->nested_ptr();
 }
 
+// The result is its cause.
+std::exception_ptr describe_one(const ThrownObject& thrown, std::vector<ExceptionDescription>& chain) {
+  chain.push_back({type_of(*thrown.type()), message_of(thrown)});
+  return cause_of(thrown.as<std::nested_exception>());
+}
+
 void describe_chain(std::exception_ptr exception, std::vector<ExceptionDescription>& chain) {
   while (exception != nullptr && chain.size() < kMaxExceptionChain) {
-    const ThrownObject thrown(exception);
-    chain.push_back({type_of(*thrown.type()), message_of(thrown)});
-    exception = cause_of(thrown.as<std::nested_exception>());
+    exception = describe_one(ThrownObject(exception), chain);
   }
 }
 
@@ -62,6 +66,12 @@ std::vector<ExceptionDescription> describe(const std::exception& exception) {
   std::vector<ExceptionDescription> chain;
   chain.push_back({type_of(typeid(exception)), text_or_nothing(exception.what())});
   describe_chain(cause_of(dynamic_cast<const std::nested_exception*>(&exception)), chain);
+  return chain;
+}
+
+std::vector<ExceptionDescription> describe(void* object, const std::type_info& type) {
+  std::vector<ExceptionDescription> chain;
+  describe_chain(describe_one(ThrownObject(object, type), chain), chain);
   return chain;
 }
 

@@ -27,11 +27,15 @@ constexpr std::size_t kMaxExceptionChain = 16;
 /// kMaxExceptionChain in all. Empty for a null pointer. Throws nothing but std::bad_alloc. Reentrant.
 std::vector<ExceptionDescription> describe(const std::exception& exception);
 std::vector<ExceptionDescription> describe(const std::exception_ptr& exception);
+/// Of an object that is just being thrown.
+std::vector<ExceptionDescription> describe(void* object, const std::type_info& type);
 
-/// A thrown object of whatever type, borrowed from the exception_ptr that it was taken from.
+/// A thrown object of whatever type, borrowed from the exception_ptr that it was taken from, or whoever
+/// throws it.
 class ThrownObject {
  public:
   explicit ThrownObject(const std::exception_ptr& exception) noexcept;
+  ThrownObject(void* object, const std::type_info& type) noexcept : address_(object), type_(&type) {}
 
   const void* address() const noexcept { return address_; }
   /// Null where there is no exception.

@@ -19,6 +19,7 @@
 #include "codewake/export.hpp"
 #include "codewake/stacktrace.hpp"
 #include "stacktrace/capture.hpp"
+#include "stacktrace/throw_observer.hpp"
 #include "stacktrace/thrown_stacks.hpp"
 
 namespace codewake {
@@ -33,6 +34,8 @@ using InitFunction = __cxxabiv1::__cxa_refcounted_exception* (*)(void*, std::typ
 constinit std::atomic<std::uint32_t> mode{0};
 constexpr std::uint32_t kFramesMask = 0xFFFF;
 constexpr std::uint32_t kOneProbe = 0x10000;
+
+constinit std::atomic<internal::ThrowObserver> throw_observer{nullptr};
 
 // Thrown by ourselves, to see whether the hook sees it.
 struct Probe {
@@ -56,15 +59,16 @@ void destroy_thrown(void* object) {
   if (const ExceptionDestructor destructor = internal::drop_thrown_stack(object)) destructor(object);
 }
 
-// The result is the destructor that the runtime shall call.
-ExceptionDestructor record(void* object, const std::type_info* type,
-                           ExceptionDestructor destructor) noexcept {
+// The result is the destructor that the runtime shall call. `observer` may be null.
+ExceptionDestructor record(void* object, const std::type_info* type, ExceptionDestructor destructor,
+                           internal::ThrowObserver observer) noexcept {
   const std::uint32_t current = mode.load(std::memory_order_relaxed);
   if (current >= kOneProbe && *type == typeid(Probe)) static_cast<Probe*>(object)->seen = true;
   // Seen before: __cxa_throw goes on to __cxa_init_primary_exception.
   if ((current & kFramesMask) == 0 || destructor == &destroy_thrown) return destructor;
   void* addresses[Stacktrace::kMaxFrames];
   const std::size_t size = internal::capture(std::span(addresses, current & kFramesMask));
+  if (observer != nullptr && *type != typeid(Probe)) observer(object, *type, std::span(addresses, size));
   return internal::keep_thrown_stack(object, destructor, std::span(addresses, size)) ? &destroy_thrown
                                                                                      : destructor;
 }
@@ -72,14 +76,21 @@ ExceptionDestructor record(void* object, const std::type_info* type,
 // The ways of a throw while recording is on, and of the first one. Apart, so that the usual way saves no
 // registers.
 [[gnu::noinline]] void throw_recorded(void* object, std::type_info* type, ExceptionDestructor destructor) {
-  return find_real(real_throw, "__cxa_throw")(object, type, record(object, type, destructor));
+  const internal::ThrowObserver observer = throw_observer.load(std::memory_order_relaxed);
+  return find_real(real_throw, "__cxa_throw")(object, type, record(object, type, destructor, observer));
 }
 
 [[gnu::noinline]] auto init_recorded(void* object, std::type_info* type, ExceptionDestructor destructor) {
-  return find_real(real_init, "__cxa_init_primary_exception")(object, type, record(object, type, destructor));
+  return find_real(real_init, "__cxa_init_primary_exception")(object, type,
+                                                              record(object, type, destructor, nullptr));
 }
 
 }  // namespace
+
+void internal::observe_throws(ThrowObserver observer) noexcept {
+  throw_observer.store(observer, std::memory_order_relaxed);
+}
+
 }  // namespace codewake
 
 // The replacements. They have names of their own because compilers know __cxa_throw, as a function that does

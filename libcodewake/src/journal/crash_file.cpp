@@ -1,0 +1,269 @@
+#include "journal/crash_file.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <system_error>
+
+#include "base/crc32c.hpp"
+#include "codewake/utf8.hpp"
+#include "journal/event_codec.hpp"
+#include "journal/file_io.hpp"
+#include "stacktrace/crash_handler.hpp"
+
+namespace codewake::internal {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kFile = "crash";
+
+// Where the payload of a process has its start and its pid.
+constexpr std::size_t kStartOffset = 0;
+constexpr std::size_t kPidOffset = 9;
+
+[[noreturn]] void fail(int error, const fs::path& path) {
+  throw std::system_error(error, std::generic_category(), path.string());
+}
+
+// No allocation, no exception: for a signal handler too.
+CrashPage* map_page(int folder_fd) noexcept {
+  const int fd = openat(folder_fd, kFile, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) return nullptr;
+  void* memory = MAP_FAILED;
+  // A page that is not there when it is written to would be another signal.
+  const int error = posix_fallocate(fd, 0, sizeof(CrashPage));
+  if (error == 0) {
+    memory = mmap(nullptr, sizeof(CrashPage), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+  } else {
+    errno = error;
+  }
+  const int saved = errno;
+  close(fd);
+  errno = saved;
+  return memory == MAP_FAILED ? nullptr : static_cast<CrashPage*>(memory);
+}
+
+void prepare_page(CrashPage& page, std::string_view process, std::uint32_t number, Id id) noexcept {
+  std::memcpy(page.magic, kCrashMagic, sizeof page.magic);
+  page.version = kCrashVersion;
+  page.process_number = number;
+  page.process_id = id;
+  page.process_bytes = 0;
+  if (process.size() > sizeof page.process) return;
+  std::memcpy(page.process, process.data(), process.size());
+  page.process_bytes = static_cast<std::uint32_t>(process.size());
+}
+
+/// What a signal handler needs in order to make a run.
+struct Nest {
+  std::string root;
+  std::string name_begin;  // `<host>-`
+  std::string name_end;    // of the uuid, what follows its first eight digits
+  std::string fingerprint;
+  std::string about;  // the rest of run.json, from a comma up to the pid
+  std::string process;
+  Id id;
+  pid_t pid;
+};
+
+// Nobody knows whether a handler still reads the one before: none is deleted.
+constinit std::atomic<const Nest*> nest{nullptr};
+constinit std::atomic<std::int64_t> child_begin{0};
+
+/// Text put together in a signal handler; what does not fit makes it bad.
+class Text {
+ public:
+  Text& operator+=(std::string_view text) noexcept {
+    if (text.size() >= sizeof bytes_ - size_) {
+      is_good_ = false;
+      return *this;
+    }
+    std::memcpy(bytes_ + size_, text.data(), text.size());
+    size_ += text.size();
+    bytes_[size_] = '\0';
+    return *this;
+  }
+  Text& operator+=(std::int64_t number) noexcept {
+    char digits[24];
+    const auto end = std::to_chars(std::begin(digits), std::end(digits), number).ptr;
+    return *this += std::string_view(digits, static_cast<std::size_t>(end - digits));
+  }
+  const char* c_str() const noexcept { return bytes_; }
+  std::string_view view() const noexcept { return {bytes_, size_}; }
+  bool is_good() const noexcept { return is_good_; }
+
+ private:
+  char bytes_[4096] = {};
+  std::size_t size_ = 0;
+  bool is_good_ = true;
+};
+
+std::int64_t now_ns() noexcept {
+  timespec time{};
+  clock_gettime(CLOCK_REALTIME, &time);
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+bool write_file(int folder_fd, const char* name, std::string_view content) noexcept {
+  const int fd = openat(folder_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) return false;
+  const bool written = !write_at(fd, content.data(), content.size(), 0);
+  close(fd);
+  return written;
+}
+
+// The lock is held until the process has died.
+CrashPage* fill_folder(int folder_fd, const Nest& from, std::string_view run, bool is_same_process) noexcept {
+  const int lock = openat(folder_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) != 0) return nullptr;
+  Text checked;
+  checked += run;
+  checked += "\n";
+  checked += from.fingerprint;
+  Text about;
+  about += "{\"format\": 1, \"run\": \"";
+  about += run;
+  about += "\", \"fingerprint\": \"";
+  about += from.fingerprint;
+  about += "\", \"checksum\": ";
+  about += std::int64_t{crc32c(checked.view().data(), checked.view().size())};
+  about += from.about;
+  about += getpid();
+  about += "}\n";
+  if (!checked.is_good() || !about.is_good() || !write_file(folder_fd, "run.json", about.view()))
+    return nullptr;
+  CrashPage* const page = map_page(folder_fd);
+  if (page == nullptr) return nullptr;
+  prepare_page(*page, from.process, 0, is_same_process ? from.id : 0);
+  if (!is_same_process && page->process_bytes > kPidOffset + sizeof(std::int64_t)) {
+    const std::int64_t begin = child_begin.load(std::memory_order_relaxed);
+    const std::int64_t start = begin != 0 ? begin : now_ns();
+    const std::int64_t pid = getpid();
+    std::memcpy(page->process + kStartOffset, &start, sizeof start);
+    std::memcpy(page->process + kPidOffset, &pid, sizeof pid);
+  }
+  return page;
+}
+
+// Under another name until it is locked: else it might be taken for a dead one's.
+CrashPage* make_run() noexcept {
+  const Nest* const from = nest.load(std::memory_order_acquire);
+  if (from == nullptr) return nullptr;
+  const std::int64_t now = now_ns();
+  Text run;
+  run += from->name_begin;
+  run += getpid();
+  run += "-";
+  run += now / 1'000'000'000;
+  run += "-";
+  for (int shift = 28; shift >= 0; shift -= 4)
+    run += std::string_view(&"0123456789abcdef"[now >> shift & 15], 1);
+  run += from->name_end;
+  Text path;
+  path += from->root;
+  path += "/";
+  path += run.view();
+  Text temporary;
+  temporary += from->root;
+  temporary += "/crash.";
+  temporary += now;
+  if (!run.is_good() || !path.is_good()) return nullptr;
+  mkdir(from->root.c_str(), 0700);  // it goes with the last run in it
+  if (mkdir(temporary.c_str(), 0700) != 0) return nullptr;
+  const int folder_fd = open(temporary.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  if (folder_fd < 0) return nullptr;
+  CrashPage* const page = fill_folder(folder_fd, *from, run.view(), getpid() == from->pid);
+  close(folder_fd);
+  if (page == nullptr || rename(temporary.c_str(), path.c_str()) != 0) return nullptr;
+  return page;
+}
+
+template <std::size_t N>
+void end_text(char (&text)[N]) noexcept {
+  text[N - 1] = '\0';
+}
+
+}  // namespace
+
+CrashPage* make_crash_page(const fs::path& folder, const CrashSubject& subject) {
+  const int folder_fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder_fd < 0) fail(errno, folder);
+  unlinkat(folder_fd, kFile, 0);
+  CrashPage* const page = map_page(folder_fd);
+  const int error = errno;
+  close(folder_fd);
+  if (page == nullptr) fail(error, folder / kFile);
+  prepare_page(*page, encode_process(subject.info), subject.number, subject.id);
+  return page;
+}
+
+void prepare_crash_runs(const fs::path& root, const RunAbout& about, const CrashSubject& subject) {
+  // The name ends in `-<pid>-<start>-<uuid>`, and a uuid has four dashes.
+  std::size_t uuid = about.run.size();
+  for (int dashes = 0; dashes < 5; ++dashes) uuid = about.run.rfind('-', uuid - 1);
+  std::size_t pid = uuid;
+  for (int dashes = 0; dashes < 2; ++dashes) pid = about.run.rfind('-', pid - 1);
+  const auto quoted = [](const std::string& text) { return nlohmann::json(to_storable(text)).dump(); };
+  nest.store(new Nest{.root = root.string(),
+                      .name_begin = about.run.substr(0, pid + 1),
+                      .name_end = about.run.substr(about.run.find('-', uuid + 1)),
+                      .fingerprint = about.fingerprint,
+                      .about = ", \"store\": " + quoted(about.store) +
+                               ", \"executable\": " + quoted(about.executable) + ", \"started\": \"" +
+                               format_time(about.started) + "\", \"pid\": ",
+                      .process = encode_process(subject.info),
+                      .id = subject.id,
+                      .pid = getpid()},
+             std::memory_order_release);
+  set_crash_page_maker(&make_run);
+}
+
+void begin_crash_child() noexcept {
+  child_begin.store(now_ns(), std::memory_order_relaxed);
+  use_crash_page(nullptr);
+}
+
+std::unique_ptr<CrashPage> read_crash_page(const fs::path& folder) {
+  const fs::path path = folder / kFile;
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) {
+    if (errno == ENOENT) return nullptr;
+    fail(errno, path);
+  }
+  auto page = std::make_unique<CrashPage>();
+  const bool whole = read_at(fd, page.get(), sizeof *page, 0) == sizeof *page;
+  close(fd);
+  if (!whole || std::memcmp(page->magic, kCrashMagic, sizeof page->magic) != 0 ||
+      page->version != kCrashVersion || page->state == 0) {
+    return nullptr;
+  }
+  page->process_bytes = std::min<std::uint32_t>(page->process_bytes, CrashPage::kMaxProcessBytes);
+  page->frames = std::min<std::uint32_t>(page->frames, CrashPage::kMaxFrames);
+  page->modules = std::min<std::uint32_t>(page->modules, CrashPage::kMaxModules);
+  page->exceptions = std::min<std::uint32_t>(page->exceptions, CrashPage::kMaxExceptions);
+  end_text(page->thread_name);
+  for (CrashModule& module : page->module) {
+    end_text(module.build_id);
+    end_text(module.path);
+  }
+  for (CrashException& exception : page->exception) {
+    end_text(exception.type);
+    end_text(exception.message);
+  }
+  return page;
+}
+
+}  // namespace codewake::internal

@@ -1,0 +1,38 @@
+// The file `crash` of a run: the page that a signal handler fills in, and where it makes one by itself.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "codewake/event.hpp"
+#include "codewake/records.hpp"
+#include "journal/run_folder.hpp"
+#include "stacktrace/crash_page.hpp"
+
+namespace codewake::internal {
+
+/// Whose crash it would be.
+struct CrashSubject {
+  std::uint32_t number = 0;  ///< in the run's journal; 0: it has not introduced itself there
+  Id id = 0;                 ///< in the store; 0: not known
+  ProcessInfo info = {};
+};
+
+/// Makes the file in a run's folder; its memory stays mapped for good. Throws std::system_error.
+CrashPage* make_crash_page(const std::filesystem::path& folder, const CrashSubject& subject);
+
+/// Arranges for pages where there is none: each in a run of its own under `root`, which stores what the run
+/// `about` would. Thread-safe.
+void prepare_crash_runs(const std::filesystem::path& root, const RunAbout& about,
+                        const CrashSubject& subject);
+
+/// In the child of a fork(): notes that it begins now, and that it has no page. Async-signal-safe.
+void begin_crash_child() noexcept;
+
+/// What was written there; null where there is no such file, it is not whole, or nothing has crashed. Numbers
+/// in the result are within their bounds, texts have an end.
+std::unique_ptr<CrashPage> read_crash_page(const std::filesystem::path& folder);
+
+}  // namespace codewake::internal

@@ -1,0 +1,278 @@
+#include "stacktrace/crash_handler.hpp"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <typeinfo>
+#include <utility>
+
+#include "codewake/stacktrace.hpp"
+#include "stacktrace/alternate_stack.hpp"
+#include "stacktrace/crash_stack.hpp"
+#include "stacktrace/exceptions.hpp"
+#include "stacktrace/signal_hook.hpp"
+#include "stacktrace/terminate_hook.hpp"
+
+// Invariants:
+//  - One thread writes the page: the one whose id is in `writer`. It stays there while the process dies, and
+//  is
+//    taken out where the program's own handler has mended what was wrong.
+//  - A signal of the writer's own while it writes is a fault of ours: it jumps back and goes on with what
+//  there
+//    is. Any other is the program's, and is handed on.
+
+namespace codewake::internal {
+namespace {
+
+constinit std::atomic<CrashPage*> page_in_use{nullptr};
+constinit std::atomic<pid_t> owner_of_page{0};
+constinit std::atomic<CrashPageMaker> page_maker{nullptr};
+
+constinit std::atomic<pid_t> writer{0};
+constinit CrashPage* written = nullptr;  // the writer's own, as what follows
+constinit volatile sig_atomic_t is_capturing = 0;
+sigjmp_buf after_capture;
+
+pid_t thread_id() noexcept {
+  return static_cast<pid_t>(syscall(SYS_gettid));
+}
+
+void set_state(CrashPage& page, CrashState state) noexcept {
+  std::atomic_ref(page.state).store(static_cast<std::uint32_t>(state), std::memory_order_release);
+}
+
+CrashPage* find_page() noexcept {
+  if (owner_of_page.load(std::memory_order_acquire) == getpid()) {
+    if (CrashPage* const page = page_in_use.load(std::memory_order_acquire)) return page;
+  }
+  const CrashPageMaker make = page_maker.load(std::memory_order_acquire);
+  CrashPage* const made = make == nullptr ? nullptr : make();
+  if (made != nullptr) use_crash_page(made);
+  return made;
+}
+
+// Whether it is this thread that writes now. Another may have been first: the process dies of that one's
+// crash in a moment, so this one waits; not for ever, for that one's handlers are the program's.
+bool become_writer(pid_t self) noexcept {
+  constexpr int kRounds = 200;
+  for (int round = 0; round < kRounds; ++round) {
+    pid_t nobody = 0;
+    if (writer.compare_exchange_strong(nobody, self)) return true;
+    const timespec pause{.tv_sec = 0, .tv_nsec = 10'000'000};
+    nanosleep(&pause, nullptr);
+  }
+  return false;
+}
+
+void begin_page(CrashPage& page, pid_t self) noexcept {
+  std::memset(&page.thread_id, 0, offsetof(CrashPage, addresses) - offsetof(CrashPage, thread_id));
+  page.thread_id = static_cast<std::uint32_t>(self);
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  page.when = std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+  prctl(PR_GET_NAME, page.thread_name);
+}
+
+void note_signal(CrashPage& page, int signal, const siginfo_t& info, const InterruptedAt& at) noexcept {
+  page.code = info.si_code;
+  // What is sent has no address, but a sender.
+  if (info.si_code > 0 && info.si_code != SI_KERNEL) {
+    page.address = reinterpret_cast<std::uintptr_t>(info.si_addr);
+  } else if (info.si_code <= 0) {
+    page.sender = info.si_pid == getpid() ? 0 : static_cast<std::uint32_t>(info.si_pid);
+  }
+  page.stack_pointer = at.stack_pointer;
+  page.signal = static_cast<std::uint32_t>(signal);
+}
+
+void write_page(CrashPage& page, int signal, const siginfo_t& info, ucontext_t& context,
+                pid_t self) noexcept {
+  begin_page(page, self);
+  note_signal(page, signal, info, interrupted_at(&context));
+  set_state(page, CrashState::begun);
+  const mcontext_t interrupted = context.uc_mcontext;
+  if (sigsetjmp(after_capture, 0) == 0) {
+    is_capturing = 1;
+    find_frames(&context, info.si_code > 0 ? reinterpret_cast<std::uintptr_t>(info.si_addr) : UINTPTR_MAX,
+                page);
+    context.uc_mcontext = interrupted;
+  }
+  context.uc_mcontext = interrupted;
+  if (sigsetjmp(after_capture, 0) == 0) {
+    is_capturing = 1;
+    find_modules(page);
+  }
+  is_capturing = 0;
+  set_state(page, CrashState::whole);
+}
+
+// Whether the writer was interrupted in a handler of the program that we had called, and not somewhere that
+// it has jumped to out of it.
+bool is_in_handler(std::uintptr_t stack_pointer) noexcept {
+  stack_t stack{};
+  if (sigaltstack(nullptr, &stack) != 0 || (stack.ss_flags & SS_DISABLE) != 0) return true;
+  const auto begin = reinterpret_cast<std::uintptr_t>(stack.ss_sp);
+  return stack_pointer >= begin && stack_pointer < begin + stack.ss_size;
+}
+
+void record(int signal, const siginfo_t& info, ucontext_t& context) noexcept {
+  const pid_t self = thread_id();
+  if (writer.load() == self) {
+    if (is_capturing != 0) {
+      is_capturing = 0;
+      siglongjmp(after_capture, 1);
+    }
+    if (written == nullptr) return;
+    const InterruptedAt at = interrupted_at(&context);
+    if (written->is_uncaught != 0) {  // terminate has written it, and the program goes on to abort()
+      if (written->signal == 0) note_signal(*written, signal, info, at);
+      return;
+    }
+    if (is_in_handler(at.stack_pointer)) return;
+  } else {
+    if (!become_writer(self)) return;
+    written = find_page();
+  }
+  if (written != nullptr) write_page(*written, signal, info, context, self);
+}
+
+void forget_record() noexcept {
+  if (writer.load() != thread_id()) return;
+  if (CrashPage* const page = std::exchange(written, nullptr)) set_state(*page, CrashState::none);
+  writer.store(0);
+}
+
+// Comes back as soon as the handler has returned, with the registers as they were: so the core that the
+// kernel writes is that of the fault.
+void die_on_return(int signal, siginfo_t& info, ucontext_t& context) noexcept {
+  sigset_t only;
+  sigemptyset(&only);
+  sigaddset(&only, signal);
+  pthread_sigmask(SIG_BLOCK, &only, nullptr);
+  give_up_signal(signal);
+  if (syscall(SYS_rt_tgsigqueueinfo, getpid(), thread_id(), signal, &info) != 0) {
+    syscall(SYS_tgkill, getpid(), thread_id(), signal);
+  }
+  sigdelset(&context.uc_sigmask, signal);
+}
+
+void call_handler(const struct sigaction& action, int signal, siginfo_t& info, ucontext_t& context) noexcept {
+  if ((action.sa_flags & static_cast<int>(SA_RESETHAND)) != 0) reset_action_of_program(signal);
+  sigset_t mask = context.uc_sigmask;
+  for (int other = 1; other < NSIG; ++other) {
+    if (sigismember(&action.sa_mask, other) == 1) sigaddset(&mask, other);
+  }
+  if ((action.sa_flags & SA_NODEFER) == 0) sigaddset(&mask, signal);
+  pthread_sigmask(SIG_SETMASK, &mask, nullptr);
+  if ((action.sa_flags & SA_SIGINFO) != 0) {
+    action.sa_sigaction(signal, &info, &context);
+  } else {
+    action.sa_handler(signal);
+  }
+}
+
+void on_fatal_signal(int signal, siginfo_t* info, void* data) {
+  const int error = errno;
+  auto& context = *static_cast<ucontext_t*>(data);
+  const struct sigaction action = action_of_program(signal);
+  const bool is_sent = info->si_code <= 0;
+  const bool is_ignored = action.sa_handler == SIG_IGN;
+  if (!is_ignored || !is_sent) {
+    record(signal, *info, context);
+    if (action.sa_handler == SIG_DFL || is_ignored) {  // no fault can be ignored
+      die_on_return(signal, *info, context);
+    } else {
+      call_handler(action, signal, *info, context);
+      if (action_of_program(signal).sa_handler == SIG_DFL) {
+        give_up_signal(signal);  // the fault comes again, or was sent again, and ends the program
+      } else {
+        forget_record();
+      }
+    }
+  }
+  errno = error;
+}
+
+void copy_text(std::string_view text, std::span<char> to) noexcept {
+  const std::size_t size = std::min(text.size(), to.size() - 1);
+  std::memcpy(to.data(), text.data(), size);
+  to[size] = '\0';
+}
+
+// Memory may be what is short.
+void note_exception(CrashPage& page, const std::exception_ptr& exception) noexcept {
+  const ThrownObject thrown(exception);
+  if (thrown.type() == nullptr) return;
+  copy_text(thrown.type()->name(), page.exception[0].type);
+  page.exception[0].message[0] = '\0';
+  page.exceptions = 1;
+  try {
+    std::uint32_t count = 0;
+    for (const ExceptionDescription& one : describe(exception)) {
+      if (count == CrashPage::kMaxExceptions) break;
+      copy_text(one.type, page.exception[count].type);
+      copy_text(one.message.value_or(""), page.exception[count].message);
+      page.exceptions = ++count;
+    }
+  } catch (...) {
+    // What there is says the type, at least.
+  }
+}
+
+void record_terminate() noexcept {
+  const pid_t self = thread_id();
+  if (writer.load() == self || !become_writer(self)) return;
+  written = find_page();
+  if (written == nullptr) return;
+  CrashPage& page = *written;
+  begin_page(page, self);
+  page.is_uncaught = 1;
+  set_state(page, CrashState::begun);
+  const std::exception_ptr exception = std::current_exception();
+  std::optional<Stacktrace> stack = Stacktrace::thrown_at(exception);
+  if (!stack || stack->empty()) stack = Stacktrace::current(Stacktrace::kMaxFrames);
+  set_frames(stack->addresses().data(), stack->addresses().size(), page);
+  note_exception(page, exception);
+  find_modules(page);
+  set_state(page, CrashState::whole);
+}
+
+}  // namespace
+
+void watch_for_crashes(bool signals, bool uncaught) noexcept {
+  prepare_crash_stack();
+  if (uncaught) take_terminate(&record_terminate);
+  if (signals) {
+    provide_alternate_stack();
+    take_fatal_signals(&on_fatal_signal);
+  } else {
+    stop_providing_alternate_stacks();
+  }
+}
+
+void use_crash_page(CrashPage* page) noexcept {
+  page_in_use.store(page, std::memory_order_release);
+  owner_of_page.store(getpid(), std::memory_order_release);
+}
+
+void set_crash_page_maker(CrashPageMaker maker) noexcept {
+  page_maker.store(maker, std::memory_order_release);
+}
+
+}  // namespace codewake::internal

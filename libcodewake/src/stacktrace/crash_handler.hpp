@@ -1,0 +1,26 @@
+// What becomes of a program that dies: of a fatal signal, or of an exception that nobody catches.
+//
+// The crash is written into a page that was set aside before, then whatever the program had in mind goes on:
+// its own handlers, or the kernel's default. Whoever reads the page later makes an event of it.
+#pragma once
+
+#include <sys/types.h>
+
+#include "stacktrace/crash_page.hpp"
+
+namespace codewake::internal {
+
+/// From now on fatal signals (`signals`), exceptions that nobody catches and other ends by std::terminate
+/// (`uncaught`) are written into the page in use. Once is enough. Thread-safe.
+void watch_for_crashes(bool signals, bool uncaught) noexcept;
+
+/// The page of this process; null: there is none. It must stay mapped until another is in use. Thread-safe;
+/// async-signal-safe.
+void use_crash_page(CrashPage* page) noexcept;
+
+/// Makes a page where there is none for this process: in the child of a fork() that has recorded nothing yet,
+/// and behind the end of the journal. Must be async-signal-safe. Null: no page can be had.
+using CrashPageMaker = CrashPage* (*)() noexcept;
+void set_crash_page_maker(CrashPageMaker maker) noexcept;
+
+}  // namespace codewake::internal

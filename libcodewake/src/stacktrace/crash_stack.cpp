@@ -1,0 +1,292 @@
+#include "stacktrace/crash_stack.hpp"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <link.h>
+#include <signal.h>
+#include <ucontext.h>
+#include <unistd.h>
+#include <unwind.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <span>
+#include <string_view>
+
+namespace codewake::internal {
+namespace {
+
+// A reader of the page must find what the count says, whenever the writer dies.
+void publish(std::uint32_t& count, std::uint32_t value) noexcept {
+  std::atomic_ref(count).store(value, std::memory_order_release);
+}
+
+void add_frame(CrashPage& page, std::uintptr_t address) noexcept {
+  if (page.frames == CrashPage::kMaxFrames) return;
+  page.addresses[page.frames] = address;
+  publish(page.frames, page.frames + 1);
+}
+
+#if defined(__x86_64__)
+std::uintptr_t instruction_of(const ucontext_t& context) noexcept {
+  return static_cast<std::uintptr_t>(context.uc_mcontext.gregs[REG_RIP]);
+}
+std::uintptr_t stack_pointer_of(const ucontext_t& context) noexcept {
+  return static_cast<std::uintptr_t>(context.uc_mcontext.gregs[REG_RSP]);
+}
+// As if the call had returned at once.
+void return_from_jump(ucontext_t& context) noexcept {
+  const auto* const top = reinterpret_cast<const greg_t*>(context.uc_mcontext.gregs[REG_RSP]);
+  context.uc_mcontext.gregs[REG_RIP] = *top;
+  context.uc_mcontext.gregs[REG_RSP] += static_cast<greg_t>(sizeof *top);
+}
+#elif defined(__aarch64__)
+std::uintptr_t instruction_of(const ucontext_t& context) noexcept {
+  return context.uc_mcontext.pc;
+}
+std::uintptr_t stack_pointer_of(const ucontext_t& context) noexcept {
+  return context.uc_mcontext.sp;
+}
+void return_from_jump(ucontext_t& context) noexcept {
+  context.uc_mcontext.pc = context.uc_mcontext.regs[30];
+}
+#else
+#error "how a context is read on this processor is not known here"
+#endif
+
+struct Unwinding {
+  CrashPage* page;
+  std::uintptr_t begin;  // where the thread was interrupted: what comes before is the handler's
+  bool has_begun;
+};
+
+_Unwind_Reason_Code on_frame(_Unwind_Context* context, void* data) {
+  auto& unwinding = *static_cast<Unwinding*>(data);
+  int is_interrupted = 0;
+  const std::uintptr_t address = _Unwind_GetIPInfo(context, &is_interrupted);
+  if (!unwinding.has_begun) {
+    // The first is known already: it was added before anything could go wrong.
+    unwinding.has_begun = is_interrupted != 0 && address == unwinding.begin;
+    return _URC_NO_REASON;
+  }
+  if (unwinding.page->frames == CrashPage::kMaxFrames || address == 0) return _URC_END_OF_STACK;
+  // All others are behind a call; this one is not, unless another handler of a signal lies between.
+  add_frame(*unwinding.page, address + (is_interrupted != 0 ? 1 : 0));
+  return _URC_NO_REASON;
+}
+
+_Unwind_Reason_Code on_no_frame(_Unwind_Context*, void*) {
+  return _URC_END_OF_STACK;
+}
+
+/// A line of /proc/self/maps.
+struct Mapping {
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+  std::uint64_t offset = 0;
+  bool is_readable = false;
+  std::string_view path;
+};
+
+/// Takes what is read apart, line by line, with no more memory than this.
+class Mappings {
+ public:
+  Mappings() noexcept : fd_(open("/proc/self/maps", O_RDONLY | O_CLOEXEC)) {}
+  Mappings(const Mappings&) = delete;
+  Mappings& operator=(const Mappings&) = delete;
+  ~Mappings() {
+    if (fd_ >= 0) close(fd_);
+  }
+
+  /// Valid until the next call; false at the end.
+  bool next(Mapping& mapping) noexcept {
+    while (true) {
+      const std::string_view rest(buffer_ + at_, size_ - at_);
+      const std::size_t end = rest.find('\n');
+      if (end != rest.npos) {
+        at_ += end + 1;
+        if (parse(rest.substr(0, end), mapping)) return true;
+        continue;
+      }
+      std::memmove(buffer_, rest.data(), rest.size());
+      size_ = rest.size();
+      at_ = 0;
+      if (size_ == sizeof buffer_) size_ = 0;  // no path is so long
+      const ssize_t read_bytes = fd_ < 0 ? 0 : read(fd_, buffer_ + size_, sizeof buffer_ - size_);
+      if (read_bytes < 0 && errno == EINTR) continue;
+      if (read_bytes <= 0) return false;
+      size_ += static_cast<std::size_t>(read_bytes);
+    }
+  }
+
+ private:
+  static std::uint64_t take_hex(std::string_view& text) noexcept {
+    std::uint64_t number = 0;
+    while (!text.empty()) {
+      const char c = text.front();
+      const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+      if (digit < 0) break;
+      number = number * 16 + static_cast<unsigned>(digit);
+      text.remove_prefix(1);
+    }
+    return number;
+  }
+
+  static void skip(std::string_view& text, std::size_t count) noexcept {
+    text.remove_prefix(std::min(count, text.size()));
+  }
+
+  // begin-end perms offset device inode path
+  static bool parse(std::string_view line, Mapping& mapping) noexcept {
+    mapping.begin = take_hex(line);
+    skip(line, 1);
+    mapping.end = take_hex(line);
+    skip(line, 1);
+    mapping.is_readable = !line.empty() && line.front() == 'r';
+    skip(line, 5);
+    mapping.offset = take_hex(line);
+    for (int fields = 0; fields < 2; ++fields) {
+      skip(line, 1);
+      skip(line, std::min(line.find(' '), line.size()));
+    }
+    skip(line, std::min(line.find_first_not_of(' '), line.size()));
+    constexpr std::string_view kDeleted = " (deleted)";
+    if (line.ends_with(kDeleted)) line.remove_suffix(kDeleted.size());
+    mapping.path = line;
+    return mapping.end > mapping.begin;
+  }
+
+  int fd_;
+  char buffer_[4096];
+  std::size_t at_ = 0;
+  std::size_t size_ = 0;
+};
+
+void copy_text(std::string_view text, std::span<char> to) noexcept {
+  const std::size_t size = std::min(text.size(), to.size() - 1);
+  std::memcpy(to.data(), text.data(), size);
+  to[size] = '\0';
+}
+
+std::size_t align_up(std::size_t size) noexcept {
+  return (size + 3) & ~std::size_t{3};
+}
+
+void find_build_id(const char* notes, std::size_t size, CrashModule& module) noexcept {
+  while (size >= sizeof(ElfW(Nhdr))) {
+    ElfW(Nhdr) note;
+    std::memcpy(&note, notes, sizeof note);
+    const std::size_t content = sizeof note + align_up(note.n_namesz);
+    const std::size_t next = content + align_up(note.n_descsz);
+    if (next > size) return;
+    if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
+        std::memcmp(notes + sizeof note, "GNU", 4) == 0) {
+      const std::size_t bytes = std::min<std::size_t>(note.n_descsz, (sizeof module.build_id - 1) / 2);
+      for (std::size_t i = 0; i < bytes; ++i) {
+        constexpr char kDigits[] = "0123456789abcdef";
+        const auto byte = static_cast<unsigned char>(notes[content + i]);
+        module.build_id[2 * i] = kDigits[byte >> 4];
+        module.build_id[2 * i + 1] = kDigits[byte & 15];
+      }
+      return;
+    }
+    notes += next;
+    size -= next;
+  }
+}
+
+// By the headers of the file, which are the first thing in memory. `first`: that mapping.
+void read_headers(const Mapping& first, CrashModule& module) noexcept {
+  const auto* const bytes = reinterpret_cast<const char*>(first.begin);
+  const std::size_t size = first.end - first.begin;
+  ElfW(Ehdr) header;
+  if (!first.is_readable || size < sizeof header) return;
+  std::memcpy(&header, bytes, sizeof header);
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_phentsize != sizeof(ElfW(Phdr))) return;
+  if (header.e_phoff > size || header.e_phnum > (size - header.e_phoff) / sizeof(ElfW(Phdr))) return;
+  const auto segment = [&](unsigned i) {
+    ElfW(Phdr) found;
+    std::memcpy(&found, bytes + header.e_phoff + i * sizeof found, sizeof found);
+    return found;
+  };
+  for (unsigned i = 0; i < header.e_phnum; ++i) {
+    if (segment(i).p_type != PT_LOAD) continue;
+    const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+    module.base = first.begin - (segment(i).p_vaddr & ~(page - 1));
+    break;
+  }
+  for (unsigned i = 0; i < header.e_phnum && module.build_id[0] == '\0'; ++i) {
+    const ElfW(Phdr) notes = segment(i);
+    if (notes.p_type != PT_NOTE) continue;
+    const std::uint64_t at = module.base + notes.p_vaddr;
+    if (at < first.begin || at > first.end || notes.p_memsz > first.end - at) continue;
+    find_build_id(reinterpret_cast<const char*>(at), notes.p_memsz, module);
+  }
+}
+
+bool has_frame_in(const CrashPage& page, const Mapping& mapping) noexcept {
+  return std::any_of(page.addresses, page.addresses + page.frames, [&](std::uint64_t address) {
+    return address - 1 >= mapping.begin && address - 1 < mapping.end;
+  });
+}
+
+}  // namespace
+
+void prepare_crash_stack() noexcept {
+  _Unwind_Backtrace(&on_no_frame, nullptr);
+  // What is called for the first time is looked up, under a lock; _Unwind_GetIPInfo comes with the other.
+}
+
+InterruptedAt interrupted_at(const void* context) noexcept {
+  const auto& interrupted = *static_cast<const ucontext_t*>(context);
+  return {instruction_of(interrupted), stack_pointer_of(interrupted)};
+}
+
+void find_frames(void* context, std::uintptr_t fault_address, CrashPage& page) noexcept {
+  auto& interrupted = *static_cast<ucontext_t*>(context);
+  const std::uintptr_t instruction = instruction_of(interrupted);
+  // The other signals tell the instruction's address, too, where it is the instruction that is to blame.
+  const bool is_fetch = instruction == fault_address && (page.signal == SIGSEGV || page.signal == SIGBUS);
+  if (is_fetch) {
+    return_from_jump(interrupted);
+    add_frame(page, instruction_of(interrupted));  // it is behind a call
+  } else {
+    add_frame(page, instruction + 1);
+  }
+  Unwinding unwinding{&page, instruction_of(interrupted), false};
+  _Unwind_Backtrace(&on_frame, &unwinding);
+}
+
+void set_frames(const void* const* addresses, std::size_t count, CrashPage& page) noexcept {
+  for (std::size_t i = 0; i < count; ++i) add_frame(page, reinterpret_cast<std::uintptr_t>(addresses[i]));
+}
+
+void find_modules(CrashPage& page) noexcept {
+  Mappings mappings;
+  Mapping first;  // of the file that the mappings are of
+  Mapping mapping;
+  char path[sizeof(CrashModule::path)] = {};  // of that file: the view is gone with the next line
+  while (page.modules < CrashPage::kMaxModules && mappings.next(mapping)) {
+    if (mapping.path.empty()) continue;
+    char shortened[sizeof path];
+    copy_text(mapping.path, shortened);
+    if (mapping.offset == 0 || std::strcmp(shortened, path) != 0) {
+      first = mapping;
+      std::memcpy(path, shortened, sizeof path);
+    }
+    if (!has_frame_in(page, mapping)) continue;
+    CrashModule& module = page.module[page.modules];
+    module = {};
+    module.base = first.begin - first.offset;
+    module.begin = mapping.begin;
+    module.end = mapping.end;
+    std::memcpy(module.path, path, sizeof path);
+    if (first.offset == 0) read_headers(first, module);
+    publish(page.modules, page.modules + 1);
+  }
+}
+
+}  // namespace codewake::internal

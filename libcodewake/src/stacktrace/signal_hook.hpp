@@ -1,0 +1,29 @@
+// The fatal signals: ours in the kernel, the program's in a table.
+//
+// A program that sets or asks for a handler of its own sees what it would see without us, before and after we
+// have taken the signal: `sigaction` and `signal` are replaced for that, as __cxa_throw is.
+#pragma once
+
+#include <signal.h>
+
+namespace codewake::internal {
+
+/// What is fatal by default and comes from the program's own doing.
+inline constexpr int kFatalSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+
+using SignalHandler = void (*)(int signal, siginfo_t* info, void* context);
+
+/// Has `handler` called for the fatal signals, on the thread's alternate stack where it has one; the other
+/// signals wait meanwhile, the fatal ones do not. Once is enough. Thread-safe.
+void take_fatal_signals(SignalHandler handler) noexcept;
+
+/// What the program wants done at this signal. Async-signal-safe, as what follows.
+struct sigaction action_of_program(int signal) noexcept;
+
+/// As SA_RESETHAND does it before the handler is called.
+void reset_action_of_program(int signal) noexcept;
+
+/// Leaves the signal to the kernel's default for good.
+void give_up_signal(int signal) noexcept;
+
+}  // namespace codewake::internal

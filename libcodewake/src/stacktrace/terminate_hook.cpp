@@ -1,0 +1,59 @@
+#include "stacktrace/terminate_hook.hpp"
+
+#include <dlfcn.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <exception>
+
+#include "codewake/export.hpp"
+
+namespace codewake::internal {
+namespace {
+
+using SetFunction = std::terminate_handler (*)(std::terminate_handler);
+
+constinit std::atomic<void (*)() noexcept> recorder{nullptr};
+constinit std::atomic<std::terminate_handler> handler_of_program{nullptr};  // null: terminate is not ours
+
+template <class Function>
+Function find_real(const char* name) noexcept {
+  const auto function = reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
+  if (function == nullptr) std::abort();  // no C++ runtime
+  return function;
+}
+
+std::terminate_handler real_set_terminate(std::terminate_handler handler) noexcept {
+  static const auto function = find_real<SetFunction>("_ZSt13set_terminatePFvvE");
+  return function(handler);
+}
+
+[[noreturn]] void on_terminate() noexcept {
+  if (const auto record = recorder.load(std::memory_order_relaxed)) record();
+  if (const std::terminate_handler handler = handler_of_program.load(std::memory_order_acquire)) handler();
+  std::abort();
+}
+
+}  // namespace
+
+void take_terminate(void (*record)() noexcept) noexcept {
+  if (recorder.exchange(record) != nullptr) return;
+  std::terminate_handler none = nullptr;
+  handler_of_program.compare_exchange_strong(none, real_set_terminate(&on_terminate));
+}
+
+}  // namespace codewake::internal
+
+extern "C" {
+CODEWAKE_API std::terminate_handler codewake_set_terminate(std::terminate_handler handler) noexcept
+    __asm__("_ZSt13set_terminatePFvvE");
+}
+
+std::terminate_handler codewake_set_terminate(std::terminate_handler handler) noexcept {
+  using namespace codewake::internal;
+  std::terminate_handler before = handler_of_program.load(std::memory_order_acquire);
+  while (before != nullptr && handler != nullptr) {
+    if (handler_of_program.compare_exchange_weak(before, handler)) return before;
+  }
+  return real_set_terminate(handler);
+}

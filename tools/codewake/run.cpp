@@ -1,0 +1,243 @@
+// `codewake run -- PROGRAM ARGS…`: a program that was never changed, recorded by preloading the library.
+#include <dlfcn.h>
+#include <elf.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <link.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include "codewake/config.hpp"
+#include "codewake/errors.hpp"
+#include "codewake/plugin.hpp"
+#include "codewake/recovery.hpp"
+#include "codewake/throw_hook.hpp"
+#include "codewake/time.hpp"
+#include "command.hpp"
+#include "output.hpp"
+#include "text.hpp"
+
+namespace codewake::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// As shells and env(1) have it.
+constexpr int kNotFound = 127;
+constexpr int kNotExecutable = 126;
+
+struct RunOptions {
+  bool throws = false;
+  std::vector<std::string> words = {};  ///< the program and its arguments
+};
+
+/// The library that this program itself uses.
+std::string library_path() {
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<void*>(&throw_hook_in_force), &info) == 0 || info.dli_fname == nullptr) {
+    throw Error("libcodewake is not found, so that it cannot be preloaded");
+  }
+  return fs::canonical(info.dli_fname).string();
+}
+
+/// The same store with a queue before it, where its module has one: then recording costs the program little.
+std::string queueing_adapter(const Config& config) {
+  constexpr std::string_view kStore = "Store";
+  constexpr std::string_view kQueueStore = "QueueStore";
+  const std::string& name = config.store.class_name;
+  if (name.ends_with(kQueueStore) || !name.ends_with(kStore)) return *config.store.adapter;
+  const std::string wanted = name.substr(0, name.size() - kStore.size()) + std::string(kQueueStore);
+  for (const PluginFound& plugin : find_plugins(config.plugin_path)) {
+    if (plugin.module != config.store.module) continue;
+    const bool has_it = std::any_of(plugin.classes.begin(), plugin.classes.end(),
+                                    [&](const PluginFound::Class& c) { return c.name == wanted; });
+    if (has_it) return config.store.module + "," + wanted;
+  }
+  return *config.store.adapter;
+}
+
+void set_variable(const char* name, const std::string& value) {
+  if (setenv(name, value.c_str(), 1) != 0) throw std::system_error(errno, std::generic_category(), name);
+}
+
+/// What the library in the program is told.
+void set_environment(const CommonOptions& options, const Config& config, bool throws) {
+  const char* const before = std::getenv("LD_PRELOAD");
+  const std::string library = library_path();
+  set_variable("LD_PRELOAD",
+               before == nullptr || *before == '\0' ? library : fmt::format("{}:{}", library, before));
+  set_variable("CODE_WAKE_RUN", throws ? "throws" : "crashes");
+  set_variable("CODE_WAKE_STORE_ADAPTER", queueing_adapter(config));
+  if (!options.store.empty()) set_variable("CODE_WAKE_STORE_CONFIG", options.store);
+}
+
+/// Where execvp would find it; empty where it would not.
+std::string find_program(const std::string& name) {
+  if (name.find('/') != std::string::npos) return name;
+  const char* const path = std::getenv("PATH");
+  std::string_view rest = path == nullptr ? "/usr/local/bin:/bin:/usr/bin" : path;
+  while (true) {
+    const std::size_t colon = rest.find(':');
+    const fs::path candidate = fs::path(rest.substr(0, colon)) / name;
+    if (access(candidate.c_str(), X_OK) == 0 && fs::is_regular_file(candidate)) return candidate.string();
+    if (colon == std::string_view::npos) return {};
+    rest.remove_prefix(colon + 1);
+  }
+}
+
+/// Whether it is an ELF file that no dynamic linker loads: nothing can be preloaded there.
+bool is_static(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  ElfW(Ehdr) header{};
+  in.read(reinterpret_cast<char*>(&header), sizeof header);
+  if (!in || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return false;
+  if (header.e_phentsize != sizeof(ElfW(Phdr))) return false;
+  in.seekg(static_cast<std::streamoff>(header.e_phoff));
+  for (unsigned i = 0; i < header.e_phnum; ++i) {
+    ElfW(Phdr) segment{};
+    in.read(reinterpret_cast<char*>(&segment), sizeof segment);
+    if (!in) return false;
+    if (segment.p_type == PT_INTERP) return false;
+  }
+  return true;
+}
+
+/// The program, and the signals that are meant for it.
+class Child {
+ public:
+  /// Starts it in this process's place as far as the terminal and the signals go.
+  explicit Child(std::vector<std::string> words) {
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    sigfillset(&signals_);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS})
+      sigdelset(&signals_, fault);
+    sigset_t before;
+    sigprocmask(SIG_BLOCK, &signals_, &before);
+    pid_ = fork();
+    if (pid_ < 0) throw std::system_error(errno, std::generic_category(), "fork");
+    if (pid_ != 0) return;
+    signal(SIGPIPE, SIG_DFL);  // ours alone is ignored
+    sigprocmask(SIG_SETMASK, &before, nullptr);
+    execvp(arguments[0], arguments.data());
+    const int error = errno;
+    complain(fmt::format("{}: {}", words[0], std::strerror(error)));
+    _exit(error == ENOENT ? kNotFound : kNotExecutable);
+  }
+
+  pid_t pid() const noexcept { return pid_; }
+
+  /// Until it has ended; the result is its status as of waitpid.
+  int wait() {
+    while (true) {
+      siginfo_t info{};
+      const int signal = sigwaitinfo(&signals_, &info);
+      if (signal == SIGCHLD) {
+        int status = 0;
+        while (waitpid(pid_, &status, WNOHANG | WUNTRACED) == pid_) {
+          if (!WIFSTOPPED(status)) return status;
+          stop_with_it(WSTOPSIG(status));
+        }
+      } else if (signal > 0 && info.si_code != SI_KERNEL) {
+        kill(pid_, signal);  // what comes from the terminal comes to both
+      }
+    }
+  }
+
+ private:
+  void stop_with_it(int signal) const {
+    kill(getpid(), signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU ? SIGSTOP : signal);
+    kill(pid_, SIGCONT);
+  }
+
+  sigset_t signals_{};
+  pid_t pid_ = 0;
+};
+
+/// Ends as the program did, without a core of our own.
+[[noreturn]] void die_of(int signal) {
+  const rlimit none{};
+  setrlimit(RLIMIT_CORE, &none);
+  prctl(PR_SET_DUMPABLE, 0);
+  ::signal(signal, SIG_DFL);
+  sigset_t only;
+  sigemptyset(&only);
+  sigaddset(&only, signal);
+  sigprocmask(SIG_UNBLOCK, &only, nullptr);
+  raise(signal);
+  _exit(128 + signal);
+}
+
+/// Stores what the program has left, and says where its crash is to be seen.
+void tell_of_crash(Store& store, const Config& config, pid_t pid) {
+  RecoveryOptions recovery{.parameters = config.store.parameters};
+  if (config.queue.journal && *config.queue.journal != "memory")
+    recovery.journal_folder = *config.queue.journal;
+  for (const JournalRun& run : recover_journals(store, recovery)) {
+    if (run.pid != pid) continue;
+    if (run.state != JournalRun::State::recovered) {
+      complain(fmt::format("the journal {} is {}{}; 'codewake recover' stores it later", run.run,
+                           to_string(run.state), run.problem.empty() ? "" : ": " + run.problem));
+    }
+    if (run.crash.empty()) continue;
+    const EventPage page = store.get_events({.where = {{"event", "codewake.crash"}}, .limit = 1});
+    const std::string id = page.events.empty() ? "ID" : std::to_string(page.events.front().id);
+    complain(fmt::format("{} died of {}; 'codewake event {}' shows where", run.executable, run.crash, id));
+  }
+}
+
+int run_program(Session& session, const RunOptions& options) {
+  const Config config = load_config(session.options);
+  const std::shared_ptr<Store> store = open_store(session.options);
+  set_environment(session.options, config, options.throws);
+  const std::string path = find_program(options.words.front());
+  if (!path.empty() && is_static(path)) {
+    complain(fmt::format("{} is linked statically: it runs, and nothing of it is recorded", path));
+  }
+  Child child(options.words);
+  const int status = child.wait();
+  try {
+    tell_of_crash(*store, config, child.pid());
+  } catch (const std::exception& error) {
+    complain(fmt::format("what the program left is not stored yet, 'codewake recover' does it later: {}",
+                         error.what()));
+  }
+  if (WIFSIGNALED(status)) die_of(WTERMSIG(status));
+  return WEXITSTATUS(status);
+}
+
+}  // namespace
+
+void add_run_command(CLI::App& app, Session& session) {
+  const auto options = std::make_shared<RunOptions>();
+  CLI::App* const command = add_command(
+      app, "run",
+      "Run a program that knows nothing of this, and record what it crashes of, and with --throws "
+      "every exception",
+      {"codewake run -- ./server --port 8080", "codewake run --throws -- ./tool input.txt"});
+  command->add_option("program", options->words, "What to run, behind --, so that its options are not ours")
+      ->option_text("ARGS…")
+      ->required();
+  command->add_flag("--throws", options->throws, "Record every exception that is thrown, caught or not");
+  add_store_options(command, session);
+  on_run(command, session, options, run_program);
+}
+
+}  // namespace codewake::cli
