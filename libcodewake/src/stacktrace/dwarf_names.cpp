@@ -142,6 +142,17 @@ std::string parameters_of(Dwarf_Die& function) {
   return text;
 }
 
+// Whether it is a method that leaves its object as it is.
+bool is_const_method(Dwarf_Die& function) {
+  Dwarf_Die object;
+  Dwarf_Die type;
+  if (dwarf_child(&function, &object) != 0 || dwarf_tag(&object) != DW_TAG_formal_parameter) return false;
+  if (!has_flag(object, DW_AT_artificial) || !type_of(object, type)) return false;
+  if (dwarf_tag(&type) == DW_TAG_const_type && !type_of(type, type)) return false;
+  return dwarf_tag(&type) == DW_TAG_pointer_type && type_of(type, type) &&
+         dwarf_tag(&type) == DW_TAG_const_type;
+}
+
 }  // namespace
 
 const char* linkage_name(Dwarf_Die& function) {
@@ -169,9 +180,9 @@ std::string compose_name(Dwarf_Die& declaration) {
   if (dwarf_diename(&declaration) == nullptr) return {};
   std::string name = qualified_name(declaration);
   // What other source files see and is not encoded is no C++ function.
-  if (is_cpp(declaration) && !has_flag(declaration, DW_AT_external))
-    name += "(" + parameters_of(declaration) + ")";
-  return name;
+  if (!is_cpp(declaration) || has_flag(declaration, DW_AT_external)) return name;
+  name += "(" + parameters_of(declaration) + ")";
+  return is_const_method(declaration) ? name + " const" : name;
 }
 
 }  // namespace codewake::internal
