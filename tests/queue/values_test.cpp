@@ -148,53 +148,68 @@ class AwayQueueStore : public QueueStore<AwayStore> {
   using QueueStore::QueueStore;
 };
 
-TEST_CASE("Stacks of a dead program are recovered with module, build-id and offset of each frame") {
+void log_stacks(Process& process) {
+  process.log({{"kind", "stack"}}, {.inc_st = true});
+  try {
+    throw std::runtime_error("as told");
+  } catch (const std::exception& error) {
+    process.log({{"kind", "throw"}}, error);
+  }
+}
+
+// Runs until it has logged. Then it is killed, with a store that takes nothing, or ends as it should.
+void run_and_log(const JournalFolder& journal, const std::string& dsn, bool is_killed) {
+  Config::Queue options;
+  options.journal = journal.path();
+  std::shared_ptr<Store> store = std::make_shared<SqliteQueueStore>(options, dsn);
+  if (is_killed) store = std::make_shared<AwayQueueStore>(options, dsn);
+  Process& process = Process::instance({.store = store});
+  log_stacks(process);
+  if (!is_killed) {
+    process.shutdown(kLong);
+    return;
+  }
+  const auto noted = [&] {
+    for (const auto& file : journal.files()) {
+      if (file.filename() == "modules.json") return true;
+    }
+    return false;
+  };
+  if (!eventually(noted)) throw std::runtime_error("no modules.json");
+  kill(getpid(), SIGKILL);
+}
+
+TEST_CASE("Stacks of a dead program are recovered with functions and lines, as it would have stored them") {
   const TemporaryFolder folder;
   const JournalFolder journal;
   const std::string dsn = dsn_of(folder / "events.sqlite");
-  const pid_t child = start_child([&] {
-    Config::Queue options;
-    options.journal = journal.path();
-    Process& process = Process::instance({.store = std::make_shared<AwayQueueStore>(options, dsn)});
-    process.log({{"kind", "stack"}}, {.inc_st = true});
-    try {
-      throw std::runtime_error("as told");
-    } catch (const std::exception& error) {
-      process.log({{"kind", "throw"}}, error);
-    }
-    const auto noted = [&] {
-      for (const auto& file : journal.files()) {
-        if (file.filename() == "modules.json") return true;
-      }
-      return false;
-    };
-    if (!eventually(noted)) throw std::runtime_error("no modules.json");
-    kill(getpid(), SIGKILL);
-  });
-  REQUIRE(wait_for(child) == -SIGKILL);
-  SqliteStore store(dsn);
-  const auto runs = recover_journals(store, {.journal_folder = journal.path()});
-  REQUIRE(runs.size() == 1);
-  CHECK(runs[0].state == JournalRun::State::recovered);
-  CHECK(runs[0].stored_events == 2);
-  const auto events = store.get_events_by_data({});
-  REQUIRE(events.size() == 2);
-  const std::string executable = std::filesystem::read_symlink("/proc/self/exe");
-  for (const EventRecord& event : events) {
-    REQUIRE(event.frames.size() > 3);
-    int own = 0;
-    for (const Frame& frame : event.frames) {
-      CHECK(frame.module.starts_with("/"));
-      CHECK(frame.build_id.size() >= 16);
-      CHECK(frame.offset != 0);
-      CHECK(frame.src == fmt::format("+{:#x}", frame.offset));
-      CHECK(frame.filename == frame.module);
-      CHECK(frame.module.find("libcodewake") == std::string::npos);
-      own += frame.module == executable;
-    }
-    CHECK(own > 0);
+  for (const bool is_killed : {true, false}) {
+    const pid_t child = start_child([&] { run_and_log(journal, dsn, is_killed); });
+    REQUIRE(wait_for(child) == (is_killed ? -SIGKILL : 0));
+    if (!is_killed) continue;
+    SqliteStore store(dsn);
+    const auto runs = recover_journals(store, {.journal_folder = journal.path()});
+    REQUIRE(runs.size() == 1);
+    CHECK(runs[0].state == JournalRun::State::recovered);
+    CHECK(runs[0].stored_events == 2);
+    CHECK(store.get_process_by_id(store.get_events_by_data({}).front().process_id)->pid == child);
   }
-  CHECK(store.get_process_by_id(events[0].process_id)->pid == child);
+  SqliteStore store(dsn);
+  const std::string executable = std::filesystem::read_symlink("/proc/self/exe");
+  for (const std::string kind : {"stack", "throw"}) {
+    const auto events = store.get_events_by_data({{"kind", kind}});
+    REQUIRE(events.size() == 2);
+    const std::vector<Frame>& frames = events[0].frames;
+    const auto own = std::find_if(frames.begin(), frames.end(),
+                                  [&](const Frame& frame) { return frame.module == executable; });
+    REQUIRE(own != frames.end());
+    CHECK(own->function == "codewake::testing::(anonymous namespace)::log_stacks(codewake::Process&)");
+    CHECK(std::filesystem::path(own->filename).filename() == "values_test.cpp");
+    CHECK(own->build_id.size() >= 16);
+    CHECK(own->offset != 0);
+    CHECK(events[0].frames == events[1].frames);
+    CHECK(events[0].stacktrace_id == events[1].stacktrace_id);
+  }
 }
 
 }  // namespace

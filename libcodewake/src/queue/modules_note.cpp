@@ -1,13 +1,9 @@
 #include "queue/modules_note.hpp"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <cstdint>
 #include <nlohmann/json.hpp>
 
-#include "codewake/frame.hpp"
 #include "codewake/utf8.hpp"
+#include "stacktrace/symbolizer.hpp"
 
 namespace codewake::internal {
 
@@ -35,6 +31,7 @@ std::vector<Module> read_modules(const std::string& note) {
       entry.at("base").get_to(module.base);
       entry.at("begin").get_to(module.begin);
       entry.at("end").get_to(module.end);
+      module.identity = module.identify();
     } catch (const nlohmann::json::exception&) {
       modules.pop_back();  // its frames are of an unknown module
     }
@@ -43,21 +40,7 @@ std::vector<Module> read_modules(const std::string& note) {
 }
 
 Stacktrace stack_of(const std::vector<void*>& addresses, const std::vector<Module>& modules) {
-  std::vector<Frame> frames;
-  for (void* const pointer : addresses) {
-    // A return address is behind the call.
-    const auto address = reinterpret_cast<std::uintptr_t>(pointer) - 1;
-    const auto module =
-        std::find_if(modules.begin(), modules.end(), [&](const Module& m) { return m.contains(address); });
-    Frame& frame = frames.emplace_back();
-    frame.offset = module == modules.end() ? address : address - module->base;
-    frame.src = fmt::format("+{:#x}", frame.offset);
-    frame.filename = "[unknown]";
-    if (module == modules.end()) continue;
-    frame.filename = frame.module = module->path;
-    frame.build_id = module->build_id;
-  }
-  return Stacktrace(std::move(frames));
+  return Stacktrace(symbolize(addresses, modules));
 }
 
 }  // namespace codewake::internal

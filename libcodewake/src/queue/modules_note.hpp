@@ -17,7 +17,8 @@ std::string write_modules(const std::vector<Module>& modules);
 /// What was written; what is no such note gives none.
 std::vector<Module> read_modules(const std::string& note);
 
-/// A stack of another run: frames with module, build-id and offset, as far as the modules tell.
+/// A stack of another run, resolved from the modules' files as far as they are still the same. Blocks on the
+/// disk. Thread-safe.
 Stacktrace stack_of(const std::vector<void*>& addresses, const std::vector<Module>& modules);
 
 }  // namespace codewake::internal

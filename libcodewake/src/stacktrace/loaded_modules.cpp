@@ -5,11 +5,14 @@
 #include <link.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <system_error>
 
@@ -39,15 +42,42 @@ std::string build_id_in(std::span<const unsigned char> notes, std::size_t alignm
   return {};
 }
 
-std::string path_of(const dl_phdr_info& info, bool is_program) {
-  if (!is_program) return info.dlpi_name == nullptr ? "" : info.dlpi_name;
-  std::error_code failed;  // without /proc the program has no path: it is shown as unknown
-  return std::filesystem::read_symlink("/proc/self/exe", failed).string();
+// What the kernel calls the file that is mapped at an address; empty where it is none.
+std::string mapped_path(std::uintptr_t address) {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    char* rest = nullptr;
+    const std::uintptr_t begin = std::strtoull(line.c_str(), &rest, 16);
+    const std::uintptr_t end = *rest == '-' ? std::strtoull(rest + 1, nullptr, 16) : 0;
+    const std::size_t path = line.find('/');
+    if (address >= begin && address < end) return path == std::string::npos ? "" : line.substr(path);
+  }
+  return {};
+}
+
+// A file that was replaced or deleted keeps its name, so that its frames stay the same.
+std::string without_mark(std::string path) {
+  constexpr std::string_view kDeleted = " (deleted)";
+  std::error_code failed;  // what cannot be looked at is not there
+  if (path.ends_with(kDeleted) && !std::filesystem::exists(path, failed))
+    path.resize(path.size() - kDeleted.size());
+  return path;
+}
+
+std::string path_of(const dl_phdr_info& info, bool is_program, std::uintptr_t begin) {
+  if (is_program) {
+    std::error_code failed;  // without /proc the program has no path: it is shown as unknown
+    return without_mark(std::filesystem::read_symlink("/proc/self/exe", failed).string());
+  }
+  std::string path = info.dlpi_name == nullptr ? "" : info.dlpi_name;
+  // Relative to a folder that may be another by now, and is another in the process that recovers this one.
+  if (path.find('/') == std::string::npos || path.starts_with('/')) return path;
+  const std::string mapped = mapped_path(begin);
+  return mapped.empty() ? path : without_mark(mapped);
 }
 
 Module describe_module(const dl_phdr_info& info, bool is_program) {
   Module module;
-  module.path = path_of(info, is_program);
   module.base = info.dlpi_addr;
   module.begin = UINTPTR_MAX;
   for (int i = 0; i < info.dlpi_phnum; ++i) {
@@ -61,9 +91,8 @@ Module describe_module(const dl_phdr_info& info, bool is_program) {
       module.build_id = build_id_in(notes, segment.p_align == 8 ? 8 : 4);
     }
   }
-  const std::string identity =
-      fmt::format("{}\n{}\n{}", module.path, module.build_id, module.end - module.begin);
-  module.identity = std::hash<std::string>()(identity);
+  module.path = path_of(info, is_program, module.begin);
+  module.identity = module.identify();
   return module;
 }
 
@@ -96,6 +125,10 @@ int add_module(dl_phdr_info* info, std::size_t, void* data) {
 }
 
 }  // namespace
+
+std::size_t Module::identify() const {
+  return std::hash<std::string>()(fmt::format("{}\n{}\n{}", path, build_id, end - begin));
+}
 
 void LoadedModules::refresh() {
   Refresh refresh{.modules = {}, .loads = loads_, .unloads = unloads_, .failure = nullptr};

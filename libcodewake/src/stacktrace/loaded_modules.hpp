@@ -15,8 +15,9 @@ struct Module {
   std::uintptr_t base = 0;  ///< what is added to the addresses in the file
   std::uintptr_t begin = 0;
   std::uintptr_t end = 0;
-  std::size_t identity = 0;  ///< the same for the same file, wherever it is loaded
+  std::size_t identity = 0;  ///< the same for the same file, wherever it is loaded: what `identify` gives
 
+  std::size_t identify() const;
   bool contains(std::uintptr_t address) const noexcept { return address >= begin && address < end; }
 };
 

@@ -1,7 +1,5 @@
 #include "stacktrace/source_files.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,31 +8,16 @@
 #include <system_error>
 #include <utility>
 
+#include "base/file_descriptor.hpp"
+
 namespace codewake::internal {
 namespace {
 
-class Descriptor {
- public:
-  // A path from debug information may name anything, also a pipe that nobody writes to.
-  explicit Descriptor(const char* path) noexcept : number_(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (number_ >= 0) close(number_);
-  }
-  int number() const noexcept { return number_; }
-
- private:
-  int number_;
-};
-
 std::string read_source(const char* path) {
-  const Descriptor descriptor(path);
-  struct stat status {};
-  if (descriptor.number() < 0 || fstat(descriptor.number(), &status) != 0 || !S_ISREG(status.st_mode))
-    return {};
-  if (static_cast<std::uint64_t>(status.st_size) > SourceFiles::kMaxBytes) return {};
-  std::string content(static_cast<std::size_t>(status.st_size), '\0');
+  const FileDescriptor descriptor(path);
+  const auto status = descriptor.regular_file();
+  if (!status || static_cast<std::uint64_t>(status->st_size) > SourceFiles::kMaxBytes) return {};
+  std::string content(static_cast<std::size_t>(status->st_size), '\0');
   std::size_t size = 0;
   while (size < content.size()) {
     const ssize_t count = read(descriptor.number(), content.data() + size, content.size() - size);
@@ -79,19 +62,19 @@ bool is_file(const std::filesystem::path& path) {
   return std::filesystem::is_regular_file(path, failed);
 }
 
-// libbacktrace puts the build folder ahead of absolute paths too, as clang writes them: /build//source/a.cpp.
-std::string without_wrong_folder(const std::string& path) {
-  const std::size_t slashes = path.find("//");
-  if (slashes == std::string::npos || is_file(path)) return path;
-  std::string rest = path.substr(slashes + 1);
-  return is_file(rest) ? rest : path;
+// Compilers write the folder that they were run in before a relative path: /build/../source/a.cpp. A folder
+// that is a link may mean another file then.
+std::string without_detours(const std::filesystem::path& path) {
+  std::filesystem::path straight = path.lexically_normal();
+  if (straight == path || (!is_file(straight) && is_file(path))) return path.string();
+  return straight.string();
 }
 
 }  // namespace
 
 std::string locate_source(const std::string& path, const std::string& module) {
   const std::filesystem::path recorded(path);
-  if (recorded.is_absolute()) return without_wrong_folder(path);
+  if (recorded.is_absolute()) return without_detours(recorded);
   for (std::filesystem::path folder = std::filesystem::path(module).parent_path(); folder.is_absolute();
        folder = folder.parent_path()) {
     const std::filesystem::path candidate = (folder / recorded).lexically_normal();

@@ -12,7 +12,8 @@ namespace codewake::internal {
 
 /// Where a source file is that the compiler recorded as `path`. Build systems name files relative to their
 /// build folder, which is nearly always above the program that they build there: a relative path is looked
-/// for from each folder above `module`. The result is `path` itself where it is absolute or leads nowhere.
+/// for from each folder above `module`. The result is `path` itself where it leads nowhere, and where it is
+/// absolute, but for steps into folders and out again.
 std::string locate_source(const std::string& path, const std::string& module);
 
 /// Reads source files and remembers the ones used last: at most kMaxFiles, and kMaxBytes in all. Reentrant.

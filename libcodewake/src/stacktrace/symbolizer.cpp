@@ -1,101 +1,18 @@
 #include "stacktrace/symbolizer.hpp"
 
-#include <dlfcn.h>
 #include <fmt/format.h>
 #include <pthread.h>
 
+#include <algorithm>
 #include <atomic>
-#include <cstring>
 #include <memory>
-#include <new>
 #include <string_view>
 #include <utility>
 
 #include "stacktrace/demangle.hpp"
 
-// libbacktrace, as Boost.Stacktrace's library contains and exports it; its header is private to the compiler.
-extern "C" {
-using backtrace_error_callback = void (*)(void* data, const char* message, int error);
-using backtrace_full_callback = int (*)(void* data, std::uintptr_t pc, const char* file, int line,
-                                        const char* function);
-using backtrace_syminfo_callback = void (*)(void* data, std::uintptr_t pc, const char* name,
-                                            std::uintptr_t value, std::uintptr_t size);
-backtrace_state* backtrace_create_state(const char* filename, int threaded, backtrace_error_callback on_error,
-                                        void* data);
-int backtrace_pcinfo(backtrace_state* state, std::uintptr_t pc, backtrace_full_callback on_line,
-                     backtrace_error_callback on_error, void* data);
-int backtrace_syminfo(backtrace_state* state, std::uintptr_t pc, backtrace_syminfo_callback on_symbol,
-                      backtrace_error_callback on_error, void* data);
-}
-
 namespace codewake::internal {
 namespace {
-
-// One call as libbacktrace tells it; the function's name is still encoded.
-struct Call {
-  std::string file;
-  std::uint32_t line = 0;
-  std::string function;
-};
-
-// What the callbacks fill in. They are called from C: nothing may be thrown through it.
-struct Answer {
-  std::vector<Call> calls;
-  std::string symbol;
-  bool out_of_memory = false;
-};
-
-int on_line(void* data, std::uintptr_t, const char* file, int line, const char* function) {
-  auto& answer = *static_cast<Answer*>(data);
-  try {
-    Call& call = answer.calls.emplace_back();
-    if (function != nullptr) call.function = function;
-    if (file == nullptr || line <= 0) return 0;
-    call.file = file;
-    call.line = static_cast<std::uint32_t>(line);
-    return 0;
-  } catch (const std::bad_alloc&) {
-    answer.out_of_memory = true;
-    return 1;
-  }
-}
-
-void on_symbol(void* data, std::uintptr_t, const char* name, std::uintptr_t, std::uintptr_t) {
-  auto& answer = *static_cast<Answer*>(data);
-  try {
-    if (name != nullptr) answer.symbol = name;
-  } catch (const std::bad_alloc&) {
-    answer.out_of_memory = true;
-  }
-}
-
-// No debug information, no symbols, a file that is gone: the frame shows what is known without.
-void on_error(void*, const char*, int) {}
-
-bool is_encoded(std::string_view function) {
-  return function.starts_with("_Z");
-}
-
-// Of functions that no other source file sees, debug information has the bare name, without namespace and
-// parameters; the table of symbols has it all, but knows nothing of inlined functions.
-Answer ask(backtrace_state* state, std::uintptr_t address) {
-  Answer answer;
-  if (state != nullptr) {
-    backtrace_pcinfo(state, address, &on_line, &on_error, &answer);
-    if (answer.calls.empty() || !is_encoded(answer.calls.back().function)) {
-      backtrace_syminfo(state, address, &on_symbol, &on_error, &answer);
-    }
-  } else {
-    Dl_info info{};
-    if (dladdr(reinterpret_cast<void*>(address), &info) != 0 && info.dli_sname != nullptr)
-      answer.symbol = info.dli_sname;
-  }
-  if (answer.out_of_memory) throw std::bad_alloc();
-  if (answer.calls.empty()) answer.calls.emplace_back();
-  std::string& function = answer.calls.back().function;
-  if (function.empty() || is_encoded(answer.symbol)) function = std::move(answer.symbol);
-  return answer;
-}
 
 // Functions that our headers define are compiled into the program and still are ours. Both conditions are
 // needed: the program may have a namespace or a folder of this name.
@@ -151,20 +68,40 @@ std::vector<Frame> symbolize(std::span<void* const> addresses) {
   return symbolizer().resolve(addresses);
 }
 
+std::vector<Frame> symbolize(std::span<void* const> addresses, const std::vector<Module>& modules) {
+  return symbolizer().resolve(addresses, modules);
+}
+
+Symbolizer::Symbolizer(SymbolOptions options) : options_(std::move(options)) {}
+
 std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses) {
   const std::lock_guard lock(mutex_);
   modules_.refresh();
+  return resolve_by(addresses, [this](std::uintptr_t address) { return modules_.find(address); });
+}
+
+std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, const std::vector<Module>& modules) {
+  const std::lock_guard lock(mutex_);
+  return resolve_by(addresses, [&](std::uintptr_t address) -> const Module* {
+    const auto module =
+        std::find_if(modules.begin(), modules.end(), [&](const Module& m) { return m.contains(address); });
+    return module == modules.end() ? nullptr : &*module;
+  });
+}
+
+template <class Find>
+std::vector<Frame> Symbolizer::resolve_by(std::span<void* const> addresses, Find find_module) {
   std::vector<Frame> frames;
   frames.reserve(addresses.size());
   for (void* const return_address : addresses) {
     // The call ends before the address that it returns to, which may belong to the next line or function.
     const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(return_address) - 1;
-    const Module* module = modules_.find(address);
+    const Module* module = find_module(address);
     if (module == nullptr) {
       frames.push_back(unknown_frame(address));
       continue;
     }
-    for (const CachedFrame& cached : frames_at(*module, address)) {
+    for (const CachedFrame& cached : frames_at(*module, address - module->base)) {
       if (!(frames.empty() && cached.in_public_header)) frames.push_back(cached.frame);
     }
   }
@@ -181,27 +118,28 @@ std::size_t Symbolizer::cached_bytes() {
   return young_bytes_ + old_bytes_;
 }
 
-const Symbolizer::Frames& Symbolizer::frames_at(const Module& module, std::uintptr_t address) {
-  const Key key{module.identity, address - module.base};
+const Symbolizer::Frames& Symbolizer::frames_at(const Module& module, std::uint64_t offset) {
+  const Key key{module.identity, offset};
   if (const auto known = young_.find(key); known != young_.end()) return known->second;
   if (auto known = old_.extract(key)) return keep(key, std::move(known.mapped()));
-  return keep(key, resolve_in(module, address));
+  return keep(key, resolve_in(module, offset));
 }
 
-Symbolizer::Frames Symbolizer::resolve_in(const Module& module, std::uintptr_t address) {
-  const Answer answer = ask(debug_information_of(module), address);
+Symbolizer::Frames Symbolizer::resolve_in(const Module& module, std::uint64_t offset) {
+  const std::vector<Call> calls = symbols_of(module).calls_at(offset);
+  close_modules();
   Frames frames;
-  for (const Call& call : answer.calls) {
+  for (const Call& call : calls) {
     CachedFrame& cached = frames.emplace_back();
     cached.in_public_header = in_public_header(call);
     Frame& frame = cached.frame;
-    frame.function = demangle(call.function.c_str());
+    frame.function = demangle_function(call.function);
     frame.module = module.path;
     frame.build_id = module.build_id;
-    frame.offset = address - module.base;
+    frame.offset = offset;
     frame.lineno = call.line;
     frame.filename = call.line == 0 ? module.path : locate_source(call.file, module.path);
-    frame.src = call.line == 0 ? hexadecimal(frame.offset) : sources_.line(frame.filename, call.line);
+    frame.src = call.line == 0 ? hexadecimal(offset) : sources_.line(frame.filename, call.line);
   }
   return frames;
 }
@@ -217,16 +155,24 @@ const Symbolizer::Frames& Symbolizer::keep(const Key& key, Frames frames) {
   return young_.insert_or_assign(key, std::move(frames)).first->second;
 }
 
-// libbacktrace takes in all modules that are loaded when it first looks, and nothing later.
-backtrace_state* Symbolizer::debug_information_of(const Module& module) {
-  const Key wanted{module.identity, module.base};
-  if (known_modules_.contains(wanted)) return state_;
-  if (readings_ == kMaxReadings) return nullptr;
-  ++readings_;
-  known_modules_.clear();
-  state_ = backtrace_create_state(nullptr, 0, &on_error, nullptr);
-  for (const Module& loaded : modules_.all()) known_modules_.insert({loaded.identity, loaded.base});
-  return state_;
+ModuleSymbols& Symbolizer::symbols_of(const Module& module) {
+  const auto known = std::find_if(open_.begin(), open_.end(),
+                                  [&](const OpenModule& open) { return open.identity == module.identity; });
+  if (known != open_.end() && !known->symbols.is_changed()) {
+    open_.splice(open_.begin(), open_, known);
+    return open_.front().symbols;
+  }
+  if (known != open_.end()) open_.erase(known);
+  return open_.emplace_front(module, options_).symbols;
+}
+
+void Symbolizer::close_modules() {
+  std::size_t bytes = 0;
+  for (const OpenModule& open : open_) bytes += open.symbols.bytes();
+  while (!open_.empty() && (bytes > options_.max_bytes || open_.size() > kMaxOpenModules)) {
+    bytes -= open_.back().symbols.bytes();
+    open_.pop_back();
+  }
 }
 
 }  // namespace codewake::internal

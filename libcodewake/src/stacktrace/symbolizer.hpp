@@ -1,40 +1,46 @@
-// From addresses of this process to functions, files and lines.
+// From addresses to functions, files and lines.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <mutex>
 #include <span>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "codewake/frame.hpp"
 #include "stacktrace/loaded_modules.hpp"
+#include "stacktrace/module_symbols.hpp"
 #include "stacktrace/source_files.hpp"
-
-struct backtrace_state;
 
 namespace codewake::internal {
 
-/// Resolves return addresses, innermost first, as Stacktrace::frames promises it; leading calls that a public
-/// header of this library makes are left out. Throws nothing but std::bad_alloc and std::system_error.
-/// Thread-safe, also in the child of a fork(); one thread at a time. The first address of a module takes
-/// milliseconds, blocking on the disk.
+/// Resolves return addresses of this process, innermost first, as Stacktrace::frames promises it; leading
+/// calls that a public header of this library makes are left out. Throws nothing but std::bad_alloc and
+/// std::system_error. Thread-safe, also in the child of a fork(); one thread at a time. The first address of
+/// a module takes milliseconds, blocking on the disk.
 std::vector<Frame> symbolize(std::span<void* const> addresses);
+
+/// The same for addresses of another run, which had these modules: the frames are those that it would have
+/// had itself, as far as the modules' files are still the same.
+std::vector<Frame> symbolize(std::span<void* const> addresses, const std::vector<Module>& modules);
 
 /// What `symbolize` keeps for all threads. Thread-safe.
 class Symbolizer {
  public:
   /// Frames are kept by module and offset until they take so much; then those not used lately go.
-  static constexpr std::size_t kMaxCacheBytes = 24u << 20;
+  static constexpr std::size_t kMaxCacheBytes = 16u << 20;
 
-  /// Debug information can be read but not given back, and is read anew when a module has come that was not
-  /// there the last time. After so many times, frames of newer modules have a function's name at best.
-  static constexpr int kMaxReadings = 16;
+  /// So many modules' files are open at most, and they take at most `max_bytes` and what one address needs;
+  /// those not used lately are closed. They are opened anew when a frame is asked for that is not kept.
+  static constexpr std::size_t kMaxOpenModules = 32;
+
+  explicit Symbolizer(SymbolOptions options = {});
 
   std::vector<Frame> resolve(std::span<void* const> addresses);
+  std::vector<Frame> resolve(std::span<void* const> addresses, const std::vector<Module>& modules);
 
   /// Whether no thread is at work here: in the child of a fork() it would never end.
   bool is_idle() noexcept;
@@ -62,11 +68,22 @@ class Symbolizer {
   };
   using Cache = std::unordered_map<Key, Frames, KeyHash>;
 
-  const Frames& frames_at(const Module& module, std::uintptr_t address);
-  Frames resolve_in(const Module& module, std::uintptr_t address);
-  const Frames& keep(const Key& key, Frames frames);
-  backtrace_state* debug_information_of(const Module& module);
+  struct OpenModule {
+    OpenModule(const Module& module, const SymbolOptions& options)
+        : identity(module.identity), symbols(module.path, module.build_id, options) {}
+    std::size_t identity;
+    ModuleSymbols symbols;
+  };
 
+  template <class Find>
+  std::vector<Frame> resolve_by(std::span<void* const> addresses, Find find_module);
+  const Frames& frames_at(const Module& module, std::uint64_t offset);
+  Frames resolve_in(const Module& module, std::uint64_t offset);
+  const Frames& keep(const Key& key, Frames frames);
+  ModuleSymbols& symbols_of(const Module& module);
+  void close_modules();
+
+  const SymbolOptions options_;
   std::mutex mutex_;
   LoadedModules modules_;
   SourceFiles sources_;
@@ -75,9 +92,7 @@ class Symbolizer {
   Cache old_;
   std::size_t young_bytes_ = 0;
   std::size_t old_bytes_ = 0;
-  backtrace_state* state_ = nullptr;
-  std::unordered_set<Key, KeyHash> known_modules_;  // to state_: which module, and where it was loaded
-  int readings_ = 0;
+  std::list<OpenModule> open_;  // the one used last comes first
 };
 
 }  // namespace codewake::internal

@@ -1,0 +1,21 @@
+// The names of functions in DWARF.
+#pragma once
+
+#include <elfutils/libdw.h>
+
+#include <string>
+
+namespace codewake::internal {
+
+/// The encoded name of a function or inlined function, or of what it is an instance of; null where it has
+/// none, as functions have none that only one source file sees.
+const char* linkage_name(Dwarf_Die& function);
+
+/// The entry that declares the function: the last that it refers to.
+Dwarf_Die declaration_of(const Dwarf_Die& function);
+
+/// The name with its namespaces, classes and parameters, as far as debug information tells them; empty where
+/// there is none. `declaration` is what `declaration_of` gave. Takes up to a millisecond for a large unit.
+std::string compose_name(Dwarf_Die& declaration);
+
+}  // namespace codewake::internal

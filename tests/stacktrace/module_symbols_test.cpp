@@ -1,0 +1,329 @@
+// Frames from the files of programs that do not run.
+#include <doctest/doctest.h>
+#include <elf.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "codewake/frame.hpp"
+#include "stacktrace/elf_file.hpp"
+#include "stacktrace/loaded_modules.hpp"
+#include "stacktrace/symbolizer.hpp"
+#include "support/skip.hpp"
+#include "support/temporary_folder.hpp"
+
+using codewake::Frame;
+using codewake::internal::ElfFile;
+using codewake::internal::Module;
+using codewake::internal::Symbolizer;
+using codewake::internal::SymbolOptions;
+using codewake::testing::read_file;
+using codewake::testing::TemporaryFolder;
+
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Place {
+  std::string name;
+  std::uint64_t address;
+};
+
+std::vector<fs::path> programs(const std::string& part = "") {
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(std::getenv("CODEWAKE_TEST_PROGRAMS"))) {
+    const std::string name = entry.path().filename().string();
+    const bool is_program = name.starts_with("places-") && !name.ends_with(".dwo");
+    if (is_program && name.find(part) != std::string::npos) found.push_back(entry.path());
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+// The table that the programs have in their section .places.
+std::vector<Place> places_in(const fs::path& program) {
+  const std::string content = read_file(program);
+  Elf64_Ehdr header;
+  std::memcpy(&header, content.data(), sizeof header);
+  const auto section = [&](std::size_t number) {
+    Elf64_Shdr found;
+    std::memcpy(&found, content.data() + header.e_shoff + number * sizeof found, sizeof found);
+    return found;
+  };
+  const char* names = content.data() + section(header.e_shstrndx).sh_offset;
+  std::vector<Place> places;
+  for (std::size_t i = 0; i < header.e_shnum; ++i) {
+    const Elf64_Shdr found = section(i);
+    if (std::string(names + found.sh_name) != ".places") continue;
+    for (std::size_t at = 0; at + 8 < found.sh_size;) {
+      Place& place = places.emplace_back();
+      std::memcpy(&place.address, content.data() + found.sh_offset + at, 8);
+      place.name = content.data() + found.sh_offset + at + 8;
+      at += (8 + place.name.size() + 1 + 7) / 8 * 8;
+    }
+  }
+  return places;
+}
+
+Module module_of(const fs::path& file, std::string build_id) {
+  Module module;
+  module.path = file.string();
+  module.build_id = std::move(build_id);
+  module.end = UINTPTR_MAX;
+  module.identity = module.identify();
+  return module;
+}
+
+Module module_of(const fs::path& file) {
+  const auto elf = ElfFile::open(file.string());
+  REQUIRE(elf != nullptr);
+  return module_of(file, elf->build_id());
+}
+
+std::vector<Frame> frames_at(const Module& module, std::uint64_t address, SymbolOptions options = {}) {
+  Symbolizer symbolizer(std::move(options));
+  void* const addresses[] = {reinterpret_cast<void*>(address + 1)};
+  return symbolizer.resolve(addresses, {module});
+}
+
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.ends_with(end);
+}
+
+void check_frames(const Place& place, const std::vector<Frame>& frames) {
+  CAPTURE(place.name);
+  REQUIRE_FALSE(frames.empty());
+  for (const Frame& frame : frames) {
+    CAPTURE(frame.function);
+    CHECK(fs::path(frame.filename).filename() == "places.cpp");
+    CHECK(frame.lineno != 0);
+    CHECK(frame.offset == place.address);
+  }
+  CHECK(frames.front().src == "PLACE(\"" + place.name + "\");");
+  const std::string& function = frames.front().function;
+  CAPTURE(function);
+  if (place.name == "plain") CHECK(function == "plain");
+  if (place.name == "method") CHECK(function == "shop::Order::total(int) const");
+  if (place.name == "lambda") CHECK(function.find("operator()(int) const") != std::string::npos);
+  if (place.name == "local") CHECK(function.find("Local::run(int)") != std::string::npos);
+  if (place.name != "inlined method") return;
+  REQUIRE(frames.size() == 3);
+  CHECK(ends_with(function, "shop::(anonymous namespace)::Basket::weigh(int) const"));
+  CHECK(frames[1].function ==
+        "shop::(anonymous namespace)::inlined(int, shop::(anonymous namespace)::Basket const&)");
+  CHECK(frames[1].src == "return basket.weigh(first) + 1;");
+  CHECK(frames[2].function == "shop::(anonymous namespace)::hidden(int)");
+  CHECK(frames[2].src == "return inlined(number, basket);");
+}
+
+// What only a file without debug information gives.
+void check_unknown(const Frame& frame, const Module& module, std::uint64_t address) {
+  CHECK(frame.filename == module.path);
+  CHECK(frame.lineno == 0);
+  CHECK(frame.module == module.path);
+  CHECK(frame.build_id == module.build_id);
+  CHECK(frame.offset == address);
+  CHECK(std::stoull(frame.src.substr(1), nullptr, 16) == address);
+}
+
+bool run(const std::string& command) {
+  return std::system((command + " 2>/dev/null").c_str()) == 0;
+}
+
+// A program that was stripped after its debug information had been put aside.
+struct Stripped {
+  explicit Stripped(const std::string& debug_file, const std::string& strip_options = "--strip-all")
+      : original(programs("-O2").front()), program(folder / "program"), places(places_in(original)) {
+    build_id = module_of(original).build_id;
+    const fs::path debug = folder / debug_file;
+    fs::create_directories(debug.parent_path());
+    const std::string copy = (folder / "debug").string();
+    works = run("objcopy --only-keep-debug " + original.string() + " " + debug.string()) &&
+            run("objcopy " + strip_options + " --add-gnu-debuglink=" + debug.string() + " " +
+                original.string() + " " + program.string());
+  }
+
+  SymbolOptions options() const { return {.debug_roots = {(folder / "root").string()}}; }
+
+  TemporaryFolder folder;
+  fs::path original;
+  fs::path program;
+  std::vector<Place> places;
+  std::string build_id;
+  bool works = false;
+};
+
+void check_all(const Stripped& stripped, const Module& module) {
+  for (const Place& place : stripped.places)
+    check_frames(place, frames_at(module, place.address, stripped.options()));
+}
+
+}  // namespace
+
+TEST_CASE(
+    "A program's file gives functions, lines and inlined calls, by whatever compiler and way it was built") {
+  REQUIRE_FALSE(programs().empty());
+  for (const fs::path& program : programs()) {
+    CAPTURE(program);
+    const Module module = module_of(program);
+    const std::vector<Place> places = places_in(program);
+    CHECK(places.size() >= 5);
+    for (const Place& place : places) check_frames(place, frames_at(module, place.address));
+  }
+}
+
+TEST_CASE("A stripped program's debug file is found by its link, wherever it may lie") {
+  TemporaryFolder other;
+  for (const std::string place : {"program.debug", ".debug/program.debug"}) {
+    CAPTURE(place);
+    const Stripped stripped(place);
+    if (!stripped.works) CODEWAKE_SKIP("objcopy does not work here");
+    check_all(stripped, module_of(stripped.program));
+  }
+  const Stripped stripped("program.debug");
+  const fs::path below = stripped.folder / "root" / stripped.folder.path().relative_path();
+  fs::create_directories(below);
+  fs::rename(stripped.folder / "program.debug", below / "program.debug");
+  check_all(stripped, module_of(stripped.program));
+}
+
+TEST_CASE("A stripped program's debug file is found by its build-id, also where the program is gone") {
+  const std::string build_id = module_of(programs("-O2").front()).build_id;
+  const Stripped stripped("root/.build-id/" + build_id.substr(0, 2) + "/" + build_id.substr(2) + ".debug");
+  if (!stripped.works) CODEWAKE_SKIP("objcopy does not work here");
+  const Module module = module_of(stripped.program);
+  check_all(stripped, module);
+  fs::remove(stripped.program);
+  check_all(stripped, module);
+}
+
+TEST_CASE("A debug file of another build is not used") {
+  const Stripped stripped("program.debug");
+  if (!stripped.works) CODEWAKE_SKIP("objcopy does not work here");
+  fs::copy_file(programs("-O0").front(), stripped.folder / "program.debug",
+                fs::copy_options::overwrite_existing);
+  const Module module = module_of(stripped.program);
+  const std::uint64_t address = stripped.places.front().address;
+  const std::vector<Frame> frames = frames_at(module, address, stripped.options());
+  REQUIRE(frames.size() == 1);
+  check_unknown(frames.front(), module, address);
+}
+
+TEST_CASE("Without build-ids the checksum of the debug link decides") {
+  Stripped stripped("program.debug", "--strip-all --remove-section=.note.gnu.build-id");
+  if (!stripped.works) CODEWAKE_SKIP("objcopy does not work here");
+  const Module module = module_of(stripped.program);
+  REQUIRE(module.build_id == "");
+  check_all(stripped, module);
+  std::string content = read_file(stripped.folder / "program.debug");
+  content.back() ^= 1;
+  stripped.folder.write("program.debug", content);
+  const std::uint64_t address = stripped.places.front().address;
+  check_unknown(frames_at(module, address, stripped.options()).front(), module, address);
+}
+
+TEST_CASE("A program that was stripped for good gives module and offset") {
+  const Stripped stripped("program.debug");
+  if (!stripped.works) CODEWAKE_SKIP("objcopy does not work here");
+  fs::remove(stripped.folder / "program.debug");
+  const Module module = module_of(stripped.program);
+  for (const Place& place : stripped.places) {
+    const std::vector<Frame> frames = frames_at(module, place.address, stripped.options());
+    REQUIRE(frames.size() == 1);
+    check_unknown(frames.front(), module, place.address);
+    CHECK(frames.front().function == "");
+  }
+}
+
+TEST_CASE("A shared object that was stripped for good gives the functions that it exports") {
+  const TemporaryFolder folder;
+  const std::string plugin = std::string(std::getenv("CODEWAKE_TEST_PROGRAMS")) + "/frames_plugin.so";
+  const fs::path stripped = folder / "plugin.so";
+  if (!run("objcopy --strip-all " + plugin + " " + stripped.string()))
+    CODEWAKE_SKIP("objcopy does not work here");
+  std::uint64_t address = 1;
+  const Module module = module_of(stripped);
+  // Where the function lies is what the symbols say: the first offset that has a name.
+  Frame frame;
+  for (; frame.function.empty() && address < 0x10000; address += 4)
+    frame = frames_at(module, address, {.debug_roots = {}}).front();
+  CHECK(frame.function == "call_back");
+  check_unknown(frame, module, frame.offset);
+}
+
+TEST_CASE("A file that has taken the place of another tells nothing") {
+  const fs::path program = programs("-O2").front();
+  const std::uint64_t address = places_in(program).front().address;
+  for (const std::string build_id : {"", "0123456789012345678901234567890123456789", "not a build-id"}) {
+    const Module module = module_of(program, build_id);
+    const std::vector<Frame> frames = frames_at(module, address);
+    REQUIRE(frames.size() == 1);
+    check_unknown(frames.front(), module, address);
+    CHECK(frames.front().function == "");
+  }
+}
+
+TEST_CASE("What is no ELF file tells nothing") {
+  const TemporaryFolder folder;
+  fs::create_directory(folder / "folder");
+  folder.write("empty", "");
+  folder.write("text", "no program\n");
+  folder.write("magic", "\177ELF\2\1\1");
+  for (const std::string name : {"folder", "empty", "text", "magic", "missing"}) {
+    CAPTURE(name);
+    const Module module = module_of(folder / name, "");
+    check_unknown(frames_at(module, 0x1234).front(), module, 0x1234);
+  }
+  for (const std::string path : {"linux-vdso.so.1", "", "/dev/zero", "relative/program"}) {
+    const Module module = module_of(path, "");
+    check_unknown(frames_at(module, 0x1234).front(), module, 0x1234);
+  }
+}
+
+TEST_CASE("A file that is cut off anywhere does no harm") {
+  const TemporaryFolder folder;
+  const fs::path program = programs("-O2").front();
+  const std::string content = read_file(program);
+  const std::vector<Place> places = places_in(program);
+  for (std::size_t size = 0; size < content.size(); size += size < 1024 ? 7 : 511) {
+    const Module module =
+        module_of(folder.write("cut", content.substr(0, size)), module_of(program).build_id);
+    for (const Place& place : places) CHECK(frames_at(module, place.address).front().offset == place.address);
+  }
+}
+
+TEST_CASE("A file that is cut off while it is open is not touched behind its end") {
+  const TemporaryFolder folder;
+  const fs::path program = folder / "program";
+  fs::copy_file(programs("-O2").front(), program);
+  const std::vector<Place> places = places_in(program);
+  const Module module = module_of(program);
+  Symbolizer symbolizer;
+  void* const first[] = {reinterpret_cast<void*>(places[0].address + 1)};
+  check_frames(places[0], symbolizer.resolve(first, {module}));
+  fs::resize_file(program, 100);
+  for (const Place& place : places) {
+    void* const addresses[] = {reinterpret_cast<void*>(place.address + 1)};
+    CHECK(symbolizer.resolve(addresses, {module}).front().offset == place.address);
+  }
+}
+
+TEST_CASE("Debug information that must be unpacked and is too large leaves the functions' names") {
+  for (const fs::path& program : programs("-packed")) {
+    const Module module = module_of(program);
+    for (const Place& place : places_in(program)) {
+      if (place.name != "method") continue;
+      const std::vector<Frame> frames = frames_at(module, place.address, {.max_bytes = 1000});
+      REQUIRE(frames.size() == 1);
+      check_unknown(frames.front(), module, place.address);
+      CHECK(frames.front().function == "shop::Order::total(int) const");
+    }
+  }
+}
