@@ -112,7 +112,8 @@ void write_breadcrumbs(Output& output, const EventRecord& crash, const std::vect
     const std::chrono::duration<double> distance = crash.when - event.when;
     output.write(fmt::format("  {:>12.6f} s  ", -distance.count()), Style::dim);
     output.write(fmt::format("{:>8}  ", event.id), Style::dim);
-    for (const Span& span : describe_data(event.data).spans()) output.write(span.text, span.style);
+    const Cell data = describe_data(event.data);
+    for (const Span& span : data.spans()) output.write(span.text, span.style);
     output.write("\n");
   }
 }

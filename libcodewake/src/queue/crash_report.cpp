@@ -79,11 +79,13 @@ std::string reason_of(const CrashPage& page) {
 std::vector<Module> modules_of(const CrashPage& page, const std::vector<Module>& noted) {
   std::vector<Module> modules;
   for (const CrashModule& found : std::span(page.module, page.modules)) {
-    modules.push_back({.path = found.path,
-                       .build_id = found.build_id,
-                       .base = found.base,
-                       .begin = found.begin,
-                       .end = found.end});
+    Module& module = modules.emplace_back();
+    module.path = found.path;
+    module.build_id = found.build_id;
+    module.base = found.base;
+    module.begin = found.begin;
+    module.end = found.end;
+    module.identity = module.identify();
   }
   modules.insert(modules.end(), noted.begin(), noted.end());
   return modules;

@@ -84,11 +84,13 @@ void prepare_capture() noexcept {
   unwinder.store(find_unwinder(), std::memory_order_release);
 }
 
-std::size_t capture(std::span<void*> addresses) noexcept {
-  prepare_capture();
+namespace {
+
+__attribute__((always_inline)) inline std::size_t capture_by(Unwinder unwind,
+                                                             std::span<void*> addresses) noexcept {
   void* found[Stacktrace::kMaxFrames + kOwnFrames];
   const std::size_t capacity = std::min(addresses.size() + kOwnFrames, std::size(found));
-  const int count = unwinder.load(std::memory_order_acquire)(found, static_cast<int>(capacity));
+  const int count = unwind(found, static_cast<int>(capacity));
 
   const std::uintptr_t begin = own_begin.load(std::memory_order_relaxed);
   const std::uintptr_t end = own_end.load(std::memory_order_relaxed);
@@ -99,6 +101,17 @@ std::size_t capture(std::span<void*> addresses) noexcept {
     if (address != 0 && !is_own) addresses[size++] = found[i];
   }
   return size;
+}
+
+}  // namespace
+
+std::size_t capture(std::span<void*> addresses) noexcept {
+  prepare_capture();
+  return capture_by(unwinder.load(std::memory_order_acquire), addresses);
+}
+
+std::size_t capture_without_memory(std::span<void*> addresses) noexcept {
+  return capture_by(&unwind_by_runtime, addresses);
 }
 
 }  // namespace codewake::internal

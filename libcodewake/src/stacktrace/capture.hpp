@@ -11,7 +11,10 @@ namespace codewake::internal {
 void prepare_capture() noexcept;
 
 /// Writes the caller's return addresses, innermost first, without those in this library; the result is their
-/// number. After the first call: no allocation, no lock, no system call. Thread-safe.
+/// number. After the thread's first call: no allocation, no lock, no system call. Thread-safe.
 std::size_t capture(std::span<void*> addresses) noexcept;
+
+/// The same without any allocation, ten times as slow: for where memory is what is missing.
+std::size_t capture_without_memory(std::span<void*> addresses) noexcept;
 
 }  // namespace codewake::internal

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <exception>
+#include <new>
 #include <span>
 #include <typeinfo>
 
@@ -67,7 +68,10 @@ ExceptionDestructor record(void* object, const std::type_info* type, ExceptionDe
   // Seen before: __cxa_throw goes on to __cxa_init_primary_exception.
   if ((current & kFramesMask) == 0 || destructor == &destroy_thrown) return destructor;
   void* addresses[Stacktrace::kMaxFrames];
-  const std::size_t size = internal::capture(std::span(addresses, current & kFramesMask));
+  const std::span<void*> wanted(addresses, current & kFramesMask);
+  // The quick unwinder has thread-local storage, whose first use ends the program where there is no memory.
+  const std::size_t size =
+      *type == typeid(std::bad_alloc) ? internal::capture_without_memory(wanted) : internal::capture(wanted);
   if (observer != nullptr && *type != typeid(Probe)) observer(object, *type, std::span(addresses, size));
   return internal::keep_thrown_stack(object, destructor, std::span(addresses, size)) ? &destroy_thrown
                                                                                      : destructor;

@@ -1,0 +1,302 @@
+// A program that dies as its first argument says; the second is what that needs. The function to blame is
+// called guilty_… .
+#include <dlfcn.h>
+#include <setjmp.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cassert>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <new>
+#include <stdexcept>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "recording.hpp"
+
+#define GUILTY [[gnu::noinline, gnu::noipa]]
+#if defined(__clang__)
+#undef GUILTY
+#define GUILTY [[gnu::noinline]] [[clang::optnone]]
+#endif
+
+// Not in the namespace below: there a compiler would see that nothing else is derived from it.
+class Unfinished {
+ public:
+  Unfinished() { guilty_constructor(); }
+  virtual ~Unfinished() = default;
+  GUILTY void guilty_constructor() {
+    call();
+    asm volatile("");
+  }
+  GUILTY void call() { finish(); }
+  virtual void finish() = 0;
+};
+
+class Finished : public Unfinished {
+ public:
+  void finish() override {}
+};
+
+namespace {
+
+int* volatile nowhere = nullptr;
+volatile int zero = 0;
+volatile int many = 1000;
+volatile int sink = 0;
+
+GUILTY void guilty_write() {
+  *nowhere = 1;
+  sink = 1;  // or the call before could be the last thing, and the function be gone from the stack
+}
+
+GUILTY void guilty_divide() {
+  sink = many / zero;
+  sink = 1;
+}
+
+GUILTY void guilty_instruction() {
+#if defined(__x86_64__)
+  asm volatile("ud2");
+#else
+  asm volatile("udf #0");
+#endif
+  sink = 1;
+}
+
+GUILTY void guilty_trap() {
+#if defined(__x86_64__)
+  asm volatile("int3");
+#else
+  asm volatile("brk #0");
+#endif
+  sink = 1;
+}
+
+GUILTY void guilty_bus() {
+  std::FILE* const file = std::tmpfile();
+  void* const page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0);
+  *static_cast<volatile int*>(page) = 1;  // beyond the end of the file
+  sink = 1;
+}
+
+GUILTY void guilty_raise(int signal) {
+  raise(signal);
+  sink = 1;
+}
+
+GUILTY void guilty_abort() {
+  std::abort();
+}
+
+GUILTY void guilty_assert() {
+#undef NDEBUG
+  assert(zero == 1);
+  sink = 1;
+}
+
+GUILTY void guilty_call(void (*function)()) {
+  function();
+  sink = 1;
+}
+
+GUILTY int guilty_recursion(int depth) {
+  volatile char room[2000];
+  room[0] = static_cast<char>(depth);
+  return guilty_recursion(depth + 1) + room[0];
+}
+
+GUILTY void guilty_throw() {
+  try {
+    throw std::logic_error("the reason");
+  } catch (...) {
+    std::throw_with_nested(std::runtime_error("nobody catches this"));
+  }
+}
+
+GUILTY void guilty_promise() noexcept {
+  std::vector<int>().at(static_cast<std::size_t>(zero) + 7);
+  sink = 1;
+}
+
+GUILTY void guilty_allocation() {
+  const rlimit little{256u << 20, 256u << 20};
+  setrlimit(RLIMIT_AS, &little);
+  sink = *new char[1u << 30];
+}
+
+GUILTY void guilty_log() {
+  note_text(reinterpret_cast<const char*>(64), 1000);
+  sink = 1;
+}
+
+// Its caller's frame is overwritten: the unwinder finds nothing but nonsense.
+GUILTY void guilty_overwriting() {
+  volatile std::uintptr_t room[4];
+  for (int i = 0; i < 64; ++i) room[i + zero] = 0x4141414141414141;
+  guilty_write();
+}
+
+void write_text(std::string_view text) {
+  static_cast<void>(!write(STDERR_FILENO, text.data(), text.size()));
+}
+
+struct sigaction action_before;
+
+void on_signal_with_chain(int signal, siginfo_t* info, void* context) {
+  write_text("program's handler\n");
+  if ((action_before.sa_flags & SA_SIGINFO) != 0) return action_before.sa_sigaction(signal, info, context);
+  std::signal(signal, SIG_DFL);
+  raise(signal);
+}
+
+void on_signal(int signal) {
+  write_text("program's handler\n");
+  std::signal(signal, SIG_DFL);
+  raise(signal);
+}
+
+void on_signal_and_crash(int) {
+  write_text("program's handler\n");
+  guilty_write();
+}
+
+sigjmp_buf before_fault;
+
+void on_signal_and_jump(int) {
+  siglongjmp(before_fault, 1);
+}
+
+void* page = nullptr;
+
+void on_signal_and_mend(int) {
+  mprotect(page, 4096, PROT_READ | PROT_WRITE);
+}
+
+void handle(void (*handler)(int, siginfo_t*, void*)) {
+  struct sigaction action {};
+  action.sa_sigaction = handler;
+  action.sa_flags = SA_SIGINFO;
+  sigaction(SIGSEGV, &action, &action_before);
+}
+
+void survive_by_jump() {
+  std::signal(SIGSEGV, on_signal_and_jump);
+  if (sigsetjmp(before_fault, 1) == 0) guilty_write();
+}
+
+void survive_by_mending() {
+  std::signal(SIGSEGV, on_signal_and_mend);
+  page = mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  *static_cast<volatile int*>(page) = 1;
+}
+
+template <class Function>
+void in_thread(Function function) {
+  std::thread thread([function] {
+    pthread_setname_np(pthread_self(), "the-guilty");
+    function();
+  });
+  thread.join();
+}
+
+void in_plugin(const char* path) {
+  using Function = int (*)(volatile int*);
+  const auto function = reinterpret_cast<Function>(dlsym(dlopen(path, RTLD_NOW), "guilty_plugin"));
+  sink = function(nowhere);
+}
+
+int in_child(void (*function)()) {
+  const pid_t child = fork();
+  if (child == 0) {
+    function();
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFSIGNALED(status) ? 0 : 1;
+}
+
+[[noreturn]] void on_terminate() {
+  write_text("program's terminate handler\n");
+  std::abort();
+}
+
+// Before main().
+const bool dies_early = [] {
+  if (std::getenv("DIE_EARLY") == nullptr) return false;
+  begin_recording();
+  guilty_throw();
+  return true;
+}();
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string_view how = argc > 1 ? argv[1] : "";
+  const char* const what = argc > 2 ? argv[2] : "";
+  if (how == "handler before") std::signal(SIGSEGV, on_signal);
+  if (how == "terminate handler before") std::set_terminate(on_terminate);
+  if (how == "ignored") std::signal(SIGTRAP, SIG_IGN);
+  begin_recording();
+  for (int i = 1; i <= 30; ++i) note(i);
+  if (how == "write" || how == "handler before") guilty_write();
+  if (how == "divide") guilty_divide();
+  if (how == "instruction") guilty_instruction();
+  if (how == "trap") guilty_trap();
+  if (how == "bus") guilty_bus();
+  if (how == "raise") guilty_raise(std::atoi(what));
+  if (how == "abort") guilty_abort();
+  if (how == "assert") guilty_assert();
+  if (how == "null call") guilty_call(nullptr);
+  if (how == "wild call") guilty_call(reinterpret_cast<void (*)()>(0x1234));
+  if (how == "overflow") return guilty_recursion(1);
+  if (how == "pure virtual") Finished().finish();
+  if (how == "throw") guilty_throw();
+  if (how == "promise") guilty_promise();
+  if (how == "allocation") guilty_allocation();
+  if (how == "log") guilty_log();
+  if (how == "overwriting") guilty_overwriting();
+  if (how == "plugin") in_plugin(what);
+  if (how == "thread") in_thread(guilty_write);
+  if (how == "thread throw") in_thread(guilty_throw);
+  if (how == "thread overflow") in_thread([] { guilty_recursion(1); });
+  if (how == "fork") return in_child(guilty_write);
+  if (how == "fork throw") return in_child(guilty_throw);
+  if (how == "fifty") {
+    for (int i = 0; i < 50; ++i) std::thread(guilty_write).detach();
+    pause();
+  }
+  if (how == "exit") std::atexit(guilty_write);
+  if (how == "handler after") {
+    std::signal(SIGSEGV, on_signal);
+    guilty_write();
+  }
+  if (how == "handler chains") {
+    handle(on_signal_with_chain);
+    guilty_write();
+  }
+  if (how == "handler crashes") {
+    std::signal(SIGSEGV, on_signal_and_crash);
+    guilty_write();
+  }
+  if (how == "terminate handler after") std::set_terminate(on_terminate);
+  if (how.starts_with("terminate handler")) guilty_throw();
+  if (how == "jump") survive_by_jump();
+  if (how == "mend") survive_by_mending();
+  if (how == "ignored") raise(SIGTRAP);
+  if (how == "jump, then die") {
+    survive_by_jump();
+    std::signal(SIGSEGV, SIG_DFL);
+    guilty_recursion(1);
+  }
+  return 0;
+}

@@ -1,0 +1,17 @@
+#include "recording.hpp"
+
+#include <string_view>
+
+#include "codewake/codewake.hpp"
+
+void begin_recording() {
+  codewake::Process::instance();
+}
+
+void note(int number) {
+  codewake::Process::instance().log({{"number", number}});
+}
+
+void note_text(const char* text, std::size_t size) {
+  codewake::Process::instance().log({{"text", std::string_view(text, size)}});
+}

@@ -1,0 +1,147 @@
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "crashes/dying.hpp"
+#include "support/skip.hpp"
+
+namespace codewake::testing {
+namespace {
+
+constexpr const char* kNoPrograms = "sanitizers want to come before all other libraries";
+
+std::vector<std::string> watched(std::vector<std::string> words,
+                                 const std::vector<std::string>& options = {}) {
+  std::vector<std::string> all = {std::getenv("CODEWAKE_TEST_TOOL"), "run"};
+  all.insert(all.end(), options.begin(), options.end());
+  all.push_back("--");
+  all.insert(all.end(), words.begin(), words.end());
+  return all;
+}
+
+std::string top_function(const EventRecord& event) {
+  for (const Frame& frame : event.frames) {
+    if (frame.function.find("guilty") != std::string::npos) return frame.function;
+  }
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE(
+    "codewake run: a program that was never changed leaves its crash, and what it came to passes through") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  struct {
+    std::vector<std::string> words;
+    int signal;
+    const char* function;
+    const char* cause;
+  } const ways[] = {
+      {{program("unchanged"), "write"}, SIGSEGV, "guilty_write", "SIGSEGV"},
+      {{program("unchanged"), "throw"}, SIGABRT, "guilty_throw", "std::out_of_range"},
+      {{program("unchanged_c")}, SIGABRT, "guilty_abort", "SIGABRT"},
+  };
+  for (const auto& way : ways) {
+    const Deathbed bed;
+    const ChildResult result = bed.run(watched(way.words));
+    CAPTURE(result.err);
+    CHECK(result.signal == way.signal);
+    const auto crashes = bed.crashes();  // stored already
+    REQUIRE(crashes.size() == 1);
+    CHECK(top_function(crashes[0]).find(way.function) != std::string::npos);
+    const std::string told = way.words[0] + " died of " + way.cause + "; 'codewake event " +
+                             std::to_string(crashes[0].id) + "' shows where";
+    CHECK(result.err.find(told) != std::string::npos);
+    CHECK(bed.journal().runs().empty());
+  }
+}
+
+TEST_CASE("codewake run: exit codes, words and standard input pass through, and a good end leaves nothing") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  const Deathbed bed;
+  CHECK(bed.run(watched({program("unchanged"), "exit"})).exit_code == 42);
+  const ChildResult echo = in_child([&] {
+    const TemporaryFolder folder;
+    folder.write("input", "typed");
+    const int input = open((folder / "input").c_str(), O_RDONLY);
+    dup2(input, STDIN_FILENO);
+    bed.become(watched({program("unchanged"), "echo", "a b", "--store", "*"}));
+  });
+  CHECK(echo.out == "[a b][--store][*]typed");
+  CHECK(echo.err == "");
+  SqliteStore reader({bed.dsn()});
+  CHECK(reader.get_processes({}).empty());
+  CHECK(bed.journal().runs().empty());
+}
+
+TEST_CASE("codewake run --throws records every exception, caught or not") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  const Deathbed bed;
+  CHECK(bed.run(watched({program("unchanged"), "catch"}, {"--throws"})).exit_code == 0);
+  SqliteStore reader({bed.dsn()});
+  const auto throws = reader.get_events_by_data({{"event", "codewake.throw"}});
+  REQUIRE(throws.size() == 3);
+  for (const EventRecord& event : throws) {
+    CHECK(value(event, "exception.type") == "std::out_of_range");
+    CHECK(top_function(event).find("guilty_throw") != std::string::npos);
+  }
+  CHECK(bed.crashes().empty());
+}
+
+TEST_CASE("codewake run: a program that uses the library itself records as ever, and crashes once") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  for (const char* how : {"write", "throw"}) {
+    const Deathbed bed;
+    bed.run(watched({program(variants()[0]), how}));
+    SqliteStore reader({bed.dsn()});
+    CHECK(reader.get_processes({}).size() == 1);
+    CHECK(reader.get_events({}).events.size() == 31);
+    CHECK(bed.crashes().size() == 1);
+  }
+}
+
+TEST_CASE("codewake run hands signals on") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  const Deathbed bed;
+  const TemporaryFolder folder;
+  const auto output = folder / "output";
+  const pid_t child = start_child([&] {
+    const int file = open(output.c_str(), O_WRONLY | O_CREAT, 0600);
+    dup2(file, STDOUT_FILENO);
+    bed.become(watched({program("unchanged"), "wait"}));
+  });
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  const auto is_ready = [&] {
+    std::string word;
+    return static_cast<bool>(std::ifstream(output) >> word);
+  };
+  while (!is_ready() && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  kill(child, SIGTERM);
+  CHECK(wait_for(child) == 5);
+  CHECK(bed.run(watched({program("unchanged"), "stop itself"})).signal == SIGTERM);
+}
+
+TEST_CASE("codewake run says what it cannot do") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  const Deathbed bed;
+  const ChildResult missing = bed.run(watched({"./no-such-program"}));
+  CHECK(missing.exit_code == 127);
+  CHECK(missing.err == "codewake: ./no-such-program: No such file or directory\n");
+  const ChildResult no_words = bed.run({std::getenv("CODEWAKE_TEST_TOOL"), "run"});
+  CHECK(no_words.exit_code == 2);
+  const ChildResult fixed = bed.run(watched({program("unchanged_static")}));
+  CHECK(fixed.signal == SIGABRT);
+  CHECK(fixed.err.find("is linked statically: it runs, and nothing of it is recorded") != std::string::npos);
+}
+
+}  // namespace codewake::testing
