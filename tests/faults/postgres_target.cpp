@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <optional>
 #include <random>
 #include <stdexcept>
@@ -34,14 +35,14 @@ using std::chrono::milliseconds;
 class Restarts {
  public:
   explicit Restarts(std::uint64_t seed) {
-    for (auto* ends : {&orders_, &told_}) {
+    for (auto* ends : {&orders_, &answers_}) {
       if (pipe2(ends->data(), O_CLOEXEC) != 0)
         throw std::system_error(errno, std::generic_category(), "pipe");
     }
-    Server::instance().stop();  // which cannot be waited for by another process than the one that started it
+    Server::instance().stop();  // only the process that started it can wait for its end
     child_ = start_child([&] { go_on(seed); });
     close(std::exchange(orders_[0], -1));
-    close(std::exchange(told_[1], -1));
+    close(std::exchange(answers_[1], -1));
   }
   Restarts(const Restarts&) = delete;
   Restarts& operator=(const Restarts&) = delete;
@@ -50,50 +51,68 @@ class Restarts {
   ~Restarts() {
     close(orders_[1]);
     CHECK(wait_for(child_) == 0);
-    close(told_[0]);
+    close(answers_[0]);
     Server::instance().start();
   }
 
-  /// Since the last call.
-  std::size_t count() {
-    std::array<char, 4096> bytes{};
-    pollfd descriptor{.fd = told_[0], .events = POLLIN, .revents = 0};
-    std::size_t sum = 0;
-    while (poll(&descriptor, 1, 0) > 0) {
-      const ssize_t size = read(told_[0], bytes.data(), bytes.size());
-      if (size <= 0) break;
-      sum += static_cast<std::size_t>(size);
+  /// The server is up during `work`.
+  template <class Work>
+  auto hold(Work work) {
+    say(orders_[1], kHold);
+    for (char answer = hear(answers_[0]); answer != kHold; answer = hear(answers_[0])) {
+      if (answer != kRestarted) throw std::runtime_error("nobody starts the server any more");
+      ++count_;
     }
-    return sum;
+    auto result = work();
+    say(orders_[1], kGo);
+    return result;
   }
 
+  /// Until the last `hold`.
+  std::size_t count() const noexcept { return count_; }
+
  private:
-  void go_on(std::uint64_t seed) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);  // the server has the same from here
-    close(std::exchange(orders_[1], -1));
+  static constexpr char kHold = 'h', kGo = 'g', kRestarted = 'r';
+
+  static void say(int pipe, char word) {
+    if (write(pipe, &word, 1) != 1) throw std::system_error(errno, std::generic_category(), "write");
+  }
+  /// 0: the other side has gone.
+  static char hear(int pipe) {
+    char word = 0;
+    return read(pipe, &word, 1) == 1 ? word : '\0';
+  }
+
+  void go_on(std::uint64_t seed) const {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // the server goes with it
+    close(orders_[1]);
     std::mt19937_64 random(seed);
     const auto draw = [&](int below) { return std::uniform_int_distribution<>(0, below - 1)(random); };
     Server& server = Server::instance();
     server.start();
-    milliseconds up = 10ms;
-    while (!is_ended_within(up)) {
+    for (milliseconds up = 10ms; may_go_on_after(up); up = milliseconds(10 << draw(9))) {
       draw(2) == 0 ? server.crash() : server.stop();
-      const bool ended = is_ended_within(milliseconds(draw(200)));
-      if (ended) return;
+      std::this_thread::sleep_for(milliseconds(draw(200)));
       server.start();
-      if (write(told_[1], "r", 1) != 1) std::_Exit(75);
-      up = milliseconds(10 << draw(8));
+      say(answers_[1], kRestarted);
     }
     server.stop();
   }
 
-  bool is_ended_within(milliseconds time) const {
+  /// The server is up. False: it is over.
+  bool may_go_on_after(milliseconds time) const {
     pollfd descriptor{.fd = orders_[0], .events = POLLIN, .revents = 0};
-    return poll(&descriptor, 1, static_cast<int>(time.count())) != 0;
+    while (poll(&descriptor, 1, static_cast<int>(time.count())) != 0) {
+      if (hear(orders_[0]) == '\0') return false;
+      say(answers_[1], kHold);
+      if (hear(orders_[0]) == '\0') return false;
+    }
+    return true;
   }
 
-  std::array<int, 2> orders_{}, told_{};
+  std::array<int, 2> orders_{}, answers_{};
   pid_t child_ = -1;
+  std::size_t count_ = 0;
 };
 
 }  // namespace
@@ -127,15 +146,10 @@ std::shared_ptr<Store> Target::queue(const Config::Queue& options, const Trouble
 }
 
 std::vector<std::vector<std::string>> Target::rows(const std::string& sql) {
-  const auto deadline = std::chrono::steady_clock::now() + 60s;
-  while (true) {
-    try {
-      return impl_->database.rows(sql);
-    } catch (const std::runtime_error&) {
-      if (std::chrono::steady_clock::now() > deadline) throw;
-      std::this_thread::sleep_for(10ms);
-    }
-  }
+  return impl_->restarts->hold([&] {
+    impl_->database.disconnect();  // from the server before
+    return impl_->database.rows(sql);
+  });
 }
 
 std::string Target::conclude() {

@@ -207,7 +207,7 @@ void Scene::conclude(const std::string& what, const Tally& tally) {
 }
 
 void recover_all(Store& store, const std::filesystem::path& journal) {
-  const auto deadline = Clock::now() + 60s;
+  const auto deadline = Clock::now() + 180s;
   while (true) {
     const std::vector<JournalRun> runs = recover_journals(store, {.journal_folder = journal});
     if (runs.empty()) return;
@@ -219,7 +219,7 @@ void recover_all(Store& store, const std::filesystem::path& journal) {
       if (run.skipped_bytes != 0) states += fmt::format(" {} bytes skipped", run.skipped_bytes);
     }
     if (done) return;
-    if (Clock::now() > deadline) throw std::runtime_error("not recovered within a minute:" + states);
+    if (Clock::now() > deadline) throw std::runtime_error("not recovered in time:" + states);
     std::this_thread::sleep_for(1ms);  // somebody else is at work, or the store is away
   }
 }

@@ -99,7 +99,7 @@ class Scene {
   std::uint64_t kills_ = 0;
 };
 
-/// Recovers until nothing is left, through `store`; throws where that takes longer than a minute.
+/// Recovers until nothing is left, through `store`; throws where that takes longer than three minutes.
 void recover_all(Store& store, const std::filesystem::path& journal);
 
 /// Adds.

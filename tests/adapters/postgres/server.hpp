@@ -73,6 +73,8 @@ class Database {
   std::vector<std::vector<std::string>> rows(const std::string& sql) const;
   /// The first column of the first row, as an integer.
   std::int64_t number(const std::string& sql) const;
+  /// The next call connects anew.
+  void disconnect() const { connection_.reset(); }
 
  private:
   struct Finish {
