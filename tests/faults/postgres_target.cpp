@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -102,7 +103,12 @@ class Restarts {
   /// The server is up. False: it is over.
   bool may_go_on_after(milliseconds time) const {
     pollfd descriptor{.fd = orders_[0], .events = POLLIN, .revents = 0};
-    while (poll(&descriptor, 1, static_cast<int>(time.count())) != 0) {
+    const auto end = std::chrono::steady_clock::now() + time;
+    const auto left = [&] {
+      const auto rest = std::chrono::ceil<milliseconds>(end - std::chrono::steady_clock::now());
+      return static_cast<int>(std::max<std::int64_t>(rest.count(), 0));
+    };
+    while (poll(&descriptor, 1, left()) != 0) {
       if (hear(orders_[0]) == '\0') return false;
       say(answers_[1], kHold);
       if (hear(orders_[0]) == '\0') return false;
