@@ -24,6 +24,13 @@ class Condition {
     sql_ += sql;
   }
 
+  /// What is added to it goes into a statement together with this one.
+  Condition with_arguments_only() const {
+    Condition condition;
+    condition.arguments_ = arguments_;
+    return condition;
+  }
+
   /// Never empty.
   std::string sql() const { return sql_.empty() ? "TRUE" : sql_; }
   const Arguments& arguments() const noexcept { return arguments_; }

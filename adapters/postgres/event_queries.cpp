@@ -11,6 +11,7 @@
 #include "codewake/utf8.hpp"
 #include "condition.hpp"
 #include "reader.hpp"
+#include "removal.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -42,30 +43,15 @@ void add_indexed(Condition& condition, const Attribute& term, const Array& parts
                             pair_key("part", hash), condition.bind(parts)));
 }
 
-/// The array keeps PostgreSQL from joining: it shall walk by time.
 template <class AnyQuery>
-void add_common(Condition& condition, const AnyQuery& query) {
+void add_times(Condition& condition, const AnyQuery& query) {
   if (query.from) condition.add("e.when_ts >= " + condition.bind(rounds_up_to(*query.from)));
   if (query.to) condition.add("e.when_ts < " + condition.bind(rounds_up_to(*query.to)));
-  if (query.app_name) {
-    condition.add(
-        fmt::format("e.process_id = ANY(ARRAY(SELECT p.id FROM processes p JOIN apps a "
-                    "ON a.id = p.app_id WHERE a.name = {}))",
-                    condition.bind(to_storable(*query.app_name))));
-  }
-  if (query.env_name) {
-    condition.add(
-        fmt::format("e.process_id = ANY(ARRAY(SELECT p.id FROM processes p JOIN environments v "
-                    "ON v.id = p.environment_id WHERE v.name = {}))",
-                    condition.bind(to_storable(*query.env_name))));
-  }
 }
 
-/// Where a page ends: the exact time as it is stored, and the id.
-struct Place {
-  double when = 0;
-  Id id = 0;
-};
+void add_ids(Condition& condition, std::string_view column, std::span<const Id> ids) {
+  condition.add(fmt::format("{} = ANY({})", column, condition.bind(to_array(ids))));
+}
 
 std::string to_cursor(const Place& place) {
   return fmt::format("{:016x}-{:x}", std::bit_cast<std::uint64_t>(place.when), place.id);
@@ -190,73 +176,159 @@ std::vector<EventRecord> Reader::events_by_data(const std::vector<Attribute>& te
   return found;
 }
 
+// Of one name each at most.
+std::optional<std::vector<Id>> Reader::processes_of(const std::optional<std::string>& app_name,
+                                                    const std::optional<std::string>& env_name) {
+  if (!app_name && !env_name) return std::nullopt;
+  Condition condition;
+  if (app_name) {
+    condition.add(fmt::format("app_id = (SELECT id FROM apps WHERE name = {})",
+                              condition.bind(to_storable(*app_name))));
+  }
+  if (env_name) {
+    condition.add(fmt::format("environment_id = (SELECT id FROM environments WHERE name = {})",
+                              condition.bind(to_storable(*env_name))));
+  }
+  std::vector<Id> ids;
+  const Rows rows =
+      connection_.run({"SELECT id FROM processes WHERE " + condition.sql(), condition.arguments()});
+  for (const Row row : rows) ids.push_back(row.integer(0));
+  return ids;
+}
+
+/// What the events of a page must be.
+struct Reader::Search {
+  Condition event = {};               ///< of themselves, but for what follows
+  std::vector<Id> processes = {};     ///< of one of these; empty: of any
+  std::vector<Attribute> terms = {};  ///< that are common, so that no index is asked for them
+  std::optional<Place> after = std::nullopt;
+};
+
+std::vector<Place> Reader::places(const std::string& sql, const Arguments& arguments) {
+  std::vector<Place> places;
+  const Rows rows = connection_.run({sql, arguments});
+  for (const Row row : rows) places.push_back({row.real(1), row.integer(0)});
+  return places;
+}
+
+// Events that match may be common, or rare, or be common no more. Where the newest events have too few of
+// them, the index of whatever makes them rare is asked.
+std::vector<Place> Reader::next_places(Search& search, std::size_t most) {
+  constexpr std::size_t kWalk = 10'000;
+  constexpr std::string_view kNewestFirst = "ORDER BY e.when_ts DESC, e.id DESC LIMIT";
+  Condition condition = search.event;
+  if (search.after) {
+    condition.add(fmt::format("(e.when_ts, e.id) < ({}, {})", condition.bind(search.after->when),
+                              condition.bind(search.after->id)));
+  }
+  const std::string all = "SELECT e.id, e.when_ts, e.process_id FROM events e WHERE " + condition.sql();
+  const std::string limit = fmt::format("{} {}", kNewestFirst, most);
+  if (search.processes.empty() && search.terms.empty()) {
+    return places(fmt::format("{} {}", all, limit), condition.arguments());
+  }
+  Condition rest = condition.with_arguments_only();
+  if (!search.processes.empty()) add_ids(rest, "e.process_id", search.processes);
+  for (const Attribute& term : search.terms) {  // OFFSET 0 keeps PostgreSQL from joining
+    rest.add(fmt::format("EXISTS (SELECT 1 FROM events_data d WHERE d.event_id = e.id AND {} OFFSET 0)",
+                         says(rest, term)));
+  }
+  const bool indexed = schema_.version >= 1;
+  const std::string walk = indexed ? fmt::format("{} {}", kNewestFirst, kWalk) : "OFFSET 0";
+  std::vector<Place> found =
+      places(fmt::format("SELECT e.id, e.when_ts FROM ({} {}) e WHERE {} {}", all, walk, rest.sql(), limit),
+             rest.arguments());
+  if (!indexed || found.size() == most) return found;
+  if (!search.terms.empty()) {
+    add_ids(search.event, "e.id", find(search.terms, kUnlimited).value());
+    if (!search.processes.empty()) add_ids(search.event, "e.process_id", search.processes);
+    search.terms.clear();
+    search.processes.clear();
+    return next_places(search, most);
+  }
+  const std::string processes = condition.bind(to_array(search.processes));
+  return places(fmt::format("SELECT e.id, e.when_ts FROM unnest({0}) AS process(id) CROSS JOIN LATERAL "
+                            "({1} AND e.process_id = process.id {2}) e {2}",
+                            processes, all, limit),
+                condition.arguments());
+}
+
 EventPage Reader::events(const EventQuery& query) {
   const Snapshot snapshot(connection_);
   const std::size_t limit = std::max<std::size_t>(query.limit, 1);
   const std::vector<Attribute> where = fit(query.where);
-  std::optional<Place> after;
-  if (!query.cursor.empty()) after = parse_cursor(query.cursor);
-  Condition fixed;
-  if (query.process_id) fixed.add("e.process_id = " + fixed.bind(*query.process_id));
-  add_common(fixed, query);
+  Search search;
+  if (!query.cursor.empty()) search.after = parse_cursor(query.cursor);
+  EventPage page;
+  const auto processes = processes_of(query.app_name, query.env_name);
+  if (processes && processes->empty()) return page;
+  if (query.process_id) search.event.add("e.process_id = " + search.event.bind(*query.process_id));
+  add_times(search.event, query);
   if (query.has_stacktrace) {
-    fixed.add(*query.has_stacktrace ? "e.stacktrace_id IS NOT NULL" : "e.stacktrace_id IS NULL");
+    search.event.add(*query.has_stacktrace ? "e.stacktrace_id IS NOT NULL" : "e.stacktrace_id IS NULL");
   }
-  // Walking by time finds common terms soonest, the index rare ones.
   constexpr std::size_t kRare = 20'000;
   std::optional<std::vector<Id>> rare;
   if (!where.empty() && schema_.version >= 1) rare = find(where, kRare);
-  if (rare) {
-    fixed.add("e.id = ANY(" + fixed.bind(to_array(*rare)) + ")");
-  } else {
-    for (const Attribute& term : where) {  // OFFSET 0 keeps PostgreSQL from joining: it shall walk by time
-      fixed.add(fmt::format("EXISTS (SELECT 1 FROM events_data d WHERE d.event_id = e.id AND {} OFFSET 0)",
-                            says(fixed, term)));
-    }
+  if (rare) add_ids(search.event, "e.id", *rare);
+  if (!rare) search.terms = where;
+  // Where something else leaves few events already, no other index is wanted.
+  if (processes && (rare || query.process_id)) {
+    add_ids(search.event, "e.process_id", *processes);
+  } else if (processes) {
+    search.processes = *processes;
   }
-  EventPage page;
   while (page.events.size() < limit) {
-    Condition condition = fixed;
-    if (after) {
-      condition.add(fmt::format("(e.when_ts, e.id) < ({}, {})", condition.bind(after->when),
-                                condition.bind(after->id)));
-    }
     const std::size_t wanted = std::min(limit - page.events.size(), kChunk);
-    const std::string most = condition.bind(wanted + 1);
-    const Rows rows = connection_.run({fmt::format("SELECT e.id, e.when_ts FROM events e WHERE {} "
-                                                   "ORDER BY e.when_ts DESC, e.id DESC LIMIT {}",
-                                                   condition.sql(), most),
-                                       condition.arguments()});
+    const std::vector<Place> places = next_places(search, wanted + 1);
     std::vector<Id> ids;
-    for (const Row row : rows) {
+    for (const Place& place : places) {
       if (ids.size() == wanted) break;
-      ids.push_back(row.integer(0));
-      after = Place{row.real(1), ids.back()};
+      ids.push_back(place.id);
+      search.after = place;
     }
     for (EventRecord& event : load(ids)) page.events.push_back(std::move(event));
-    if (static_cast<std::size_t>(rows.size()) <= wanted) return page;
+    if (places.size() <= wanted) return page;
   }
-  page.next = to_cursor(*after);
+  page.next = to_cursor(*search.after);
   return page;
 }
 
+// The groups of the newest stack traces have the newest groups among them: the others are not looked at.
 std::vector<ExceptionGroup> Reader::exceptions(const ExceptionQuery& query) {
   const Snapshot snapshot(connection_);
+  connection_.run(use_indexes());
+  std::vector<ExceptionGroup> groups;
   Condition condition;
   condition.add("e.stacktrace_id IS NOT NULL");
-  add_common(condition, query);
+  add_times(condition, query);
+  const auto processes = processes_of(query.app_name, query.env_name);
+  if (processes && processes->empty()) return groups;
+  if (processes) add_ids(condition, "e.process_id", *processes);
   const auto most = static_cast<std::int64_t>(
       std::clamp<std::size_t>(query.limit, 1, std::numeric_limits<std::int64_t>::max()));
+  const std::string newest =
+      processes ? fmt::format(
+                      "SELECT e.stacktrace_id, max(e.when_ts) AS last FROM events e WHERE {} "
+                      "GROUP BY e.stacktrace_id",
+                      condition.sql())
+                : fmt::format(
+                      "SELECT s.id AS stacktrace_id, l.last FROM stacktraces s CROSS JOIN LATERAL "
+                      "(SELECT e.when_ts AS last FROM events e WHERE {} AND e.stacktrace_id = s.id "
+                      "ORDER BY e.when_ts DESC LIMIT 1) l",
+                      condition.sql());
   const std::string sql = fmt::format(
-      "WITH typed AS (SELECT e.id, e.when_ts, e.stacktrace_id, (SELECT d.val FROM events_data d "
-      "WHERE d.event_id = e.id AND d.\"key\" = 'exception.type' ORDER BY d.id LIMIT 1) AS type FROM events e "
-      "WHERE {}), ranked AS (SELECT stacktrace_id, id, when_ts, count(*) OVER every AS number, "
+      "WITH newest AS ({1}), wanted AS (SELECT stacktrace_id FROM newest WHERE last >= coalesce((SELECT last "
+      "FROM newest ORDER BY last DESC LIMIT 1 OFFSET {2} - 1), '-Infinity')), "
+      "typed AS (SELECT e.id, e.when_ts, e.stacktrace_id, (SELECT d.val FROM events_data d "
+      "WHERE d.event_id = e.id AND d.\"key\" = 'exception.type' ORDER BY d.id LIMIT 1) AS type "
+      "FROM wanted w CROSS JOIN LATERAL (SELECT * FROM events e WHERE {0} AND e.stacktrace_id = "
+      "w.stacktrace_id OFFSET 0) e), ranked AS (SELECT stacktrace_id, id, when_ts, count(*) OVER every AS "
+      "number, "
       "min(when_ts) OVER every AS first, row_number() OVER newest AS place FROM typed "
       "WINDOW every AS (PARTITION BY stacktrace_id, type), newest AS (PARTITION BY stacktrace_id, type "
       "ORDER BY when_ts DESC, id DESC)) SELECT stacktrace_id, number, first, when_ts, id FROM ranked "
-      "WHERE place = 1 ORDER BY when_ts DESC, id DESC LIMIT {}",
-      condition.sql(), condition.bind(most));
-  std::vector<ExceptionGroup> groups;
+      "WHERE place = 1 ORDER BY when_ts DESC, id DESC LIMIT {2}",
+      condition.sql(), newest, condition.bind(most));
   std::vector<Id> ids;
   const Rows rows = connection_.run({sql, condition.arguments()});
   for (const Row row : rows) {

@@ -29,6 +29,12 @@ class Snapshot {
   Connection& connection_;
 };
 
+/// Where an event stands among all: the exact time as it is stored, and the id.
+struct Place {
+  double when = 0;
+  Id id = 0;
+};
+
 /// Thread-bound to whoever holds the lock that guards its connection. Every call throws StoreError or
 /// Failure.
 class Reader {
@@ -60,6 +66,13 @@ class Reader {
   std::optional<std::vector<Id>> find(const std::vector<Attribute>& where, std::size_t limit);
   /// Which of the terms has the fewest rows; nothing where that is more than `limit`.
   std::optional<std::size_t> rarest_of(const std::vector<Condition>& terms, std::size_t limit);
+  /// The processes of this app in this environment; nothing where neither has a name.
+  std::optional<std::vector<Id>> processes_of(const std::optional<std::string>& app_name,
+                                              const std::optional<std::string>& env_name);
+  struct Search;
+  /// The next events that a search finds, newest first: fewer than `most` only where there are no more.
+  std::vector<Place> next_places(Search& search, std::size_t most);
+  std::vector<Place> places(const std::string& sql, const Arguments& arguments);
   /// The ids, ascending, of those of these events that have the term.
   std::vector<Id> keep_those_that_say(const Attribute& term, std::span<const Id> ids);
 

@@ -83,7 +83,10 @@ CREATE INDEX codewake_processes_app ON processes(app_id, run_ts);
 CREATE INDEX codewake_events_when ON events(when_ts, id);
 CREATE INDEX codewake_events_process ON events(process_id, when_ts, id);
 CREATE INDEX codewake_events_stacktrace ON events(when_ts, id) WHERE stacktrace_id IS NOT NULL;
-CREATE INDEX codewake_events_of_stacktrace ON events(stacktrace_id, when_ts) WHERE stacktrace_id IS NOT NULL;
+CREATE INDEX codewake_events_of_stacktrace ON events(stacktrace_id, when_ts, id) WHERE stacktrace_id IS NOT NULL;
+CREATE INDEX codewake_events_process_stacktrace ON events(process_id, stacktrace_id, when_ts)
+  WHERE stacktrace_id IS NOT NULL;
+CREATE INDEX codewake_exception_types ON events_data(event_id, id) WHERE "key" = 'exception.type';
 CREATE INDEX codewake_events_data_event ON events_data(event_id);
 CREATE TABLE journals (segment VARCHAR PRIMARY KEY, position BIGINT NOT NULL, process_id BIGINT NOT NULL);
 CREATE TABLE codewake_schema (version INTEGER NOT NULL);

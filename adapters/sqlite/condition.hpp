@@ -26,6 +26,7 @@ class Condition {
     (parameters_.emplace_back(std::forward<Parameters>(parameters)), ...);
   }
 
+  bool empty() const noexcept { return sql_.empty(); }
   /// Never empty.
   std::string sql() const { return sql_.empty() ? "TRUE" : sql_; }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <charconv>
+#include <functional>
 #include <iterator>
 #include <limits>
 #include <utility>
@@ -49,29 +50,15 @@ void add_term(Condition& condition, std::string_view before, const Attribute& te
       term.key, *term.value);
 }
 
-/// The plus keeps SQLite from collecting and sorting all events of those processes: it shall walk by time.
 template <class AnyQuery>
-void add_common(Condition& condition, const AnyQuery& query) {
+void add_times(Condition& condition, const AnyQuery& query) {
   if (query.from) condition.add("e.when_ts >= ?", rounds_up_to(*query.from));
   if (query.to) condition.add("e.when_ts < ?", rounds_up_to(*query.to));
-  if (query.app_name) {
-    condition.add(
-        "+e.process_id IN (SELECT p.id FROM processes p JOIN apps a ON a.id = p.app_id WHERE a.name = ?)",
-        *query.app_name);
-  }
-  if (query.env_name) {
-    condition.add(
-        "+e.process_id IN (SELECT p.id FROM processes p JOIN environments v ON v.id = p.environment_id "
-        "WHERE v.name = ?)",
-        *query.env_name);
-  }
 }
 
-/// Where a page ends: the exact time as it is stored, and the id.
-struct Place {
-  double when = 0;
-  Id id = 0;
-};
+void add_ids(Condition& condition, std::string_view column, std::span<const Id> ids) {
+  condition.add(fmt::format("{} IN (SELECT value FROM json_each(?))", column), to_json(ids));
+}
 
 std::string to_cursor(const Place& place) {
   return fmt::format("{:016x}-{:x}", std::bit_cast<std::uint64_t>(place.when), place.id);
@@ -169,48 +156,124 @@ std::optional<std::vector<Id>> Reader::candidates(const std::vector<Attribute>& 
   return std::nullopt;
 }
 
+// Of one name each at most.
+std::optional<std::vector<Id>> Reader::processes_of(const std::optional<std::string>& app_name,
+                                                    const std::optional<std::string>& env_name) {
+  if (!app_name && !env_name) return std::nullopt;
+  Condition condition;
+  if (app_name) condition.add("app_id = (SELECT id FROM apps WHERE name = ?)", *app_name);
+  if (env_name) condition.add("environment_id = (SELECT id FROM environments WHERE name = ?)", *env_name);
+  std::vector<Id> ids;
+  Query rows(connection_, "SELECT id FROM processes WHERE " + condition.sql() + " ORDER BY id DESC");
+  condition.bind_to(rows);
+  while (rows.step()) ids.push_back(rows.integer(0));
+  return ids;
+}
+
+/// What the events of a page must be.
+struct Reader::Search {
+  Condition event = {};               ///< of themselves, but for what follows
+  std::vector<Id> processes = {};     ///< of one of these; empty: of any
+  std::vector<Attribute> terms = {};  ///< that are common, so that no index is asked for them
+  std::optional<Place> after = std::nullopt;
+};
+
+std::vector<Place> Reader::places(const Condition& inner, const Condition& outer, std::size_t most) {
+  constexpr std::size_t kWalk = 10'000;
+  constexpr std::string_view kNewestFirst = "ORDER BY e.when_ts DESC, e.id DESC LIMIT ?";
+  std::string sql = fmt::format("SELECT e.id, e.when_ts, e.process_id FROM events e WHERE {} {}", inner.sql(),
+                                kNewestFirst);
+  if (!outer.empty()) {
+    sql =
+        fmt::format("SELECT w.id, w.when_ts FROM ({}) w WHERE {} ORDER BY w.when_ts DESC, w.id DESC LIMIT ?",
+                    sql, outer.sql());
+  }
+  Query rows(connection_, sql);
+  inner.bind_to(rows);
+  if (!outer.empty()) {
+    rows.bind(kWalk);
+    outer.bind_to(rows);
+  }
+  rows.bind(most);
+  std::vector<Place> found;
+  while (rows.step()) found.push_back({rows.real(1), rows.integer(0)});
+  return found;
+}
+
+// Events that match may be common, or rare, or be common no more. Where the newest events have too few of
+// them, the index of whatever makes them rare is asked.
+std::vector<Place> Reader::next_places(Search& search, std::size_t most) {
+  Condition condition = search.event;
+  if (search.after) {
+    condition.add("e.when_ts <= ? AND (e.when_ts < ? OR e.id < ?)", search.after->when, search.after->when,
+                  search.after->id);
+  }
+  const auto add_rest = [&](Condition& to, std::string_view event) {
+    if (!search.processes.empty()) add_ids(to, fmt::format("+{}.process_id", event), search.processes);
+    const std::string exists =
+        fmt::format("EXISTS (SELECT 1 FROM events_data d WHERE d.event_id = {}.id AND", event);
+    for (const Attribute& term : search.terms) add_term(to, exists, term, ")");
+  };
+  Condition rest;
+  add_rest(rest, "w");
+  std::vector<Place> found = places(condition, rest, most);
+  if (rest.empty() || found.size() == most) return found;
+  if (!search.terms.empty()) {
+    if (!tail_is_short()) {
+      add_rest(condition, "e");
+      return places(condition, {}, most);
+    }
+    const auto ids = candidates(search.terms, std::numeric_limits<std::size_t>::max()).value();
+    add_ids(search.event, "e.id", ids);
+    if (!search.processes.empty()) add_ids(search.event, "+e.process_id", search.processes);
+    search.terms.clear();
+    search.processes.clear();
+    return next_places(search, most);
+  }
+  found.clear();
+  for (const Id process : search.processes) {
+    Condition own = condition;
+    own.add("e.process_id = ?", process);
+    if (found.size() == most) own.add("e.when_ts >= ?", found.back().when);
+    for (const Place& place : places(own, {}, most)) found.push_back(place);
+    std::sort(found.begin(), found.end(), std::greater<>());
+    if (found.size() > most) found.resize(most);
+  }
+  return found;
+}
+
 EventPage Reader::events(const EventQuery& query) {
   const Snapshot snapshot(connection_);
   const std::size_t limit = std::max<std::size_t>(query.limit, 1);
   const std::vector<Attribute> where = fit(query.where);
-  std::optional<Place> after;
-  if (!query.cursor.empty()) after = parse_cursor(query.cursor);
-  Condition fixed;
-  if (query.process_id) fixed.add("e.process_id = ?", *query.process_id);
-  add_common(fixed, query);
+  Search search;
+  if (!query.cursor.empty()) search.after = parse_cursor(query.cursor);
+  EventPage page;
+  const auto processes = processes_of(query.app_name, query.env_name);
+  if (processes && processes->empty()) return page;
+  if (query.process_id) search.event.add("e.process_id = ?", *query.process_id);
+  add_times(search.event, query);
   if (query.has_stacktrace) {
-    fixed.add(*query.has_stacktrace ? "e.stacktrace_id IS NOT NULL" : "e.stacktrace_id IS NULL");
+    search.event.add(*query.has_stacktrace ? "e.stacktrace_id IS NOT NULL" : "e.stacktrace_id IS NULL");
   }
-  // Walking by time finds common terms soonest, the index rare ones.
   constexpr std::size_t kRare = 20'000;
   std::optional<std::vector<Id>> rare;
   if (!where.empty() && tail_is_short()) rare = candidates(where, kRare);
-  if (rare) fixed.add("e.id IN (SELECT value FROM json_each(?))", to_json(*rare));
-  for (const Attribute& term : where) {
-    if (rare) break;  // the events that are loaded are looked at
-    add_term(fixed, "EXISTS (SELECT 1 FROM events_data d WHERE d.event_id = e.id AND", term, ")");
+  if (rare) add_ids(search.event, "e.id", *rare);
+  if (!rare) search.terms = where;
+  // Where something else leaves few events already, no other index is wanted.
+  if (processes && (rare || query.process_id)) {
+    add_ids(search.event, "+e.process_id", *processes);
+  } else if (processes) {
+    search.processes = *processes;
   }
-  EventPage page;
   Place last;
   while (true) {
-    Condition condition = fixed;
-    if (after) {
-      condition.add("e.when_ts <= ? AND (e.when_ts < ? OR e.id < ?)", after->when, after->when, after->id);
-    }
-    std::vector<Place> places;
+    const std::vector<Place> places = next_places(search, std::min(limit, kChunk - 1) + 1);
+    if (places.empty()) return page;
+    search.after = places.back();
     std::vector<Id> ids;
-    {
-      Query rows(connection_, "SELECT e.id, e.when_ts FROM events e WHERE " + condition.sql() +
-                                  " ORDER BY e.when_ts DESC, e.id DESC LIMIT ?");
-      condition.bind_to(rows);
-      rows.bind(std::min(limit, kChunk - 1) + 1);
-      while (rows.step()) {
-        ids.push_back(rows.integer(0));
-        places.push_back({rows.real(1), ids.back()});
-      }
-    }
-    if (ids.empty()) return page;
-    after = places.back();
+    for (const Place& place : places) ids.push_back(place.id);
     std::vector<EventRecord> events = load(ids);
     for (std::size_t i = 0; i < events.size(); ++i) {
       if (!matches(events[i], where)) continue;
@@ -224,29 +287,41 @@ EventPage Reader::events(const EventQuery& query) {
   }
 }
 
+// The groups of the newest stack traces have the newest groups among them: the others are not looked at.
 std::vector<ExceptionGroup> Reader::exceptions(const ExceptionQuery& query) {
   const Snapshot snapshot(connection_);
+  std::vector<ExceptionGroup> groups;
   Condition condition;
   condition.add("e.stacktrace_id IS NOT NULL");
-  add_common(condition, query);
-  std::vector<ExceptionGroup> groups;
-  std::vector<Id> ids;
-  Query rows(
-      connection_,
-      "WITH typed AS NOT MATERIALIZED (SELECT e.id, e.when_ts, e.stacktrace_id, (SELECT d.val FROM "
-      "events_data d "
-      "WHERE d.event_id = e.id AND d.\"key\" = 'exception.type' ORDER BY d.id LIMIT 1) AS type FROM events e "
-      "WHERE " +
-          condition.sql() +
-          "), grouped AS (SELECT stacktrace_id, type, count(*) AS number, min(when_ts) AS first, "
-          "max(when_ts) AS "
-          "last FROM typed GROUP BY stacktrace_id, type ORDER BY last DESC LIMIT ?) "
-          "SELECT g.stacktrace_id, g.number, g.first, g.last, (SELECT max(t.id) FROM typed t WHERE t.when_ts "
-          "= "
-          "g.last AND t.stacktrace_id = g.stacktrace_id AND t.type IS g.type) AS last_id FROM grouped g "
-          "ORDER BY g.last DESC, last_id DESC");
+  add_times(condition, query);
+  if (const auto processes = processes_of(query.app_name, query.env_name)) {
+    if (processes->empty()) return groups;
+    add_ids(condition, "e.process_id", *processes);
+  }
+  const auto most = static_cast<Id>(
+      std::clamp<std::size_t>(query.limit, 1, static_cast<std::size_t>(std::numeric_limits<Id>::max())));
+  constexpr std::string_view kType =
+      "(SELECT d.val FROM events_data d WHERE d.event_id = e.id AND d.\"key\" = 'exception.type' "
+      "ORDER BY d.id LIMIT 1)";
+  Query rows(connection_,
+             fmt::format("WITH newest AS MATERIALIZED (SELECT e.stacktrace_id, max(e.when_ts) AS last "
+                         "FROM events e WHERE {0} GROUP BY e.stacktrace_id), "
+                         "wanted AS (SELECT stacktrace_id FROM newest WHERE last >= coalesce((SELECT last "
+                         "FROM newest ORDER BY last DESC LIMIT 1 OFFSET ?), -1e999)), "
+                         "grouped AS (SELECT e.stacktrace_id, {1} AS type, count(*) AS number, "
+                         "min(e.when_ts) AS first, max(e.when_ts) AS last FROM wanted CROSS JOIN events e "
+                         "ON e.stacktrace_id = wanted.stacktrace_id WHERE {0} GROUP BY 1, 2 "
+                         "ORDER BY last DESC LIMIT ?) "
+                         "SELECT g.stacktrace_id, g.number, g.first, g.last, (SELECT max(e.id) FROM events e "
+                         "WHERE {0} AND e.stacktrace_id = g.stacktrace_id AND e.when_ts = g.last "
+                         "AND {1} IS g.type) AS last_id FROM grouped g ORDER BY g.last DESC, last_id DESC",
+                         condition.sql(), kType));
   condition.bind_to(rows);
-  rows.bind(std::max<std::size_t>(query.limit, 1));
+  rows.bind(most - 1);
+  condition.bind_to(rows);
+  rows.bind(most);
+  condition.bind_to(rows);
+  std::vector<Id> ids;
   while (rows.step()) {
     ExceptionGroup& group = groups.emplace_back();
     group.stacktrace_id = rows.integer(0);

@@ -1,6 +1,8 @@
 // Everything that is read.
 #pragma once
 
+#include <compare>
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <string>
@@ -8,6 +10,7 @@
 #include <vector>
 
 #include "codewake/store.hpp"
+#include "condition.hpp"
 #include "connection.hpp"
 #include "schema.hpp"
 
@@ -29,6 +32,14 @@ class Snapshot {
 
 /// `[1,2,3]`, for json_each.
 std::string to_json(std::span<const Id> ids);
+
+/// Where an event stands among all: the exact time as it is stored, and the id.
+struct Place {
+  double when = 0;
+  Id id = 0;
+
+  auto operator<=>(const Place&) const = default;
+};
 
 /// Thread-bound to whoever holds the lock that guards its connection. Every call throws StoreError or
 /// SQLite::Exception.
@@ -63,6 +74,16 @@ class Reader {
   void scan_tail(const Attribute& term, std::vector<Id>& ids);
   Id indexed_to();
   bool tail_is_short();
+  /// The processes of this app in this environment, newest first; nothing where neither has a name.
+  std::optional<std::vector<Id>> processes_of(const std::optional<std::string>& app_name,
+                                              const std::optional<std::string>& env_name);
+  struct Search;
+  /// The next events that a search finds, newest first: fewer than `most` only where there are no more. They
+  /// may have to be looked at once more, see add_term.
+  std::vector<Place> next_places(Search& search, std::size_t most);
+  /// The newest events for which both are true, `inner` of `e`, `outer` of `w`. Where there is an `outer` it is
+  /// asked of the newest so many only.
+  std::vector<Place> places(const Condition& inner, const Condition& outer, std::size_t most);
 
   Connection& connection_;
   SchemaState schema_;

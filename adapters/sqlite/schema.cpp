@@ -102,6 +102,9 @@ CREATE INDEX codewake_events_when ON events(when_ts);
 CREATE INDEX codewake_events_process ON events(process_id, when_ts);
 CREATE INDEX codewake_events_stacktrace ON events(when_ts) WHERE stacktrace_id IS NOT NULL;
 CREATE INDEX codewake_events_of_stacktrace ON events(stacktrace_id, when_ts) WHERE stacktrace_id IS NOT NULL;
+CREATE INDEX codewake_events_process_stacktrace ON events(process_id, stacktrace_id, when_ts)
+  WHERE stacktrace_id IS NOT NULL;
+CREATE INDEX codewake_exception_types ON events_data(event_id, id, val) WHERE "key" = 'exception.type';
 CREATE INDEX codewake_events_data_event ON events_data(event_id);
 CREATE TABLE journals (segment VARCHAR NOT NULL, position INTEGER NOT NULL, process_id INTEGER NOT NULL,
   PRIMARY KEY (segment));

@@ -12,11 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "adapters/sqlite/support.hpp"
 #include "codewake/recovery.hpp"
-#include "codewake/sqlite_store.hpp"
-#include "faults/flaky_store.hpp"
 #include "faults/scene.hpp"
+#include "support/child.hpp"
 
 namespace codewake::testing {
 namespace {
@@ -102,18 +100,18 @@ void flip_bit(Scene& scene, const Stretch& stretch) {
 }
 
 std::shared_ptr<Store> away_queue(const Scene& scene, std::uint64_t) {
-  return std::make_shared<AwayQueueStore>(scene.options(), scene.dsn());
+  return scene.target().queue(scene.options(), {.is_away = true});
 }
 
 std::shared_ptr<Store> away_durable_queue(const Scene& scene, std::uint64_t) {
   Config::Queue options = scene.options();
   options.durability = Durability::machine;
-  return std::make_shared<AwayQueueStore>(options, scene.dsn());
+  return scene.target().queue(options, {.is_away = true});
 }
 
 TEST_CASE("Bits that flip in the records left behind cost one event each at most") {
   const Torture torture = testing::torture(8);
-  Scene scene(torture.seed);
+  Scene scene(torture);
   Tally all;
   std::uint64_t flips = 0;
   for (int i = 0; i < torture.kills; ++i) {
@@ -121,10 +119,8 @@ TEST_CASE("Bits that flip in the records left behind cost one event each at most
     const std::vector<Stretch> stretches = find_records(scene);
     const std::uint64_t here = stretches.empty() ? 0 : 1 + scene.draw(12);
     for (std::uint64_t f = 0; f < here; ++f) flip_bit(scene, stretches[scene.draw(stretches.size())]);
-    const pid_t recoverer = start_child([&] {
-      SqliteStore store(scene.dsn());
-      recover_all(store, scene.journal().path());
-    });
+    const pid_t recoverer =
+        start_child([&] { recover_all(*scene.target().store(), scene.journal().path()); });
     CHECK(wait_for(recoverer) == 0);
     CHECK(scene.journal().runs().empty());
     const Tally tally = scene.look();
@@ -135,13 +131,13 @@ TEST_CASE("Bits that flip in the records left behind cost one event each at most
   }
   MESSAGE(flips << " flips cost " << all.lost << " events");
   all.lost = all.lost > flips ? all.lost - flips : 0;
-  conclude("with bits flipped in records", torture, all);
+  scene.conclude("with bits flipped in records", all);
 }
 
 TEST_CASE(
     "Bits that flip anywhere in the files left behind make no recoverer crash, hang or repeat an event") {
   const Torture torture = testing::torture(8);
-  Scene scene(torture.seed);
+  Scene scene(torture);
   Tally all;
   for (int i = 0; i < torture.kills; ++i) {
     scene.run_and_kill({.make_store = i % 2 == 0 ? away_queue : away_durable_queue, .large_in = 200});
@@ -155,10 +151,10 @@ TEST_CASE(
       flip_bit(scene, stretches[scene.draw(stretches.size())]);
     const pid_t recoverer = start_child([&] {
       alarm(60);
-      SqliteStore store(scene.dsn());
+      const auto store = scene.target().store();
       const RecoveryOptions options{.journal_folder = scene.journal().path()};
-      recover_journals(store, options);
-      recover_journals(store, options);
+      recover_journals(*store, options);
+      recover_journals(*store, options);
     });
     CHECK(wait_for(recoverer) == 0);
     for (const auto& run : scene.journal().runs()) std::filesystem::remove_all(run);
@@ -166,7 +162,7 @@ TEST_CASE(
   }
   MESSAGE("flips anywhere cost " << all.lost << " of " << all.told << " events");
   all.lost = 0;
-  conclude("with bits flipped anywhere", torture, all);
+  scene.conclude("with bits flipped anywhere", all);
 }
 
 }  // namespace

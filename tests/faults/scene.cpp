@@ -18,10 +18,9 @@
 #include <thread>
 #include <vector>
 
-#include "adapters/sqlite/support.hpp"
 #include "codewake/process.hpp"
 #include "codewake/recovery.hpp"
-#include "codewake/sqlite_store.hpp"
+#include "support/child.hpp"
 
 namespace codewake::testing {
 namespace {
@@ -97,10 +96,7 @@ Tally operator+(const Tally& a, const Tally& b) {
           .out_of_order = a.out_of_order + b.out_of_order};
 }
 
-Scene::Scene(std::uint64_t seed) : random_(seed) {
-  const pid_t child = start_child([&] { SqliteStore(dsn()).insert_app("faults", {}); });
-  REQUIRE(wait_for(child) == 0);
-}
+Scene::Scene(const Torture& torture) : seed_(torture.seed), target_(seed_), random_(seed_) {}
 
 Config::Queue Scene::options() const {
   Config::Queue options;
@@ -109,10 +105,6 @@ Config::Queue Scene::options() const {
   options.batch = 200;
   options.when_full = WhenFull::block;
   return options;
-}
-
-std::string Scene::dsn() const {
-  return dsn_of(folder_ / "events.sqlite");
 }
 
 void Scene::log_until_killed(const Program& program, std::uint64_t seed, int pipe) const {
@@ -179,8 +171,7 @@ bool Scene::run_for_a_while(const std::function<void()>& body, std::chrono::micr
 Tally Scene::look() {
   Tally tally{.kills = std::exchange(kills_, 0)};
   std::map<Lane, std::uint32_t> last;
-  Database database(folder_ / "events.sqlite");
-  const auto rows = database.rows(fmt::format(
+  const auto rows = target_.rows(fmt::format(
       "SELECT val, event_id FROM events_data WHERE \"key\" = 'at' AND event_id > {} ORDER BY event_id",
       looked_to_));
   for (const auto& row : rows) {
@@ -203,8 +194,20 @@ Tally Scene::look() {
   return tally;
 }
 
+void Scene::conclude(const std::string& what, const Tally& tally) {
+  fmt::print(
+      "torture: {}, {}: {} kills, {} events told of, {} stored, {} lost, {} twice, {} out of order, seed "
+      "{}\n",
+      what, target_.conclude(), tally.kills, tally.told, tally.stored, tally.lost, tally.twice,
+      tally.out_of_order, seed_);
+  std::fflush(stdout);
+  CHECK(tally.lost == 0);
+  CHECK(tally.twice == 0);
+  CHECK(tally.out_of_order == 0);
+}
+
 void recover_all(Store& store, const std::filesystem::path& journal) {
-  const auto deadline = Clock::now() + 60s;
+  const auto deadline = Clock::now() + 180s;
   while (true) {
     const std::vector<JournalRun> runs = recover_journals(store, {.journal_folder = journal});
     if (runs.empty()) return;
@@ -216,19 +219,9 @@ void recover_all(Store& store, const std::filesystem::path& journal) {
       if (run.skipped_bytes != 0) states += fmt::format(" {} bytes skipped", run.skipped_bytes);
     }
     if (done) return;
-    if (Clock::now() > deadline) throw std::runtime_error("not recovered within a minute:" + states);
+    if (Clock::now() > deadline) throw std::runtime_error("not recovered in time:" + states);
     std::this_thread::sleep_for(1ms);  // somebody else is at work, or the store is away
   }
-}
-
-void conclude(const std::string& what, const Torture& torture, const Tally& tally) {
-  fmt::print(
-      "torture: {}: {} kills, {} events told of, {} stored, {} lost, {} twice, {} out of order, seed {}\n",
-      what, tally.kills, tally.told, tally.stored, tally.lost, tally.twice, tally.out_of_order, torture.seed);
-  std::fflush(stdout);
-  CHECK(tally.lost == 0);
-  CHECK(tally.twice == 0);
-  CHECK(tally.out_of_order == 0);
 }
 
 }  // namespace codewake::testing

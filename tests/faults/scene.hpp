@@ -14,8 +14,8 @@
 
 #include "codewake/config.hpp"
 #include "codewake/store.hpp"
+#include "faults/target.hpp"
 #include "support/journal_folder.hpp"
-#include "support/temporary_folder.hpp"
 
 namespace codewake::testing {
 
@@ -62,10 +62,10 @@ class Scene {
     std::uint32_t events = 0;
   };
 
-  explicit Scene(std::uint64_t seed);
+  explicit Scene(const Torture& torture);
 
   Config::Queue options() const;
-  std::string dsn() const;
+  const Target& target() const noexcept { return target_; }
   const JournalFolder& journal() const noexcept { return journal_; }
   std::mt19937_64& random() noexcept { return random_; }
   std::uint64_t draw(std::uint64_t below) { return random_() % below; }
@@ -80,12 +80,17 @@ class Scene {
   /// Compares what is in the store with what was told, since the last call.
   Tally look();
 
+  /// Prints the line that tools/dev/torture sums up, and checks that nothing was lost, or stored twice, or in
+  /// another order.
+  void conclude(const std::string& what, const Tally& tally);
+
  private:
   using Lane = std::pair<int, int>;  // round and thread
 
   void log_until_killed(const Program& program, std::uint64_t seed, int pipe) const;
 
-  TemporaryFolder folder_;
+  const std::uint64_t seed_;
+  Target target_;
   JournalFolder journal_;
   std::mt19937_64 random_;
   int round_ = 0;
@@ -94,12 +99,8 @@ class Scene {
   std::uint64_t kills_ = 0;
 };
 
-/// Recovers until nothing is left, through `store`; throws where that takes longer than a minute.
+/// Recovers until nothing is left, through `store`; throws where that takes longer than three minutes.
 void recover_all(Store& store, const std::filesystem::path& journal);
-
-/// Prints the line that tools/dev/torture sums up, and checks that nothing was lost, or stored twice, or in
-/// another order.
-void conclude(const std::string& what, const Torture& torture, const Tally& tally);
 
 /// Adds.
 Tally operator+(const Tally& a, const Tally& b);

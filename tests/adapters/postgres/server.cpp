@@ -128,8 +128,16 @@ void Server::start() {
   }
 }
 
+void Server::stop() {
+  end(SIGINT);
+}
+
 void Server::crash() {
-  kill(process_, SIGQUIT);
+  end(SIGQUIT);
+}
+
+void Server::end(int signal) {
+  kill(process_, signal);
   wait_until_gone(process_);
   process_ = -1;
 }

@@ -35,7 +35,9 @@ class Server {
 
   /// Waits until it answers.
   void start();
-  /// Ends it as a crash would: nothing is finished, and the next start recovers.
+  /// Ends it in order: what is under way is rolled back (a fast shutdown).
+  void stop();
+  /// Ends it as a crash would: nothing is finished, and the next start recovers (an immediate shutdown).
   void crash();
   /// Stops it in place, as a machine that hangs; and lets it go on. Only the processes that are there.
   void freeze(bool frozen);
@@ -43,6 +45,7 @@ class Server {
  private:
   Server();
   void initialize();
+  void end(int signal);
   pid_t spawn(const std::vector<std::string>& command, std::string_view log) const;
 
   TemporaryFolder folder_;
@@ -70,6 +73,8 @@ class Database {
   std::vector<std::vector<std::string>> rows(const std::string& sql) const;
   /// The first column of the first row, as an integer.
   std::int64_t number(const std::string& sql) const;
+  /// The next call connects anew.
+  void disconnect() const { connection_.reset(); }
 
  private:
   struct Finish {
