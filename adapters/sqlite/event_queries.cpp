@@ -332,12 +332,7 @@ std::vector<ExceptionGroup> Reader::exceptions(const ExceptionQuery& query) {
     ids.push_back(group.last_event_id);
   }
   const std::vector<EventRecord> events = load(ids);
-  for (std::size_t i = 0; i < groups.size(); ++i) {
-    if (const Attribute* type = events[i].data.find("exception.type")) groups[i].type = type->value;
-    if (const Attribute* message = events[i].data.find("exception.message"))
-      groups[i].message = message->value;
-    if (!events[i].frames.empty()) groups[i].top_frame = events[i].frames.front();
-  }
+  for (std::size_t i = 0; i < groups.size(); ++i) groups[i].describe_by(events[i]);
   return groups;
 }
 

@@ -192,6 +192,24 @@ TEST_CASE("The events of a process that died stand before its crash, and belong 
   }
 }
 
+TEST_CASE("Crashes are listed with the exceptions") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  const Deathbed bed;
+  for (const char* how : {"write", "overflow", "throw"}) bed.run({program(variants()[0]), how});
+  bed.recover();
+  SqliteStore reader({bed.dsn()});
+  const auto groups = reader.get_exceptions({});
+  REQUIRE(groups.size() == 3);
+  CHECK(groups[0].type == "std::runtime_error");
+  CHECK(groups[0].message == "nobody catches this");
+  CHECK(groups[1].type == "SIGSEGV");
+  CHECK(groups[1].message == "stack overflow");
+  CHECK(groups[2].type == "SIGSEGV");
+  CHECK_FALSE(groups[2].message);
+  REQUIRE(groups[2].top_frame);
+  CHECK(groups[2].top_frame->function.find("guilty_write") != std::string::npos);
+}
+
 TEST_CASE("A child that dies before it has recorded anything is a process of its own") {
   if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
   const Deathbed bed;

@@ -8,6 +8,7 @@
 
 #include "codewake/attributes.hpp"
 #include "codewake/digest.hpp"
+#include "codewake/export.hpp"
 #include "codewake/frame.hpp"
 #include "codewake/time.hpp"
 
@@ -78,12 +79,15 @@ struct ExceptionGroup {
   Time last;
   /// The event at `last`.
   Id last_event_id = 0;
-  /// `exception.type` and `exception.message` of the event at `last`; NULL where it has none, as events of
-  /// Code Wake for Python.
+  /// `exception.type` and `exception.message` of the event at `last`, of a crash without an exception
+  /// `crash.signal` and `crash.reason`; NULL where it has none, as events of Code Wake for Python.
   std::optional<std::string> type;
   std::optional<std::string> message;
   /// The innermost frame; empty where the trace has no frames.
   std::optional<Frame> top_frame;
+
+  /// Takes type, message and top frame from the event at `last`. Reentrant.
+  CODEWAKE_API void describe_by(const EventRecord& event);
 
   bool operator==(const ExceptionGroup&) const = default;
 };

@@ -9,12 +9,6 @@
 namespace codewake {
 namespace {
 
-const std::optional<std::string>& value_of(const Attributes& data, std::string_view key) {
-  static const std::optional<std::string> none;
-  const Attribute* attribute = data.find(key);
-  return attribute == nullptr ? none : attribute->value;
-}
-
 StoreError cannot_remove() {
   return {StoreError::Kind::rejected,
           "this kind of store cannot remove what is old; do it with the means of its storage"};
@@ -70,24 +64,22 @@ std::vector<ExceptionGroup> Store::get_exceptions(const ExceptionQuery& query) {
                         .limit = 1000};
   do {
     EventPage page = get_events(page_query);
-    for (EventRecord& event : page.events) {
-      const std::optional<std::string>& type = value_of(event.data, "exception.type");
+    for (const EventRecord& event : page.events) {
+      ExceptionGroup described;
+      described.describe_by(event);
       const auto group = std::ranges::find_if(groups, [&](const ExceptionGroup& known) {
-        return known.stacktrace_id == event.stacktrace_id && known.type == type;
+        return known.stacktrace_id == event.stacktrace_id && known.type == described.type;
       });
       if (group != groups.end()) {  // events come newest first: this one is older than all before
         ++group->count;
         group->first = event.when;
         continue;
       }
-      ExceptionGroup& added = groups.emplace_back();
+      ExceptionGroup& added = groups.emplace_back(std::move(described));
       added.stacktrace_id = event.stacktrace_id.value_or(0);
       added.count = 1;
       added.first = added.last = event.when;
       added.last_event_id = event.id;
-      added.type = type;
-      added.message = value_of(event.data, "exception.message");
-      if (!event.frames.empty()) added.top_frame = std::move(event.frames.front());
     }
     page_query.cursor = std::move(page.next);
   } while (!page_query.cursor.empty());
