@@ -17,6 +17,7 @@
 #include "process/identity.hpp"
 #include "queue/queues.hpp"
 #include "stacktrace/exceptions.hpp"
+#include "stacktrace/loaded_modules.hpp"
 
 // Invariants:
 //  - There is at most one Process. It is made under `setup_mutex`, published by `the_process`, and never
@@ -377,6 +378,7 @@ Process& Process::instance(ProcessOptions options) {
 }
 
 void Process::at_fork(ForkPhase phase) noexcept {
+  if (phase != ForkPhase::before) internal::unlock_loaded_modules(phase == ForkPhase::after_in_child);
   if (phase != ForkPhase::before) internal::queues_at_fork(phase);
   if (!making_it_here) {
     if (phase == ForkPhase::before) setup_mutex().lock();
@@ -384,6 +386,7 @@ void Process::at_fork(ForkPhase phase) noexcept {
     if (phase != ForkPhase::before) setup_mutex().unlock();
   }
   if (phase == ForkPhase::before) internal::queues_at_fork(phase);
+  if (phase == ForkPhase::before) internal::lock_loaded_modules();
 }
 
 // From the moment the library is loaded, so that also a fork while the process is being made in another
