@@ -19,6 +19,7 @@
 #include "queue/queues.hpp"
 #include "stacktrace/crash_handler.hpp"
 #include "stacktrace/exceptions.hpp"
+#include "stacktrace/loaded_modules.hpp"
 #include "stacktrace/throw_observer.hpp"
 
 // Invariants:
@@ -476,6 +477,7 @@ void Process::on_throw(void* object, const std::type_info& type, std::span<void*
 }();
 
 void Process::at_fork(ForkPhase phase) noexcept {
+  if (phase != ForkPhase::before) internal::unlock_loaded_modules(phase == ForkPhase::after_in_child);
   if (phase != ForkPhase::before) internal::queues_at_fork(phase);
   if (!making_it_here) {
     if (phase == ForkPhase::before) setup_mutex().lock();
@@ -486,6 +488,7 @@ void Process::at_fork(ForkPhase phase) noexcept {
     if (phase != ForkPhase::before) setup_mutex().unlock();
   }
   if (phase == ForkPhase::before) internal::queues_at_fork(phase);
+  if (phase == ForkPhase::before) internal::lock_loaded_modules();
 }
 
 // From the moment the library is loaded, so that also a fork while the process is being made in another

@@ -4,6 +4,7 @@
 #include <gelf.h>
 #include <libelf.h>
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 #include <string_view>
@@ -18,7 +19,8 @@ constexpr int kMaxDepth = 128;                    // hostile files nest without 
 constexpr std::size_t kMaxInlined = 128;          // no trace has more frames
 constexpr std::size_t kBytesPerLine = 64;         // of a line table that was read
 constexpr std::size_t kBytesPerUnit = 16u << 10;  // libdw's own notes on a unit that was walked through
-constexpr std::size_t kMaxTouchedBytes = 8u << 20;
+constexpr std::size_t kMaxUnpackedBytes = 4u << 20;
+constexpr std::size_t kMaxTouchedUnits = 100;  // each touches some pages of the file
 
 // Calls `visit` with the first and behind the last address of each range of an entry.
 template <class Visit>
@@ -88,27 +90,6 @@ std::optional<Dwarf_Word> number(Dwarf_Die& die, unsigned name) {
   return value;
 }
 
-std::string absolute(std::string_view path, Dwarf_Die& unit) {
-  Dwarf_Attribute attribute;
-  const char* folder = dwarf_formstring(dwarf_attr(&unit, DW_AT_comp_dir, &attribute));
-  if (path.starts_with('/') || folder == nullptr || *folder == '\0') return std::string(path);
-  return std::string(folder).append("/").append(path);
-}
-
-// Where the inlined function was called.
-void find_caller(Dwarf_Die& inlined, Dwarf_Die& unit, Call& call) {
-  const auto line = number(inlined, DW_AT_call_line);
-  const auto file = number(inlined, DW_AT_call_file);
-  Dwarf_Files* files = nullptr;
-  std::size_t count = 0;
-  if (!line || *line == 0 || *line > UINT32_MAX || !file) return;
-  if (dwarf_getsrcfiles(&unit, &files, &count) != 0 || *file >= count) return;
-  const char* path = dwarf_filesrc(files, *file, nullptr, nullptr);
-  if (path == nullptr) return;
-  call.file = absolute(path, unit);
-  call.line = static_cast<std::uint32_t>(*line);
-}
-
 // What the section has from an offset on: what is there is never more than `size`.
 std::optional<std::uint64_t> little_endian(const Elf_Data& section, std::uint64_t offset, std::size_t size) {
   if (section.d_buf == nullptr || offset > section.d_size || size > section.d_size - offset)
@@ -134,18 +115,28 @@ Elf_Data* line_section(Elf* elf) {
 }  // namespace
 
 DebugInfo::DebugInfo(const ElfFile& file, const SymbolTable& symbols, std::size_t max_line_table_bytes)
-    : file_(file),
-      symbols_(symbols),
-      max_line_table_bytes_(max_line_table_bytes),
-      dwarf_(dwarf_begin_elf(file.elf(), DWARF_C_READ, nullptr)) {
-  if (dwarf_ != nullptr) find_units();
+    : file_(file), symbols_(symbols), max_line_table_bytes_(max_line_table_bytes) {
+  if (open()) find_units();
 }
 
 DebugInfo::~DebugInfo() {
   if (dwarf_ != nullptr) dwarf_end(dwarf_);
 }
 
+bool DebugInfo::open() {
+  if (dwarf_ == nullptr) dwarf_ = dwarf_begin_elf(file_.elf(), DWARF_C_READ, nullptr);
+  return dwarf_ != nullptr;
+}
+
+void DebugInfo::give_back() {
+  if (unpacked_bytes_ <= kMaxUnpackedBytes) return;
+  composed_names_.clear();
+  dwarf_end(std::exchange(dwarf_, nullptr));
+  unpacked_bytes_ = 0;
+}
+
 void DebugInfo::find_units() {
+  std::size_t units = 0;
   Dwarf_CU* unit = nullptr;
   std::uint8_t type = 0;
   Dwarf_Die die;
@@ -153,87 +144,127 @@ void DebugInfo::find_units() {
     if (type != DW_UT_compile && type != DW_UT_skeleton) continue;
     visit_ranges(
         die, [&](Dwarf_Addr begin, Dwarf_Addr end) { unit_ranges_.add(begin, end, dwarf_dieoffset(&die)); });
-    bytes_ += 256;
-    touched_bytes_ += 4096;
-    if (touched_bytes_ > kMaxTouchedBytes) {
-      file_.release_pages();
-      touched_bytes_ = 0;
-    }
+    unpacked_bytes_ += 256;
+    if (++units % kMaxTouchedUnits == 0) file_.release_pages();
   }
   unit_ranges_.sort();
   bytes_ += unit_ranges_.bytes();
 }
 
 std::vector<Call> DebugInfo::calls_at(std::uint64_t address) {
-  const auto unit_offset = unit_ranges_.find(address);
-  Dwarf_Die unit;
-  if (!unit_offset || dwarf_offdie(dwarf_, *unit_offset, &unit) == nullptr) return {};
-  std::vector<Call> calls(1);
-  find_line(*unit_offset, unit, address, calls.front());
+  const auto offset = unit_ranges_.find(address);
+  Dwarf_Die die;
+  if (!offset || !open() || dwarf_offdie(dwarf_, *offset, &die) == nullptr) return {};
   // With -gsplit-dwarf the functions are in a file of their own.
   Dwarf_Die split;
   std::uint8_t type = 0;
-  Dwarf_Die* detailed = &unit;
-  if (dwarf_cu_info(unit.cu, nullptr, &type, nullptr, &split, nullptr, nullptr, nullptr) == 0 &&
+  Dwarf_Die* detailed = &die;
+  if (dwarf_cu_info(die.cu, nullptr, &type, nullptr, &split, nullptr, nullptr, nullptr) == 0 &&
       type == DW_UT_skeleton && dwarf_tag(&split) != DW_TAG_invalid)
     detailed = &split;
+  Unit& unit = units_[*offset];
+  if (!std::exchange(unit.knows_lines, true)) read_lines(unit, die, *detailed);
+  std::vector<Call> calls(1);
+  find_line(unit, address, calls.front());
   Dwarf_Die function;
   const std::string_view symbol = symbols_.find(address);
-  if (!find_function(*unit_offset, *detailed, address, function)) {
+  if (!find_function(unit, *detailed, address, function)) {
     calls.front().function = symbol;
   } else {
     std::vector<Dwarf_Die> inlined = inlined_at(function, address);
-    for (auto die = inlined.rbegin(); die != inlined.rend(); ++die) {
-      calls.back().function = name_of(*die, {});
-      find_caller(*die, *detailed, calls.emplace_back());
+    for (auto call = inlined.rbegin(); call != inlined.rend(); ++call) {
+      calls.back().function = name_of(*call, {});
+      find_caller(unit, *call, calls.emplace_back());
     }
     calls.back().function = name_of(function, symbol);
   }
-  if (touched_bytes_ > kMaxTouchedBytes) {
-    file_.release_pages();
-    touched_bytes_ = 0;
-  }
+  give_back();
   return calls;
 }
 
-bool DebugInfo::find_function(Dwarf_Off unit_offset, Dwarf_Die& detailed, std::uint64_t address,
-                              Dwarf_Die& function) {
-  Unit& unit = units_[unit_offset];
+bool DebugInfo::find_function(Unit& unit, Dwarf_Die& die, std::uint64_t address, Dwarf_Die& function) {
+  Dwarf* const dwarf = dwarf_cu_getdwarf(die.cu);
   std::optional<std::uint64_t> found = unit.functions.find(address);
   while (!found && !unit.knows_all_functions) {
     AddressRanges functions;
-    find_functions(detailed, unit.knows_functions, 0, functions);
+    find_functions(die, unit.knows_functions, 0, functions);
     functions.sort();
-    bytes_ += functions.bytes() + kBytesPerUnit;
+    bytes_ += functions.bytes();
     unit.functions = std::move(functions);
     unit.knows_all_functions = std::exchange(unit.knows_functions, true);
     found = unit.functions.find(address);
-    Dwarf_Off next = 0;
-    std::size_t header = 0;
-    const Dwarf_Off begin = dwarf_dieoffset(&detailed) - dwarf_cuoffset(&detailed);
-    if (dwarf_nextcu(dwarf_cu_getdwarf(detailed.cu), begin, &next, &header, nullptr, nullptr, nullptr) == 0)
-      touched_bytes_ += next - begin;
+    unpacked_bytes_ += kBytesPerUnit;
   }
-  return found && dwarf_offdie(dwarf_cu_getdwarf(detailed.cu), *found, &function) != nullptr;
+  return found && dwarf_offdie(dwarf, *found, &function) != nullptr;
 }
 
-void DebugInfo::find_line(Dwarf_Off unit_offset, Dwarf_Die& unit, std::uint64_t address, Call& call) {
-  Unit& known = units_[unit_offset];
-  if (!known.knows_lines && !may_read_lines(unit)) return;
+void DebugInfo::find_line(const Unit& unit, std::uint64_t address, Call& call) const {
+  if (address < unit.first_line) return;
+  const auto above = std::upper_bound(unit.lines.begin(), unit.lines.end(), address - unit.first_line,
+                                      [](std::uint64_t at, const Line& line) { return at < line.begin; });
+  if (above == unit.lines.begin() || (above - 1)->line == 0) return;
+  call.file = *(above - 1)->file;
+  call.line = (above - 1)->line;
+}
+
+// Where the inlined function was called.
+void DebugInfo::find_caller(const Unit& unit, Dwarf_Die& inlined, Call& call) const {
+  const auto line = number(inlined, DW_AT_call_line);
+  const auto file = number(inlined, DW_AT_call_file);
+  if (!line || *line == 0 || *line > UINT32_MAX || !file || *file >= unit.files.size()) return;
+  if (unit.files[*file] == nullptr) return;
+  call.file = *unit.files[*file];
+  call.line = static_cast<std::uint32_t>(*line);
+}
+
+// libdw takes five times the memory for lines, and would have to unpack the whole table for one file's name.
+void DebugInfo::read_lines(Unit& unit, Dwarf_Die& die, Dwarf_Die& detailed) {
   Dwarf_Lines* lines = nullptr;
+  Dwarf_Files* files = nullptr;
   std::size_t count = 0;
-  if (dwarf_getsrclines(&unit, &lines, &count) != 0) return;
-  if (!std::exchange(known.knows_lines, true)) {
-    bytes_ += count * kBytesPerLine;
-    touched_bytes_ += count * 4;
+  Dwarf_Attribute attribute;
+  const char* folder = dwarf_formstring(dwarf_attr(&die, DW_AT_comp_dir, &attribute));
+  if (!may_read_lines(die) || dwarf_getsrclines(&die, &lines, &count) != 0) return;
+  unpacked_bytes_ += count * kBytesPerLine;
+  std::unordered_map<const char*, const std::string*> known;
+  for (std::size_t i = 0; i < count; ++i) {
+    Dwarf_Line* line = dwarf_onesrcline(lines, i);
+    Dwarf_Addr address = 0;
+    int number = 0;
+    bool is_end = false;
+    if (dwarf_lineaddr(line, &address) != 0 || dwarf_lineno(line, &number) != 0) continue;
+    if (dwarf_lineendsequence(line, &is_end) != 0) continue;
+    if (unit.lines.empty()) unit.first_line = address;
+    if (address - unit.first_line > UINT32_MAX) break;
+    const char* path = is_end || number <= 0 ? nullptr : dwarf_linesrc(line, nullptr, nullptr);
+    Line next{static_cast<std::uint32_t>(address - unit.first_line), 0, nullptr};
+    if (path != nullptr) {
+      const auto [file, added] = known.try_emplace(path, nullptr);
+      if (added) file->second = keep_path(path, folder);
+      next.line = static_cast<std::uint32_t>(number);
+      next.file = file->second;
+    }
+    if (!unit.lines.empty() && unit.lines.back().begin == next.begin) unit.lines.pop_back();
+    const bool is_same =
+        !unit.lines.empty() && unit.lines.back().line == next.line && unit.lines.back().file == next.file;
+    if (!is_same) unit.lines.push_back(next);
   }
-  Dwarf_Line* line = dwarf_getsrc_die(&unit, address);
-  int lineno = 0;
-  if (line == nullptr || dwarf_lineno(line, &lineno) != 0 || lineno <= 0) return;
-  const char* path = dwarf_linesrc(line, nullptr, nullptr);
-  if (path == nullptr) return;
-  call.file = absolute(path, unit);
-  call.line = static_cast<std::uint32_t>(lineno);
+  unit.lines.shrink_to_fit();
+  if (dwarf_getsrcfiles(&detailed, &files, &count) == 0) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const char* path = dwarf_filesrc(files, i, nullptr, nullptr);
+      unit.files.push_back(path == nullptr ? nullptr : keep_path(path, folder));
+    }
+  }
+  bytes_ += unit.lines.size() * sizeof(Line) + unit.files.size() * sizeof(void*);
+}
+
+const std::string* DebugInfo::keep_path(const char* path, const char* folder) {
+  std::string absolute = path;
+  if (*path != '/' && folder != nullptr && *folder != '\0') absolute = std::string(folder) + "/" + path;
+  const auto [kept, added] = paths_.insert(std::move(absolute));
+  if (added) bytes_ += kept->size() + 64;
+  return &*kept;
 }
 
 bool DebugInfo::may_read_lines(Dwarf_Die& unit) const {
@@ -255,7 +286,7 @@ std::string DebugInfo::name_of(Dwarf_Die& function, std::string_view symbol) {
       std::pair(dwarf_cu_getdwarf(declaration.cu), dwarf_dieoffset(&declaration)));
   if (added) {
     known->second = compose_name(declaration);
-    bytes_ += known->second.size() + 128;
+    unpacked_bytes_ += known->second.size() + 128;
   }
   return known->second.empty() ? std::string(symbol) : known->second;
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -25,8 +26,9 @@ struct Call {
   std::string function;    ///< encoded (`_Z…`), or as people write it; empty where it is not known
 };
 
-/// The debug information of one file. What was looked up stays in memory until the object goes. Nothing in
-/// the file is trusted. Reentrant.
+/// The debug information of one file. Of each unit that was looked into, the places of functions and lines
+/// stay in memory until the object goes; what libdw has unpacked on the way is given back when it is much.
+/// Nothing in the file is trusted. Reentrant.
 class DebugInfo {
  public:
   /// `file` and `symbols` must live longer. A line table that takes more than `max_line_table_bytes` in the
@@ -41,32 +43,47 @@ class DebugInfo {
   std::vector<Call> calls_at(std::uint64_t address);
 
   /// About how much memory it has taken.
-  std::size_t bytes() const noexcept { return bytes_; }
+  std::size_t bytes() const noexcept { return bytes_ + unpacked_bytes_; }
 
  private:
+  /// Which line the code is of from an address on, up to the next one's.
+  struct Line {
+    std::uint32_t begin;  // from the unit's first on
+    std::uint32_t line;   // 0 where it is not known
+    const std::string* file;
+  };
   struct Unit {
     bool knows_functions = false;
     bool knows_all_functions = false;
     bool knows_lines = false;
     AddressRanges functions;  // the value is the offset of the function's entry
+    std::uint64_t first_line = 0;
+    std::vector<Line> lines;
+    std::vector<const std::string*> files;  // by the number that entries have of them
   };
 
+  bool open();
   void find_units();
-  bool find_function(Dwarf_Off unit_offset, Dwarf_Die& unit, std::uint64_t address, Dwarf_Die& function);
-  void find_line(Dwarf_Off unit_offset, Dwarf_Die& unit, std::uint64_t address, Call& call);
+  void give_back();
+  bool find_function(Unit& unit, Dwarf_Die& die, std::uint64_t address, Dwarf_Die& function);
+  void find_line(const Unit& unit, std::uint64_t address, Call& call) const;
+  void find_caller(const Unit& unit, Dwarf_Die& inlined, Call& call) const;
+  void read_lines(Unit& unit, Dwarf_Die& die, Dwarf_Die& detailed);
   bool may_read_lines(Dwarf_Die& unit) const;
+  const std::string* keep_path(const char* path, const char* folder);
   std::string name_of(Dwarf_Die& function, std::string_view symbol);
 
   const ElfFile& file_;
   const SymbolTable& symbols_;
   std::size_t max_line_table_bytes_;
-  Dwarf* dwarf_;
+  Dwarf* dwarf_ = nullptr;     // closed now and then, to give back what it has unpacked
   AddressRanges unit_ranges_;  // the value is the offset of the unit's entry
   std::unordered_map<Dwarf_Off, Unit> units_;
+  std::unordered_set<std::string> paths_;
   // By the entry that declares the function: in another file maybe.
   std::map<std::pair<Dwarf*, Dwarf_Off>, std::string> composed_names_;
   std::size_t bytes_ = 0;
-  std::size_t touched_bytes_ = 0;  // in the file, since its pages were given back
+  std::size_t unpacked_bytes_ = 0;  // by libdw, since it was opened
 };
 
 }  // namespace codewake::internal

@@ -55,7 +55,7 @@ std::unique_ptr<ElfFile> ElfFile::open(const std::string& path) {
   elf_version(EV_CURRENT);
   file->elf_ = elf_memory(file->image_, file->size_);
   if (file->elf_ == nullptr || elf_kind(file->elf_) != ELF_K_ELF) return {};
-  file->find_debug_pages();
+  file->find_read_pages();
   return file;
 }
 
@@ -113,20 +113,21 @@ bool ElfFile::is_changed() const {
 }
 
 // Whole pages: what is beside the sections may have been written to.
-void ElfFile::find_debug_pages() {
+void ElfFile::find_read_pages() {
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   find_section(elf_, [&](std::string_view name, Elf_Scn*, const GElf_Shdr& header) {
-    if (!is_debug(name) || header.sh_type == SHT_NOBITS) return false;
+    const bool is_read = is_debug(name) || name == ".symtab" || name == ".strtab";
+    if (!is_read || header.sh_type == SHT_NOBITS) return false;
     if (header.sh_offset > size_ || header.sh_size > size_ - header.sh_offset) return false;
     const std::size_t begin = (header.sh_offset + page - 1) / page * page;
     const std::size_t end = (header.sh_offset + header.sh_size) / page * page;
-    if (begin < end) debug_pages_.push_back({image_ + begin, end - begin});
+    if (begin < end) read_pages_.push_back({image_ + begin, end - begin});
     return false;
   });
 }
 
 void ElfFile::release_pages() const noexcept {
-  for (const std::span<char> pages : debug_pages_) madvise(pages.data(), pages.size(), MADV_DONTNEED);
+  for (const std::span<char> pages : read_pages_) madvise(pages.data(), pages.size(), MADV_DONTNEED);
 }
 
 }  // namespace codewake::internal

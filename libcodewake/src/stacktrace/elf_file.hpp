@@ -54,13 +54,13 @@ class ElfFile {
     return device_ == other.device_ && inode_ == other.inode_;
   }
 
-  /// Gives back the memory of the debug information that was read; it is read again when it is needed.
+  /// Gives back the memory of symbols and debug information that were read; they are read again when needed.
   void release_pages() const noexcept;
 
  private:
   ElfFile() = default;
 
-  void find_debug_pages();
+  void find_read_pages();
 
   std::string path_;
   char* image_ = nullptr;
@@ -69,7 +69,7 @@ class ElfFile {
   dev_t device_ = 0;
   ino_t inode_ = 0;
   timespec modified_{};
-  std::vector<std::span<char>> debug_pages_;
+  std::vector<std::span<char>> read_pages_;
 };
 
 }  // namespace codewake::internal

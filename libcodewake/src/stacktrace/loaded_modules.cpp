@@ -11,6 +11,9 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <mutex>
+#include <new>
+#include <shared_mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -124,15 +127,34 @@ int add_module(dl_phdr_info* info, std::size_t, void* data) {
   }
 }
 
+// The dynamic linker does not free its lock in the child of a fork(): nobody of us may hold it then. Shared
+// by those who look, for the dynamic linker's lock is recursive, and one of them may hold it already.
+std::shared_mutex walk_mutex;
+
 }  // namespace
 
 std::size_t Module::identify() const {
   return std::hash<std::string>()(fmt::format("{}\n{}\n{}", path, build_id, end - begin));
 }
 
+void lock_loaded_modules() {
+  walk_mutex.lock();
+}
+
+void unlock_loaded_modules(bool is_child) {
+  if (is_child) {
+    new (&walk_mutex) std::shared_mutex;  // it knows its owner by a number that the child does not have
+  } else {
+    walk_mutex.unlock();
+  }
+}
+
 void LoadedModules::refresh() {
   Refresh refresh{.modules = {}, .loads = loads_, .unloads = unloads_, .failure = nullptr};
-  dl_iterate_phdr(&add_module, &refresh);
+  {
+    const std::shared_lock lock(walk_mutex);
+    dl_iterate_phdr(&add_module, &refresh);
+  }
   if (refresh.failure != nullptr) std::rethrow_exception(refresh.failure);
   if (refresh.unchanged) return;
   std::sort(refresh.modules.begin(), refresh.modules.end(),

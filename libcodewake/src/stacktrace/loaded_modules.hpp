@@ -39,4 +39,8 @@ class LoadedModules {
   unsigned long long unloads_ = 0;
 };
 
+/// Around a fork(), the last that is locked before it: no `refresh` is under way then.
+void lock_loaded_modules();
+void unlock_loaded_modules(bool is_child);
+
 }  // namespace codewake::internal

@@ -62,4 +62,9 @@ bool ModuleSymbols::is_changed() const {
          (debug_file_ != nullptr && debug_file_->is_changed());
 }
 
+void ModuleSymbols::release_pages() const noexcept {
+  if (module_ != nullptr) module_->release_pages();
+  if (debug_file_ != nullptr) debug_file_->release_pages();
+}
+
 }  // namespace codewake::internal

@@ -40,6 +40,7 @@ class ModuleSymbols {
 
   /// See ElfFile.
   bool is_changed() const;
+  void release_pages() const noexcept;
 
  private:
   std::unique_ptr<ElfFile> module_;

@@ -127,7 +127,7 @@ const Symbolizer::Frames& Symbolizer::frames_at(const Module& module, std::uint6
 
 Symbolizer::Frames Symbolizer::resolve_in(const Module& module, std::uint64_t offset) {
   const std::vector<Call> calls = symbols_of(module).calls_at(offset);
-  close_modules();
+  give_back();
   Frames frames;
   for (const Call& call : calls) {
     CachedFrame& cached = frames.emplace_back();
@@ -166,7 +166,10 @@ ModuleSymbols& Symbolizer::symbols_of(const Module& module) {
   return open_.emplace_front(module, options_).symbols;
 }
 
-void Symbolizer::close_modules() {
+void Symbolizer::give_back() {
+  if (++resolved_ % kReleaseInterval == 0) {
+    for (const OpenModule& open : open_) open.symbols.release_pages();
+  }
   std::size_t bytes = 0;
   for (const OpenModule& open : open_) bytes += open.symbols.bytes();
   while (!open_.empty() && (bytes > options_.max_bytes || open_.size() > kMaxOpenModules)) {

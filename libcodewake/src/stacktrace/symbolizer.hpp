@@ -37,6 +37,10 @@ class Symbolizer {
   /// those not used lately are closed. They are opened anew when a frame is asked for that is not kept.
   static constexpr std::size_t kMaxOpenModules = 32;
 
+  /// After so many addresses that were not kept, the pages of the files that they were found in are given
+  /// back.
+  static constexpr std::size_t kReleaseInterval = 16;
+
   explicit Symbolizer(SymbolOptions options = {});
 
   std::vector<Frame> resolve(std::span<void* const> addresses);
@@ -81,7 +85,7 @@ class Symbolizer {
   Frames resolve_in(const Module& module, std::uint64_t offset);
   const Frames& keep(const Key& key, Frames frames);
   ModuleSymbols& symbols_of(const Module& module);
-  void close_modules();
+  void give_back();
 
   const SymbolOptions options_;
   std::mutex mutex_;
@@ -93,6 +97,7 @@ class Symbolizer {
   std::size_t young_bytes_ = 0;
   std::size_t old_bytes_ = 0;
   std::list<OpenModule> open_;  // the one used last comes first
+  std::size_t resolved_ = 0;    // addresses
 };
 
 }  // namespace codewake::internal
