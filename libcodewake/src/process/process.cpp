@@ -17,6 +17,7 @@
 #include "process/identity.hpp"
 #include "queue/crash_run.hpp"
 #include "queue/queues.hpp"
+#include "stacktrace/capture.hpp"
 #include "stacktrace/crash_handler.hpp"
 #include "stacktrace/exceptions.hpp"
 #include "stacktrace/loaded_modules.hpp"
@@ -477,7 +478,10 @@ void Process::on_throw(void* object, const std::type_info& type, std::span<void*
 }();
 
 void Process::at_fork(ForkPhase phase) noexcept {
-  if (phase != ForkPhase::before) internal::unlock_loaded_modules(phase == ForkPhase::after_in_child);
+  if (phase != ForkPhase::before) {
+    internal::let_captures_go_on(phase == ForkPhase::after_in_child);
+    internal::unlock_loaded_modules(phase == ForkPhase::after_in_child);
+  }
   if (phase != ForkPhase::before) internal::queues_at_fork(phase);
   if (!making_it_here) {
     if (phase == ForkPhase::before) setup_mutex().lock();
@@ -487,8 +491,11 @@ void Process::at_fork(ForkPhase phase) noexcept {
     if (watcher != nullptr && watcher != process) watcher->impl_->forked(phase);
     if (phase != ForkPhase::before) setup_mutex().unlock();
   }
-  if (phase == ForkPhase::before) internal::queues_at_fork(phase);
-  if (phase == ForkPhase::before) internal::lock_loaded_modules();
+  if (phase == ForkPhase::before) {
+    internal::queues_at_fork(phase);
+    internal::lock_loaded_modules();
+    internal::stop_captures();
+  }
 }
 
 // From the moment the library is loaded, so that also a fork while the process is being made in another

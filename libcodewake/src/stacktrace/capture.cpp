@@ -2,9 +2,11 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <time.h>
 #include <unwind.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <iterator>
@@ -25,6 +27,22 @@ constexpr std::size_t kOwnFrames = 16;
 constinit std::atomic<std::uintptr_t> own_begin{0};
 constinit std::atomic<std::uintptr_t> own_end{0};
 constinit std::atomic<Unwinder> unwinder{nullptr};
+
+// libunwind may hold the dynamic linker's lock, which nobody frees in the child of a fork(). So a fork waits
+// until no thread is in there, and lets none in meanwhile. Threads count in different places, or they would
+// wait for each other's processor.
+struct alignas(64) UnwindersAtWork {
+  std::atomic<int> count{0};
+};
+constinit std::array<UnwindersAtWork, 32> at_work{};
+constinit std::atomic<bool> is_forking{false};
+
+std::atomic<int>& my_count() noexcept {
+  static constinit thread_local char place = 0;
+  // Threads' storage lies at regular distances.
+  const auto address = reinterpret_cast<std::uintptr_t>(&place) * 0x9E3779B97F4A7C15u;
+  return at_work[(address >> 40) % at_work.size()].count;
+}
 
 struct UnwindOutput {
   void** addresses;
@@ -107,7 +125,33 @@ __attribute__((always_inline)) inline std::size_t capture_by(Unwinder unwind,
 
 std::size_t capture(std::span<void*> addresses) noexcept {
   prepare_capture();
-  return capture_by(unwinder.load(std::memory_order_acquire), addresses);
+  std::atomic<int>& count = my_count();
+  count.fetch_add(1);
+  const bool is_free = !is_forking.load();
+  if (!is_free) count.fetch_sub(1);
+  const std::size_t size =
+      capture_by(is_free ? unwinder.load(std::memory_order_acquire) : &unwind_by_runtime, addresses);
+  if (is_free) count.fetch_sub(1, std::memory_order_release);
+  return size;
+}
+
+void stop_captures() noexcept {
+  is_forking = true;
+  // A signal handler may have interrupted one in this very thread, or a debugger: the fork goes on then.
+  constexpr int kRounds = 1000;
+  for (UnwindersAtWork& place : at_work) {
+    for (int round = 0; place.count.load() != 0 && round < kRounds; ++round) {
+      const timespec pause{.tv_sec = 0, .tv_nsec = 100'000};
+      nanosleep(&pause, nullptr);
+    }
+  }
+}
+
+void let_captures_go_on(bool in_child) noexcept {
+  if (in_child) {
+    for (UnwindersAtWork& place : at_work) place.count = 0;
+  }
+  is_forking = false;
 }
 
 std::size_t capture_without_memory(std::span<void*> addresses) noexcept {

@@ -17,4 +17,8 @@ std::size_t capture(std::span<void*> addresses) noexcept;
 /// The same without any allocation, ten times as slow: for where memory is what is missing.
 std::size_t capture_without_memory(std::span<void*> addresses) noexcept;
 
+/// Around a fork(): no capture is under way in it, and those that come meanwhile take the slow way.
+void stop_captures() noexcept;
+void let_captures_go_on(bool in_child) noexcept;
+
 }  // namespace codewake::internal
