@@ -99,32 +99,35 @@ void copy_events(Connection& connection, const NumberedBatch& numbered) {
   data.end();
 }
 
-std::vector<Statement> insert_events(const NumberedBatch& numbered) {
+EventsInsert::EventsInsert(const Batch& batch) {
+  for (const BatchEvent& event : batch.events) {
+    whens_.add(to_unix_seconds(event.when));
+    digests_.add(digest_of(event));
+    for (const AttributeView& attribute : event.data) {
+      keys_.add(attribute.key);
+      values_.add(attribute.value);
+    }
+  }
+}
+
+Statement EventsInsert::statement(const NumberedBatch& numbered) const {
   const auto& events = numbered.batch.events;
-  Array whens(Type::float8), processes(Type::int8), digests(Type::bytea), stacktraces(Type::int8);
-  Array keys(Type::text), values(Type::text), owners(Type::int8);
+  Array processes(Type::int8), stacktraces(Type::int8), owners(Type::int8);
   for (std::size_t i = 0; i < events.size(); ++i) {
-    whens.add(to_unix_seconds(events[i].when));
     processes.add(numbered.process_ids[events[i].process]);
-    digests.add(digest_of(events[i]));
     const Id stacktrace = numbered.stacktrace_ids[i];
     stacktraces.add(stacktrace != 0 ? std::optional(stacktrace) : std::nullopt);
-    for (const AttributeView& attribute : events[i].data) {
-      keys.add(attribute.key);
-      values.add(attribute.value);
+    for (std::size_t attribute = 0; attribute < events[i].data.size(); ++attribute) {
       owners.add(numbered.event_ids[i]);
     }
   }
-  std::vector<Statement> statements;
-  statements.push_back(
-      {"INSERT INTO events(id, when_ts, process_id, digest, stacktrace_id) "
-       "SELECT * FROM unnest($1, $2, $3, $4, $5)",
-       Arguments(to_array(numbered.event_ids), whens, processes, digests, stacktraces), true});
-  if (keys.size() > 0) {
-    statements.push_back({"INSERT INTO events_data(\"key\", val, event_id) SELECT * FROM unnest($1, $2, $3)",
-                          Arguments(keys, values, owners), true});
-  }
-  return statements;
+  return {
+      "WITH inserted AS (INSERT INTO events(id, when_ts, process_id, digest, stacktrace_id) "
+      "SELECT * FROM unnest($1, $2, $3, $4, $5)) "
+      "INSERT INTO events_data(\"key\", val, event_id) SELECT * FROM unnest($6, $7, $8)",
+      Arguments(to_array(numbered.event_ids), whens_, processes, digests_, stacktraces, keys_, values_,
+                owners),
+      true};
 }
 
 }  // namespace codewake::internal

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <span>
-#include <vector>
 
 #include "codewake/event.hpp"
 #include "connection.hpp"
@@ -24,7 +23,17 @@ bool is_worth_a_copy(const Batch& batch);
 /// Within a transaction. Throws Failure.
 void copy_events(Connection& connection, const NumberedBatch& numbered);
 
-/// The same as statements.
-std::vector<Statement> insert_events(const NumberedBatch& numbered);
+/// The same as a statement. Reentrant.
+class EventsInsert {
+ public:
+  /// Takes what needs no ids; the batch must outlive it.
+  explicit EventsInsert(const Batch& batch);
+
+  Statement statement(const NumberedBatch& numbered) const;
+
+ private:
+  Array whens_{Type::float8}, digests_{Type::bytea};
+  Array keys_{Type::text}, values_{Type::text};
+};
 
 }  // namespace codewake::internal

@@ -193,15 +193,24 @@ Rows Connection::receive(std::exception_ptr& failure) {
 }
 
 std::vector<Rows> Connection::run(std::span<const Statement> statements) {
+  send(statements);
+  return receive(statements);
+}
+
+void Connection::send(std::span<const Statement> statements) {
   if (!usable()) fail_lost("the connection was lost before");
   if (PQenterPipelineMode(handle_.get()) == 0) fail_lost();
-  std::vector<bool> known;
-  for (const Statement& statement : statements) known.push_back(send(statement));
+  known_.clear();
+  for (const Statement& statement : statements) known_.push_back(send(statement));
   if (PQpipelineSync(handle_.get()) == 0) fail_lost();
+  PQflush(handle_.get());  // what is left, and what goes wrong, is for receive()
+}
+
+std::vector<Rows> Connection::receive(std::span<const Statement> statements) {
   std::vector<Rows> answers;
   std::exception_ptr failure;
   for (std::size_t i = 0; i < statements.size(); ++i) {
-    if (!known[i]) {
+    if (!known_[i]) {
       receive(failure);
       if (failure) kept_.erase(statements[i].sql);
     }
@@ -229,6 +238,11 @@ void Connection::exec(const std::string& sql) {
   if (!usable()) fail_lost("the connection was lost before");
   if (PQsendQuery(handle_.get(), sql.c_str()) == 0) fail_lost();
   receive_rest();
+}
+
+void Connection::plan_once() {
+  constexpr int kFirstVersion = 120'000;
+  if (PQserverVersion(handle_.get()) >= kFirstVersion) exec("SET plan_cache_mode = force_generic_plan");
 }
 
 void Connection::begin_copy(const std::string& sql) {

@@ -53,8 +53,16 @@ class Connection {
   /// that fails is not done.
   std::vector<Rows> run(std::span<const Statement> statements);
   Rows run(Statement statement);
+  /// The same in two steps, so that there is something to be done while the server works; nothing else may
+  /// happen on the connection in between.
+  void send(std::span<const Statement> statements);
+  std::vector<Rows> receive(std::span<const Statement> statements);
   /// Any number of statements without arguments, separated by semicolons.
   void exec(const std::string& sql);
+
+  /// From now on the server plans each statement once, whatever its arguments are: for statements that leave
+  /// no choice. Where it is too old for that (before 12) it decides by itself.
+  void plan_once();
 
   /// `COPY … FROM STDIN`: begins, takes bytes as they come, and ends. A copy that was begun and not ended
   /// leaves the connection unusable.
@@ -93,6 +101,8 @@ class Connection {
   /// The names of statements that the server keeps, by their text.
   std::unordered_map<std::string, std::string> kept_;
   unsigned names_ = 0;
+  /// Of the statements that were sent, whether the server knew them.
+  std::vector<bool> known_;
 };
 
 }  // namespace codewake::internal

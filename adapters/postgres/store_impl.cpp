@@ -44,6 +44,7 @@ void PostgresStore::Impl::check_open() const {
 void PostgresStore::Impl::open(Session& session) {
   auto connection = std::make_unique<Connection>(parameters_);
   session.schema = prepare_database(*connection, session.writes);
+  if (session.writes) connection->plan_once();
   session.connection = std::move(connection);
   struct stat socket {};
   if (fstat(session.connection->descriptor(), &socket) != 0) return;

@@ -41,7 +41,8 @@ constexpr const char* kInsertProcess =
 constexpr const char* kFindProcesses =
     "SELECT id FROM processes WHERE id = ANY($1) ORDER BY id FOR KEY SHARE";
 constexpr const char* kNumberEvents =
-    "SELECT array_agg(nextval((SELECT pg_get_serial_sequence('events', 'id')::regclass))) "
+    "SELECT (SELECT max(version) FROM codewake_schema), array_agg(nextval((SELECT "
+    "pg_get_serial_sequence('events', 'id')::regclass))) "
     "FROM generate_series(1, $1)";
 constexpr const char* kSetPositions =
     "INSERT INTO journals(segment, position, process_id) SELECT * FROM unnest($1, $2, $3) "
@@ -86,7 +87,8 @@ class Flight {
     statements_.push_back(std::move(statement));
     return statements_.size() - 1;
   }
-  void run(Connection& connection) { answers_ = connection.run(statements_); }
+  void send(Connection& connection) const { connection.send(statements_); }
+  void receive(Connection& connection) { answers_ = connection.receive(statements_); }
   const Rows& operator[](std::size_t index) const { return answers_.at(index); }
 
  private:
@@ -233,7 +235,6 @@ BatchResult Writer::write(const Batch& batch) {
 BatchResult Writer::write_all(const Batch& batch) {
   Flight flight;
   flight.add({kBegin, {}, true});
-  const std::size_t version = flight.add({"SELECT max(version) FROM codewake_schema", {}, true});
   lock_runs(flight, batch);
   const Processes processes(flight, batch);
   Stacktraces stacktraces(batch);
@@ -243,26 +244,26 @@ BatchResult Writer::write_all(const Batch& batch) {
     inserted = flight.add(std::move(insert));
     flight.add(std::move(find));
   }
-  std::size_t numbers = 0;
-  if (!batch.events.empty()) numbers = flight.add({kNumberEvents, Arguments(batch.events.size()), true});
-  flight.run(connection_);
-  check_version(flight[version].front().integer(0), parameters_.display);
+  const std::size_t numbers = flight.add({kNumberEvents, Arguments(batch.events.size()), true});
+  flight.send(connection_);
+  std::optional<EventsInsert> insert;  // prepared while the server works
+  if (!batch.events.empty() && !is_worth_a_copy(batch)) insert.emplace(batch);
+  flight.receive(connection_);
+  check_version(flight[numbers].front().integer(0), parameters_.display);
 
-  BatchResult result{.process_ids = processes.ids(flight, parameters_.display), .event_ids = {}};
+  BatchResult result{.process_ids = processes.ids(flight, parameters_.display),
+                     .event_ids = flight[numbers].front().integers(1)};
   std::vector<Statement> last;
   if (!stacktraces.empty()) {
     stacktraces.note(flight[inserted], flight[inserted + 1]);
     if (auto frames = stacktraces.insert_frames()) last.push_back(std::move(*frames));
   }
-  if (!batch.events.empty()) {
-    result.event_ids = flight[numbers].front().integers(0);
-    const std::vector<Id> stacktrace_ids = stacktraces.ids();
-    const NumberedBatch numbered{batch, result.process_ids, result.event_ids, stacktrace_ids};
-    if (is_worth_a_copy(batch)) {
-      copy_events(connection_, numbered);
-    } else {
-      for (Statement& statement : insert_events(numbered)) last.push_back(std::move(statement));
-    }
+  const std::vector<Id> stacktrace_ids = stacktraces.ids();
+  const NumberedBatch numbered{batch, result.process_ids, result.event_ids, stacktrace_ids};
+  if (insert) {
+    last.push_back(insert->statement(numbered));
+  } else if (!batch.events.empty()) {
+    copy_events(connection_, numbered);
   }
   if (auto positions = set_positions(batch, result.process_ids)) last.push_back(std::move(*positions));
   commit(std::move(last));

@@ -81,8 +81,8 @@ class Reader {
   /// The next events that a search finds, newest first: fewer than `most` only where there are no more. They
   /// may have to be looked at once more, see add_term.
   std::vector<Place> next_places(Search& search, std::size_t most);
-  /// The newest events for which both are true, `inner` of `e`, `outer` of `w`. Where there is an `outer` it is
-  /// asked of the newest so many only.
+  /// The newest events for which both are true, `inner` of `e`, `outer` of `w`. Where there is an `outer` it
+  /// is asked of the newest so many only.
   std::vector<Place> places(const Condition& inner, const Condition& outer, std::size_t most);
 
   Connection& connection_;

@@ -25,7 +25,7 @@ std::string error_of(std::string_view text) {
 }
 
 std::string message(std::string_view shown, std::string_view problem) {
-  return "DSN '" + std::string(shown) + "': " + std::string(problem) +
+  return "store.config: DSN '" + std::string(shown) + "': " + std::string(problem) +
          "; expected scheme://user:password@host:port/path?key=value, such as sqlite:////absolute/path or "
          "postgresql://user@host/database";
 }

@@ -34,8 +34,8 @@ struct CODEWAKE_API Dsn {
 };
 
 /// Reads a DSN. Any bytes may be percent-encoded but NUL; in a user's name or a password `/`, `?`, `@` and
-/// `:` must be. Throws ConfigError, with the DSN, its password masked, what is wrong and what to write
-/// instead; trying again does not help. Thread-safe.
+/// `:` must be. Throws ConfigError for `store.config`, with the DSN, its password masked, what is wrong and
+/// what to write instead; trying again does not help. Thread-safe.
 CODEWAKE_API Dsn parse_dsn(std::string_view text);
 
 }  // namespace codewake

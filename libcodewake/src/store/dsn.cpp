@@ -147,9 +147,10 @@ class Parser {
 
   [[noreturn]] void fail(std::string_view problem) const {
     throw ConfigError(
-        {}, fmt::format("DSN {}: {}; expected scheme://user:password@host:port/path?key=value, such as "
-                        "sqlite:////absolute/path or postgresql://user@host/database",
-                        internal::shown(text_), problem));
+        {.key = "store.config"},
+        fmt::format("DSN {}: {}; expected scheme://user:password@host:port/path?key=value, such as "
+                    "sqlite:////absolute/path or postgresql://user@host/database",
+                    internal::shown(text_), problem));
   }
 
   std::string_view text_;

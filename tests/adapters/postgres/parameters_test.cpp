@@ -16,6 +16,7 @@ std::string config_error(const std::vector<std::string>& parameters) {
   try {
     const PostgresStore store(parameters);
   } catch (const ConfigError& e) {
+    CHECK(e.place().key == "store.config");
     return e.what();
   }
   return "";

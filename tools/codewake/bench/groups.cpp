@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <string>
 #include <utility>
@@ -231,25 +232,52 @@ Group postgres_group(const PostgresSides& sides) {
           .run = [sides](Runner& runner) { return run_postgres(runner, sides); }};
 }
 
-std::vector<Samples> run_lookup(Runner& runner) {
-  const std::size_t events = runner.sizes().lookup_events;
-  runner.say(fmt::format("a database of {} events", events));
-  const Json answer =
-      runner.run({{"pass", "sqlite_lookup"}, {"events", events}, {"rounds", runner.sizes().rounds}});
-  Samples samples;
-  for (const Json& time : answer.at("times")) samples.ours.push_back(time);
-  samples.note = fmt::format("among {} events", events);
-  return {samples};
+struct AnyQuery {
+  const char* name;  ///< as the pass has it
+  const char* what;
+};
+
+constexpr std::array<AnyQuery, 7> kQueries = {
+    {{"lookup", "get_events_by_data of a pair that five events have"},
+     {"page", "a page of 100 events, newest first"},
+     {"page_pair", "a page of the events that have such a pair"},
+     {"page_app", "a page of an app that a hundred events are of"},
+     {"page_env", "a page of an environment that a hundred events are of"},
+     {"exceptions", "get_exceptions, where one event in a hundred is one"},
+     {"exceptions_app", "get_exceptions of an app that has fifty"}}};
+
+double bound_of(const std::string& database, const std::string& query) {
+  if (query.starts_with("exceptions")) return 500;
+  return database == "sqlite" && query == "lookup" ? 20 : 50;
 }
 
-Group lookup_group() {
-  return {.benchmarks = {{"sqlite.lookup",
-                          "get_events_by_data of a pair that five events have",
-                          "ms",
-                          "",
-                          {Goal::Kind::value_at_most, 20}}},
-          .missing = no_adapter,
-          .run = run_lookup};
+std::vector<Samples> run_queries(Runner& runner, const std::string& database) {
+  const std::size_t events = runner.sizes().lookup_events;
+  runner.say(fmt::format("a database of {} events", events));
+  const Json answer = runner.run({{"pass", database + "_queries"},
+                                  {"events", events},
+                                  {"rounds", runner.sizes().rounds},
+                                  {"postgres", runner.postgres()}});
+  std::vector<Samples> all;
+  for (const AnyQuery& query : kQueries) {
+    all.push_back({.ours = answer.at(query.name).get<std::vector<double>>(),
+                   .note = fmt::format("among {} events", events)});
+  }
+  return all;
+}
+
+Group queries_group(const std::string& database, std::string (*missing)(const Runner&)) {
+  Group group{.benchmarks = {}, .missing = missing, .run = [database](Runner& runner) {
+                return run_queries(runner, database);
+              }};
+  for (const AnyQuery& query : kQueries) {
+    group.benchmarks.push_back({database + "." + query.name,
+                                query.what,
+                                "ms",
+                                "",
+                                {Goal::Kind::value_at_most, bound_of(database, query.name)}});
+  }
+  return group;
 }
 
 std::vector<Samples> run_sustained(Runner& runner) {
@@ -291,7 +319,7 @@ const std::vector<Group>& all_groups() {
       busy_group(),
       commit_group(1000),
       commit_group(10000),
-      lookup_group(),
+      queries_group("sqlite", no_adapter),
       sustained_group(),
       postgres_group({"postgres.commit.10000", "events committed in batches of 10000", "libpq COPY", 10'000,
                       10'000, true, 0.9}),
@@ -299,6 +327,7 @@ const std::vector<Group>& all_groups() {
                       10'000, 10'000, false, 15}),
       postgres_group({"postgres.commit.50", "events committed in batches of 50, beside ones of 10000",
                       "libpq COPY", 50, 10'000, true, 0.5}),
+      queries_group("postgres", no_postgres),
   };
   return groups;
 }

@@ -16,14 +16,15 @@ struct Pass {
   Json (*run)(const Json& request);
 };
 
-constexpr std::array<Pass, 8> kPasses = {{{"log_calls", log_calls},
+constexpr std::array<Pass, 9> kPasses = {{{"log_calls", log_calls},
                                           {"spdlog_calls", spdlog_calls},
                                           {"log_burst", log_burst},
                                           {"spdlog_burst", spdlog_burst},
                                           {"log_sustained", log_sustained},
                                           {"sqlite_commit", sqlite_commit},
-                                          {"sqlite_lookup", sqlite_lookup},
-                                          {"postgres_commit", postgres_commit}}};
+                                          {"sqlite_queries", sqlite_queries},
+                                          {"postgres_commit", postgres_commit},
+                                          {"postgres_queries", postgres_queries}}};
 
 }  // namespace
 

@@ -36,7 +36,9 @@ Json sqlite_commit(const Json& request);
 /// `plugin_path`; `ours` and `peer` in events a second.
 Json postgres_commit(const Json& request);
 
-/// `events`, `rounds`, `folder`, `plugin_path`; `times` in ms.
-Json sqlite_lookup(const Json& request);
+/// `events`, `rounds`, `folder` or `postgres`, `plugin_path`; the times of each query, in ms: `lookup`,
+/// `page`, `page_pair`, `page_app`, `page_env`, `exceptions`, `exceptions_app`.
+Json sqlite_queries(const Json& request);
+Json postgres_queries(const Json& request);
 
 }  // namespace codewake::cli::bench

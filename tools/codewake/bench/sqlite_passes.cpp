@@ -1,18 +1,13 @@
-// The SQLite store without a queue: how fast it commits, and how fast it finds.
-#include <algorithm>
-#include <array>
+// The SQLite store without a queue: how fast it commits.
 #include <cstddef>
 #include <filesystem>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "bench/batches.hpp"
 #include "bench/passes.hpp"
 #include "bench/sqlite_peer.hpp"
-#include "bench/texts.hpp"
 #include "codewake/errors.hpp"
-#include "codewake/store.hpp"
 
 namespace codewake::cli::bench {
 namespace {
@@ -51,44 +46,6 @@ Json sqlite_commit(const Json& request) {
   }
   return {{"ours", static_cast<double>(count) / seconds.ours},
           {"peer", static_cast<double>(count) / seconds.peer}};
-}
-
-Json sqlite_lookup(const Json& request) {
-  constexpr std::size_t kBatch = 10'000;
-  constexpr std::size_t kPairs = 20;
-  constexpr std::size_t kMatches = 5;
-  const auto count = request.at("events").get<std::size_t>();
-  const auto rounds = request.at("rounds").get<std::size_t>();
-  const std::string file = database_in(request, "lookup.sqlite");
-  Ours ours(kModule, kClass, sqlite_url(file), request);
-
-  // Sought values, five events of each, spread over the whole.
-  std::array<std::string, kPairs> sought;
-  for (std::size_t i = 0; i < kPairs; ++i) sought[i] = "Sought" + std::to_string(i);
-  const std::size_t distance = std::max<std::size_t>(count / (kPairs * kMatches), 1);
-  Events events(kBatch);
-  for (std::size_t done = 0; done < count; done += kBatch) {
-    events.generate(std::min(kBatch, count - done));
-    for (std::size_t i = 0; i < events.all().size(); ++i) {
-      const std::size_t place = (done + i) / distance;
-      if ((done + i) % distance == distance / 2 && place < kPairs * kMatches) {
-        events.data(i).back().value = sought[place % kPairs];
-      }
-    }
-    ours.write(events.all());
-  }
-
-  std::vector<double> times;
-  for (std::size_t round = 0; round < rounds; ++round) {
-    for (const std::string& value : sought) {
-      std::size_t found = 0;
-      times.push_back(1000 * seconds_of([&] {
-                        found = ours.store().get_events_by_data({{kKeys.back(), value}}).size();
-                      }));
-      if (found != kMatches) throw Error("the store found " + std::to_string(found) + " events of 5");
-    }
-  }
-  return {{"times", times}};
 }
 
 }  // namespace codewake::cli::bench
