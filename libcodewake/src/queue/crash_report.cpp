@@ -119,7 +119,8 @@ std::vector<Attribute> data_of(const CrashPage& page) {
 CrashReport report_of(const CrashPage& page, const std::vector<Module>& noted) {
   CrashReport report;
   report.when = Time(std::chrono::nanoseconds(page.when));
-  report.process = page.process_number == 0 ? 1 : static_cast<std::uint16_t>(page.process_number);
+  const auto number = static_cast<std::uint16_t>(page.process_number);
+  report.process = number == 0 ? 1 : number;  // it stands alone in its run
   if (page.process_id != 0) report.process_id = page.process_id;
   report.process_info = decode_process(std::span(page.process, page.process_bytes));
   report.data = data_of(page);

@@ -68,6 +68,7 @@ struct CrashPage {
   CrashException exception[kMaxExceptions];
 };
 
-static_assert(sizeof(CrashPage) % 8 == 0);
+static_assert(offsetof(CrashPage, state) == 4128 &&
+              offsetof(CrashPage, exception) == 17520);  // as in FORMAT.md
 
 }  // namespace codewake::internal
