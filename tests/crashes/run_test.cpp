@@ -96,6 +96,18 @@ TEST_CASE("codewake run --throws records every exception, caught or not") {
   CHECK(bed.crashes().empty());
 }
 
+TEST_CASE("codewake run: what a program starts is watched, too") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  const Deathbed bed;
+  const ChildResult result =
+      bed.run(watched({"/bin/sh", "-c", program("unchanged").string() + " write; exit 3"}));
+  CHECK(result.exit_code == 3);
+  const auto crashes = bed.crashes();
+  REQUIRE(crashes.size() == 1);
+  CHECK(result.err.find("died of SIGSEGV; 'codewake event " + std::to_string(crashes[0].id) +
+                        "' shows where") != std::string::npos);
+}
+
 TEST_CASE("codewake run: a program that uses the library itself records as ever, and crashes once") {
   if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
   for (const char* how : {"write", "throw"}) {

@@ -13,11 +13,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -142,8 +144,6 @@ class Child {
     _exit(error == ENOENT ? kNotFound : kNotExecutable);
   }
 
-  pid_t pid() const noexcept { return pid_; }
-
   /// Until it has ended; the result is its status as of waitpid.
   int wait() {
     while (true) {
@@ -185,21 +185,30 @@ class Child {
   _exit(128 + signal);
 }
 
-/// Stores what the program has left, and says where its crash is to be seen.
-void tell_of_crash(Store& store, const Config& config, pid_t pid) {
+/// The crash that a process of this pid died of, if it is one of the last ones.
+std::string event_of(Store& store, std::int64_t pid) {
+  const EventPage page = store.get_events({.where = {{"event", "codewake.crash"}}, .limit = 50});
+  for (const EventRecord& event : page.events) {
+    const std::optional<ProcessRecord> process = store.get_process_by_id(event.process_id);
+    if (process && process->pid == pid) return std::to_string(event.id);
+  }
+  return "ID";
+}
+
+/// Stores what the program and its children have left since then, and says where their crashes are to be
+/// seen.
+void tell_of_crashes(Store& store, const Config& config, Time since) {
   RecoveryOptions recovery{.parameters = config.store.parameters};
-  if (config.queue.journal && *config.queue.journal != "memory")
-    recovery.journal_folder = *config.queue.journal;
+  if (config.queue.journal) recovery.journal_folder = *config.queue.journal;
   for (const JournalRun& run : recover_journals(store, recovery)) {
-    if (run.pid != pid) continue;
+    if (run.started < since || run.state == JournalRun::State::alive) continue;
     if (run.state != JournalRun::State::recovered) {
       complain(fmt::format("the journal {} is {}{}; 'codewake recover' stores it later", run.run,
                            to_string(run.state), run.problem.empty() ? "" : ": " + run.problem));
     }
     if (run.crash.empty()) continue;
-    const EventPage page = store.get_events({.where = {{"event", "codewake.crash"}}, .limit = 1});
-    const std::string id = page.events.empty() ? "ID" : std::to_string(page.events.front().id);
-    complain(fmt::format("{} died of {}; 'codewake event {}' shows where", run.executable, run.crash, id));
+    complain(fmt::format("{} died of {}; 'codewake event {}' shows where", run.executable, run.crash,
+                         event_of(store, run.pid)));
   }
 }
 
@@ -211,10 +220,13 @@ int run_program(Session& session, const RunOptions& options) {
   if (!path.empty() && is_static(path)) {
     complain(fmt::format("{} is linked statically: it runs, and nothing of it is recorded", path));
   }
+  const bool keeps_nothing = config.queue.journal == "memory";
+  if (keeps_nothing) complain("queue.journal is memory: crashes are not recorded");
+  const Time start = now();
   Child child(options.words);
   const int status = child.wait();
   try {
-    tell_of_crash(*store, config, child.pid());
+    if (!keeps_nothing) tell_of_crashes(*store, config, start);
   } catch (const std::exception& error) {
     complain(fmt::format("what the program left is not stored yet, 'codewake recover' does it later: {}",
                          error.what()));

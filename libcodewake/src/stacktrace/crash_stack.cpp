@@ -237,7 +237,6 @@ bool has_frame_in(const CrashPage& page, const Mapping& mapping) noexcept {
 
 void prepare_crash_stack() noexcept {
   _Unwind_Backtrace(&on_no_frame, nullptr);
-  // What is called for the first time is looked up, under a lock; _Unwind_GetIPInfo comes with the other.
 }
 
 InterruptedAt interrupted_at(const void* context) noexcept {

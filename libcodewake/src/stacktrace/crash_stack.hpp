@@ -8,7 +8,7 @@
 
 namespace codewake::internal {
 
-/// Does before what a signal handler must not: has the unwinder's functions looked up.
+/// Has the unwinder set up what it sets up at its first use.
 void prepare_crash_stack() noexcept;
 
 /// Where the thread was, by the handler's third argument. Async-signal-safe, as what follows.
