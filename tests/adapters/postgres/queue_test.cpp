@@ -145,6 +145,34 @@ TEST_CASE("a server that turns read-only, and locks that last, are waited for be
   load.finish_and_check();
 }
 
+TEST_CASE("a batch that takes longer than statement_timeout is stored in smaller ones") {
+  CODEWAKE_NEEDS_SERVER();
+  const Database database;
+  PostgresStore(database.dsn()).get_apps();
+  database.exec(
+      "CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql AS "
+      "'BEGIN PERFORM pg_sleep(0.005); RETURN NEW; END'; "
+      "CREATE TRIGGER slow BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION take_time()");
+  const JournalFolder journal;
+  Config::Queue options;
+  options.journal = journal.path().string();
+  options.interval = seconds(10);  // until there is a whole batch
+  options.batch = 300;
+  constexpr int kEvents = 600;
+  PostgresQueueStore store(options, database.dsn("&statement_timeout=500ms"));
+  store.insert_process({.app_name = "app"}, false);
+  for (int i = 0; i < kEvents; ++i) {
+    const std::string value = std::to_string(i);
+    const AttributeArgument attribute("key", value);
+    store.insert_event({.data = std::span(&attribute, 1)});
+  }
+  CHECK_MESSAGE(store.flush(seconds(100)), store.stats().problem);
+  CHECK(store.stats().stored == kEvents);
+  CHECK(database.number("SELECT count(*) FROM events") == kEvents);
+  CHECK(database.number("SELECT count(DISTINCT val) FROM events_data") == kEvents);
+  CHECK(database.number("SELECT count(DISTINCT xmin::text) FROM events") > 2);  // transactions
+}
+
 TEST_CASE("an event that the database refuses is set aside, and those beside it are stored") {
   CODEWAKE_NEEDS_SERVER();
   const Database database;
