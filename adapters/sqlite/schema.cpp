@@ -23,7 +23,8 @@ struct Table {
 
 /// As Code Wake for Python makes them; types and constraints are its contract.
 const std::vector<Table>& older_tables() {
-  static const std::vector<Table> tables = {
+  static const auto& tables = *new std::vector<Table>{
+      // never destroyed: threads write until the very end
       {"environments",
        {"id", "name"},
        "CREATE TABLE environments (id INTEGER NOT NULL, name VARCHAR NOT NULL, PRIMARY KEY (id), UNIQUE "

@@ -178,7 +178,7 @@ void Run::end_journal() {
     keeper_wake_.notify();
     state_changed_.wait(lock, [&] { return !keeper_runs_; });
   }
-  if (!all_stored_) {
+  if (!all_stored_ || is_crash_kept()) {
     journal_->keep({.spill_everything = true, .sync = options_.durability == Durability::machine});
     journal_->give_up_locks();
     return;

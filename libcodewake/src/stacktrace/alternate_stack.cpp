@@ -20,9 +20,10 @@ namespace {
 
 using CreateFunction = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
 
-constexpr std::size_t kPage = 4096;
-// Room for handlers that the program had before, too.
-constexpr std::size_t kStackBytes = 64 << 10;
+// Room for handlers of the program, too, that think that they are on the thread's own stack. What is not
+// touched takes no memory.
+constexpr std::size_t kStackBytes = 256 << 10;
+constexpr std::size_t kGuardBytes = 64 << 10;
 
 constinit std::atomic<bool> provides{true};
 constinit std::atomic<CreateFunction> real_create{nullptr};
@@ -32,11 +33,17 @@ std::size_t stack_bytes() noexcept {
   return std::max<std::size_t>(kStackBytes, 4 * getauxval(AT_MINSIGSTKSZ));
 }
 
-// Below the stack lies a page that cannot be touched.
+// Below the stack lies what cannot be touched. The thread may have a stack of its own by now.
 void take_back(void* memory) noexcept {
+  stack_t now{};
+  if (sigaltstack(nullptr, &now) != 0) return;
+  if (now.ss_sp != static_cast<char*>(memory) + kGuardBytes) {
+    munmap(memory, stack_bytes() + kGuardBytes);
+    return;
+  }
   stack_t none{};
   none.ss_flags = SS_DISABLE;
-  if (sigaltstack(&none, nullptr) == 0) munmap(memory, stack_bytes() + kPage);
+  if (sigaltstack(&none, nullptr) == 0) munmap(memory, stack_bytes() + kGuardBytes);
 }
 
 pthread_key_t stack_key() noexcept {
@@ -83,12 +90,12 @@ void provide_alternate_stack() noexcept {
   stack_t now{};
   if (sigaltstack(nullptr, &now) != 0 || (now.ss_flags & SS_DISABLE) == 0) return;
   const std::size_t bytes = stack_bytes();
-  void* const memory = mmap(nullptr, bytes + kPage, PROT_READ | PROT_WRITE,
+  void* const memory = mmap(nullptr, bytes + kGuardBytes, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) return;
-  mprotect(memory, kPage, PROT_NONE);
+  mprotect(memory, kGuardBytes, PROT_NONE);
   stack_t ours{};
-  ours.ss_sp = static_cast<char*>(memory) + kPage;
+  ours.ss_sp = static_cast<char*>(memory) + kGuardBytes;
   ours.ss_size = bytes;
   if (sigaltstack(&ours, nullptr) != 0 || pthread_setspecific(stack_key(), memory) != 0) take_back(memory);
 }

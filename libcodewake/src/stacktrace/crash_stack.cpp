@@ -160,7 +160,8 @@ class Mappings {
   }
 
   int fd_;
-  char buffer_[4096];
+  static constinit inline char
+      buffer_[4096]{};  // there is one at a time, and the handler's stack may be small
   std::size_t at_ = 0;
   std::size_t size_ = 0;
 };

@@ -1,6 +1,7 @@
 #include "stacktrace/signal_hook.hpp"
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -33,6 +34,13 @@ struct Wish {
 };
 
 constinit std::array<Wish, 32> wishes{};  // the fatal ones are below
+
+// Whose table it is: a child of vfork() has the parent's memory, and handlers of its own.
+constinit std::atomic<pid_t> owner{0};
+
+bool is_owner() noexcept {
+  return owner.load(std::memory_order_relaxed) == getpid();
+}
 
 Wish* wish_for(int signal) noexcept {
   if (signal <= 0 || static_cast<std::size_t>(signal) >= wishes.size()) return nullptr;
@@ -68,7 +76,12 @@ PlainHandler set_plain_handler(Wish& wish, PlainHandler handler, int flags) noex
 
 }  // namespace
 
+void own_signals_in_child() noexcept {
+  if (owner.load(std::memory_order_relaxed) != 0) owner.store(getpid(), std::memory_order_relaxed);
+}
+
 void take_fatal_signals(SignalHandler handler) noexcept {
+  owner.store(getpid(), std::memory_order_relaxed);
   Action ours{};
   ours.sa_sigaction = handler;
   // Not deferred: what goes wrong in the handler comes to the handler, which knows what to do about it.
@@ -118,7 +131,7 @@ CODEWAKE_API void (*codewake_system_v_signal(int signal,
 int codewake_sigaction(int signal, const struct sigaction* action, struct sigaction* before) noexcept {
   using namespace codewake::internal;
   Wish* const wish = wish_for(signal);
-  if (wish == nullptr) return call_real_action(signal, action, before);
+  if (wish == nullptr || !is_owner()) return call_real_action(signal, action, before);
   if (before != nullptr) *before = *wish->current.load(std::memory_order_acquire);
   if (action != nullptr) wish->set(*action);
   return 0;
@@ -127,7 +140,7 @@ int codewake_sigaction(int signal, const struct sigaction* action, struct sigact
 void (*codewake_signal(int signal, void (*handler)(int)) noexcept)(int) {
   using namespace codewake::internal;
   Wish* const wish = wish_for(signal);
-  if (wish == nullptr) return find_real(real_signal, "signal")(signal, handler);
+  if (wish == nullptr || !is_owner()) return find_real(real_signal, "signal")(signal, handler);
   return set_plain_handler(*wish, handler, SA_RESTART);
 }
 
@@ -135,6 +148,8 @@ void (*codewake_signal(int signal, void (*handler)(int)) noexcept)(int) {
 void (*codewake_system_v_signal(int signal, void (*handler)(int)) noexcept)(int) {
   using namespace codewake::internal;
   Wish* const wish = wish_for(signal);
-  if (wish == nullptr) return find_real(real_system_v_signal, "__sysv_signal")(signal, handler);
+  if (wish == nullptr || !is_owner()) {
+    return find_real(real_system_v_signal, "__sysv_signal")(signal, handler);
+  }
   return set_plain_handler(*wish, handler, static_cast<int>(SA_RESETHAND | SA_NODEFER));
 }

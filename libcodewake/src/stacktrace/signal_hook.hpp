@@ -17,6 +17,10 @@ using SignalHandler = void (*)(int signal, siginfo_t* info, void* context);
 /// signals wait meanwhile, the fatal ones do not. Once is enough. Thread-safe.
 void take_fatal_signals(SignalHandler handler) noexcept;
 
+/// In the child of a fork(): the table is its own. A child that only shares its parent's memory leaves it
+/// alone.
+void own_signals_in_child() noexcept;
+
 /// What the program wants done at this signal. Async-signal-safe, as what follows.
 struct sigaction action_of_program(int signal) noexcept;
 
