@@ -114,12 +114,37 @@ class Parser {
       refuse(fmt::format("\"{}\" has a slash in the database's name", parsed_.display),
              "write %2F where the name has one, or ?host=/folder for a socket");
     }
-    if (!dsn.host.empty()) set("host", dsn.host);
+    if (dsn.host.find(',') != std::string::npos) {
+      set_hosts(dsn.host);
+    } else if (!dsn.host.empty()) {
+      set("host", dsn.host);
+    }
     if (dsn.port) set("port", std::to_string(*dsn.port));
     if (!dsn.user.empty()) set("user", dsn.user);
     if (dsn.password) set("password", *dsn.password);
     if (!dsn.path.empty()) set("dbname", dsn.path);
     for (const auto& [key, value] : dsn.query) apply(key, value);
+  }
+
+  /// `one:5432,[::1]:5433`: libpq has a list of the hosts and one of their ports, empty where it is the usual
+  /// one.
+  void set_hosts(std::string_view text) {
+    std::string hosts, ports;
+    while (true) {
+      const std::string_view one = text.substr(0, text.find(','));
+      const bool bracketed = one.starts_with('[');
+      const std::string_view host =
+          bracketed ? one.substr(1, one.find(']') - 1) : one.substr(0, one.find(':'));
+      const std::string_view rest = one.substr(std::min(one.size(), host.size() + (bracketed ? 2 : 0)));
+      hosts += host;
+      if (!rest.empty()) ports += rest.substr(1);
+      if (one.size() == text.size()) break;
+      hosts += ',';
+      ports += ',';
+      text.remove_prefix(one.size() + 1);
+    }
+    set("host", std::move(hosts));
+    if (ports.find_first_not_of(',') != std::string::npos) set("port", std::move(ports));
   }
 
   void apply_pair(std::string_view text) {

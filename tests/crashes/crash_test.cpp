@@ -236,6 +236,33 @@ TEST_CASE("The program's own handlers run, whenever they were set") {
   }
 }
 
+TEST_CASE("A handler of the program that exits, or returns to abort(), does not hide the crash") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  struct {
+    const char* how;
+    int exit_code;
+    int signal;
+    const char* guilty;
+  } const ways[] = {{"handler exits", 3, 0, "guilty_write"},
+                    {"terminate handler exits", 3, 0, "guilty_throw"},
+                    {"abort with a handler", -1, SIGABRT, "guilty_abort"}};
+  for (const char* store : {"SqliteQueueStore", "SqliteStore"}) {
+    for (const auto& way : ways) {
+      CAPTURE(store);
+      CAPTURE(way.how);
+      const Deathbed bed(store);
+      const ChildResult result = bed.run({program(variants()[0]), way.how});
+      CHECK(result.exit_code == way.exit_code);
+      CHECK(result.signal == way.signal);
+      bed.recover();
+      REQUIRE(bed.crashes().size() == 1);
+      CHECK(is_named_somewhere(bed.crashes()[0], way.guilty));
+      CHECK(SqliteStore({bed.dsn()}).get_events({}).events.size() == 31);
+      CHECK(bed.journal().runs().empty());
+    }
+  }
+}
+
 TEST_CASE("What the program survives is no crash") {
   if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
   for (const char* how : {"jump", "mend", "ignored"}) {

@@ -121,6 +121,56 @@ TEST_CASE("A shutdown while the store is away takes its time and no longer, and 
   CHECK(fixture.journal.runs().empty());
 }
 
+TEST_CASE("What is too much at once for the store is recovered in smaller batches, by whoever recovers it") {
+  for (const bool by_next_run : {false, true}) {
+    QueueFixture fixture;
+    fixture.script->before_write(be_away);
+    {
+      const auto store = fixture.make();
+      introduce(*store);
+      log_numbers(*store, 0, 500);
+      CHECK_FALSE(store->shutdown(10ms));
+    }
+    fixture.script->before_write([](const Batch& batch) {
+      if (batch.events.size() > 100) throw StoreError(Kind::unavailable, "too much");
+    });
+    if (by_next_run) {
+      const auto next = fixture.make();
+      introduce(*next);
+      REQUIRE(eventually([&] { return fixture.values().size() == 500; }));
+      CHECK(next->shutdown(kLong));
+    } else {
+      ScriptedBackend backend(fixture.name(), fixture.script);
+      const auto runs = recover_journals(backend, {.journal_folder = fixture.journal.path()});
+      REQUIRE(runs.size() == 1);
+      CHECK(runs[0].state == JournalRun::State::recovered);
+      CHECK(runs[0].stored_events == 500);
+      CHECK(runs[0].problem == "");
+    }
+    CHECK(fixture.values() == numbers(0, 500));
+    CHECK(fixture.journal.runs().empty());
+  }
+}
+
+TEST_CASE(
+    "Who recovers while the store is away tries it with all and with one event, and leaves the journal") {
+  QueueFixture fixture;
+  fixture.script->before_write(be_away);
+  {
+    const auto store = fixture.make();
+    introduce(*store);
+    log_numbers(*store, 0, 500);
+    CHECK_FALSE(store->shutdown(0ns));
+  }
+  fixture.script->writes = 0;
+  ScriptedBackend backend(fixture.name(), fixture.script);
+  const auto runs = recover_journals(backend, {.journal_folder = fixture.journal.path()});
+  REQUIRE(runs.size() == 1);
+  CHECK(runs[0].state == JournalRun::State::failed);
+  CHECK(fixture.script->writes == 2);
+  CHECK(fixture.values().empty());
+}
+
 TEST_CASE("A shutdown without any time leaves all that is not stored to be recovered") {
   for (int round = 0; round < 20; ++round) {
     QueueFixture fixture;

@@ -177,6 +177,98 @@ TEST_CASE("A store that fails at random calls in every way gets each event once 
   CHECK(store->stats().stored == 2000);
 }
 
+/// What a store does that so many events at once are too much for.
+auto take_at_most(std::size_t most, Kind kind) {
+  return [most, kind](const Batch& batch) {
+    if (batch.events.size() > most) throw StoreError(kind, "too much");
+  };
+}
+
+/// A queue that has 200 events in one batch, in front of a store that is away, and their store.
+std::shared_ptr<ScriptedQueueStore> fill_queue(QueueFixture& fixture) {
+  fixture.script->before_write([](const Batch&) { throw StoreError(Kind::unavailable, "away"); });
+  const auto store = fixture.make();
+  introduce(*store);
+  log(*store, "first", 1);
+  REQUIRE(eventually([&] { return fixture.script->writes > 0; }));
+  log_numbers(*store, 0, 200);
+  return store;
+}
+
+TEST_CASE("A batch that is too much for the store is stored in smaller ones, once and in order") {
+  for (const Kind kind : {Kind::unavailable, Kind::in_doubt}) {
+    QueueFixture fixture;
+    const auto store = fill_queue(fixture);
+    fixture.script->before_write(take_at_most(60, kind));
+    REQUIRE(store->flush(kLong));
+    CHECK(fixture.values() == numbers(0, 200));
+    CHECK(store->stats().stored == 201);
+    const auto sizes = fixture.script->batch_sizes();
+    CHECK(std::count(sizes.begin(), sizes.end(), 200u) <= 3);
+    CHECK(sizes.size() < 20);
+    fixture.script->be_well();
+    for (int i = 200; i < 1000; i += 200) {
+      log_numbers(*store, i, 200);
+      REQUIRE(store->flush(kLong));
+    }
+    CHECK(fixture.values() == numbers(0, 1000));
+  }
+}
+
+TEST_CASE("A batch that is stored without an answer is not stored again in smaller ones") {
+  QueueFixture fixture;
+  const auto store = fill_queue(fixture);
+  std::atomic<bool> asked{false};
+  fixture.script->before_write([&](const Batch& batch) {  // fails three times, and is stored at the fourth
+    if (batch.events.size() > 100 && !asked) throw StoreError(Kind::unavailable, "too much");
+  });
+  fixture.script->after_write([&](const Batch& batch) {
+    asked = batch.events.size() > 20;
+    if (asked) throw StoreError(Kind::in_doubt, "no answer");
+  });
+  REQUIRE(store->flush(kLong));
+  CHECK(fixture.values() == numbers(0, 200));
+  CHECK(fixture.storage().get_processes({}).size() == 1);
+}
+
+TEST_CASE(
+    "A store that takes now more and now less, with and without an answer, gets each event once and in "
+    "order") {
+  QueueFixture fixture;
+  std::minstd_rand random(std::random_device{}());  // only the committer uses it
+  const auto too_much = [&](const Batch& batch) { return batch.events.size() > 1 + random() % 150; };
+  fixture.script->before_write([&](const Batch& batch) {
+    if (too_much(batch)) throw StoreError(random() % 2 == 0 ? Kind::unavailable : Kind::in_doubt, "too much");
+  });
+  fixture.script->after_write([&](const Batch& batch) {
+    if (too_much(batch)) throw StoreError(Kind::in_doubt, "no answer");
+  });
+  Config::Queue options = fixture.options();
+  options.batch = 100;
+  const auto store = fixture.make(options);
+  introduce(*store);
+  for (int part = 0; part < 10; ++part) {
+    log_numbers(*store, part * 100, 100);
+    REQUIRE(store->flush(kLong));
+  }
+  CHECK(fixture.values() == numbers(0, 1000));
+  CHECK(fixture.storage().get_processes({}).size() == 1);
+  CHECK(store->stats().stored == 1000);
+}
+
+TEST_CASE("A batch that is too much, with an event that is refused, is stored but for that one") {
+  QueueFixture fixture;
+  const auto store = fill_queue(fixture);
+  log(*store, "bad", 1);
+  fixture.script->before_write([&](const Batch& batch) {
+    if (has_key(batch, "bad")) throw StoreError(Kind::rejected, "never");
+    take_at_most(60, Kind::unavailable)(batch);
+  });
+  REQUIRE(store->flush(kLong));
+  CHECK(fixture.values() == numbers(0, 200));
+  CHECK(store->stats().rejected == 1);
+}
+
 TEST_CASE("A batch in doubt that was stored is not stored again") {
   QueueFixture fixture;
   std::atomic<int> failures{3};

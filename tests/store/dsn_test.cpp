@@ -131,6 +131,17 @@ TEST_CASE("What is no DSN is an error that shows the form") {
   });
 }
 
+TEST_CASE("Several hosts stand as they are written, each with its port") {
+  for (const char* hosts : {"one,two", "one:5432,two:5433", "[::1]:5432,two,[fe80::7]", ",two", "one,"}) {
+    CAPTURE(hosts);
+    const Dsn dsn{.scheme = "p", .user = "u", .host = hosts, .path = "d"};
+    CHECK(parse_dsn("p://u@" + std::string(hosts) + "/d") == dsn);
+    CHECK(dsn.to_display() == "p://u@" + std::string(hosts) + "/d");
+  }
+  CHECK(parse_dsn("p://one%2Ftwo,three").host == "one/two,three");
+  CHECK(parse_dsn("p://one%2Ctwo%3Athree").to_display() == "p://one%2Ctwo%3Athree");
+}
+
 TEST_CASE("A bad port or host is an error") {
   const std::string_view port =
       "the port is not a number from 1 to 65535; write %3A and %2F for : and / in a password";
@@ -146,6 +157,8 @@ TEST_CASE("A bad port or host is an error") {
       {"p://h:1:2", "p://h:1:2", port},
       {"p://h:%31", "p://h:%31", port},
       {"p://::1", "p://::1", port},
+      {"p://h,i:x", "p://h,i:x", port},
+      {"p://h:,i", "p://h:,i", port},
       {"p://[::1]:", "p://[::1]:", port},
       {"p://u:a/b@h", "p://u:***@h", port},
       {"p://[::1", "p://[::1", "the bracket before the host is not closed"},

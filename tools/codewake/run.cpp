@@ -133,10 +133,12 @@ class Child {
       sigdelset(&signals_, fault);
     sigset_t before;
     sigprocmask(SIG_BLOCK, &signals_, &before);
+    const auto on_child = ::signal(SIGCHLD, SIG_DFL);  // ignored, it would never be told of
     pid_ = fork();
     if (pid_ < 0) throw std::system_error(errno, std::generic_category(), "fork");
     if (pid_ != 0) return;
     signal(SIGPIPE, SIG_DFL);  // ours alone is ignored
+    signal(SIGCHLD, on_child);
     sigprocmask(SIG_SETMASK, &before, nullptr);
     execvp(arguments[0], arguments.data());
     const int error = errno;
@@ -153,7 +155,8 @@ class Child {
         int status = 0;
         while (waitpid(pid_, &status, WNOHANG | WUNTRACED) == pid_) {
           if (!WIFSTOPPED(status)) return status;
-          stop_with_it(WSTOPSIG(status));
+          // By the terminal; who stops the program alone lets it go on alone.
+          if (WSTOPSIG(status) != SIGSTOP) stop_with_it();
         }
       } else if (signal > 0 && info.si_code != SI_KERNEL) {
         kill(pid_, signal);  // what comes from the terminal comes to both
@@ -162,8 +165,8 @@ class Child {
   }
 
  private:
-  void stop_with_it(int signal) const {
-    kill(getpid(), signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU ? SIGSTOP : signal);
+  void stop_with_it() const {
+    kill(getpid(), SIGSTOP);
     kill(pid_, SIGCONT);
   }
 

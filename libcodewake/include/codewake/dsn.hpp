@@ -18,8 +18,10 @@ struct CODEWAKE_API Dsn {
   std::string scheme;     ///< in lower case, such as `postgresql+psycopg2`; never empty
   std::string user = {};  ///< empty where there is none
   std::optional<std::string> password = {};
-  std::string host = {};  ///< empty where there is none; an IPv6 address stands without its brackets
-  std::optional<std::uint16_t> port = {};
+  /// Empty where there is none; an IPv6 address stands without its brackets. Several hosts, with commas
+  /// between them, stand as they are written, each with its port: `one:5432,[::1]:5433`.
+  std::string host = {};
+  std::optional<std::uint16_t> port = {};  ///< of the one host
   /// What follows the slash after the authority: `rel` of `sqlite:///rel`, `/abs` of `sqlite:////abs`, `db`
   /// of `postgresql://host/db`. Empty where there is none.
   std::string path = {};

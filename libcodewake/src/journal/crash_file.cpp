@@ -77,13 +77,14 @@ struct Nest {
   std::string process;
   Id id;
   pid_t pid;
+  const Nest* before;  // nobody knows whether a handler still reads it: none is deleted
 };
 
-// Nobody knows whether a handler still reads the one before: none is deleted.
 constinit std::atomic<const Nest*> nest{nullptr};
 constinit std::atomic<std::int64_t> child_begin{0};
 
-/// Text put together in a signal handler; what does not fit makes it bad.
+/// Text put together in a signal handler, of which there is one at a time; what does not fit makes it bad.
+/// Large, and the handler's stack may be small: each has to be static.
 class Text {
  public:
   Text& operator+=(std::string_view text) noexcept {
@@ -100,6 +101,11 @@ class Text {
     char digits[24];
     const auto end = std::to_chars(std::begin(digits), std::end(digits), number).ptr;
     return *this += std::string_view(digits, static_cast<std::size_t>(end - digits));
+  }
+  void clear() noexcept {
+    size_ = 0;
+    bytes_[0] = '\0';
+    is_good_ = true;
   }
   const char* c_str() const noexcept { return bytes_; }
   std::string_view view() const noexcept { return {bytes_, size_}; }
@@ -129,11 +135,13 @@ bool write_file(int folder_fd, const char* name, std::string_view content) noexc
 CrashPage* fill_folder(int folder_fd, const Nest& from, std::string_view run, bool is_same_process) noexcept {
   const int lock = openat(folder_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) != 0) return nullptr;
-  Text checked;
+  static constinit Text checked;
+  checked.clear();
   checked += run;
   checked += "\n";
   checked += from.fingerprint;
-  Text about;
+  static constinit Text about;
+  about.clear();
   about += "{\"format\": 1, \"run\": \"";
   about += run;
   about += "\", \"fingerprint\": \"";
@@ -163,7 +171,8 @@ CrashPage* make_run() noexcept {
   const Nest* const from = nest.load(std::memory_order_acquire);
   if (from == nullptr) return nullptr;
   const std::int64_t now = now_ns();
-  Text run;
+  static constinit Text run;
+  run.clear();
   run += from->name_begin;
   run += getpid();
   run += "-";
@@ -172,11 +181,13 @@ CrashPage* make_run() noexcept {
   for (int shift = 28; shift >= 0; shift -= 4)
     run += std::string_view(&"0123456789abcdef"[now >> shift & 15], 1);
   run += from->name_end;
-  Text path;
+  static constinit Text path;
+  path.clear();
   path += from->root;
   path += "/";
   path += run.view();
-  Text temporary;
+  static constinit Text temporary;
+  temporary.clear();
   temporary += from->root;
   temporary += "/crash.";
   temporary += now;
@@ -184,11 +195,18 @@ CrashPage* make_run() noexcept {
   mkdir(from->root.c_str(), 0700);  // it goes with the last run in it
   if (mkdir(temporary.c_str(), 0700) != 0) return nullptr;
   const int folder_fd = open(temporary.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-  if (folder_fd < 0) return nullptr;
+  if (folder_fd < 0) {
+    rmdir(temporary.c_str());
+    return nullptr;
+  }
   CrashPage* const page = fill_folder(folder_fd, *from, run.view(), getpid() == from->pid);
+  const bool is_there = page != nullptr && rename(temporary.c_str(), path.c_str()) == 0;
+  if (!is_there) {  // nobody would ever look at it
+    for (const char* name : {kFile, "run.json", "lock"}) unlinkat(folder_fd, name, 0);
+    rmdir(temporary.c_str());
+  }
   close(folder_fd);
-  if (page == nullptr || rename(temporary.c_str(), path.c_str()) != 0) return nullptr;
-  return page;
+  return is_there ? page : nullptr;
 }
 
 template <std::size_t N>
@@ -226,14 +244,14 @@ void prepare_crash_runs(const fs::path& root, const RunAbout& about, const Crash
                                format_time(about.started) + "\", \"pid\": ",
                       .process = encode_process(subject.info),
                       .id = subject.id,
-                      .pid = getpid()},
+                      .pid = getpid(),
+                      .before = nest.load(std::memory_order_relaxed)},
              std::memory_order_release);
   set_crash_page_maker(&make_run);
 }
 
-void begin_crash_child() noexcept {
+void note_crash_child() noexcept {
   child_begin.store(now_ns(), std::memory_order_relaxed);
-  use_crash_page(nullptr);
 }
 
 std::unique_ptr<CrashPage> read_crash_page(const fs::path& folder) {

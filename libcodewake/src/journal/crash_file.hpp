@@ -28,8 +28,8 @@ CrashPage* make_crash_page(const std::filesystem::path& folder, const CrashSubje
 void prepare_crash_runs(const std::filesystem::path& root, const RunAbout& about,
                         const CrashSubject& subject);
 
-/// In the child of a fork(): notes that it begins now, and that it has no page. Async-signal-safe.
-void begin_crash_child() noexcept;
+/// In the child of a fork(): notes when it begins, for a run that a crash makes. Async-signal-safe.
+void note_crash_child() noexcept;
 
 /// What was written there; null where there is no such file, it is not whole, or nothing has crashed. Numbers
 /// in the result are within their bounds, texts have an end.

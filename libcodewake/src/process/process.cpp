@@ -129,6 +129,8 @@ class Process::Impl {
   void record_throw(void* object, const std::type_info& type, std::span<void* const> addresses);
   void forked(ForkPhase phase) noexcept;
   void end_crash_run() noexcept;
+  /// What is recorded of a crash stays.
+  void leave_to_recoverers() noexcept;
   /// The queue, if an event without options needs no more than it.
   internal::Queue* quick_queue() const noexcept {
     return config.stacktraces.for_non_exceptions ? nullptr : store->queue();
@@ -349,6 +351,11 @@ void Process::Impl::end_crash_run() noexcept {
   if (crash_run_) crash_run_->end();
 }
 
+void Process::Impl::leave_to_recoverers() noexcept {
+  internal::keep_crash();
+  crash_run_.reset();  // and its lock goes
+}
+
 void Process::Impl::forked(ForkPhase phase) noexcept {
   if (phase == ForkPhase::before) {
     register_mutex_.lock();
@@ -359,6 +366,7 @@ void Process::Impl::forked(ForkPhase phase) noexcept {
   store->at_fork(phase);
   if (phase == ForkPhase::after_in_child) {
     internal::begin_crash_child();
+    internal::note_crash_child();
     if (crash_run_) crash_run_->close_in_child();
     info_.pid = getpid();
     info_.run_ts = now();
@@ -442,7 +450,9 @@ Process& Process::instance(ProcessOptions options) {
 
 void Process::end(const std::atomic<Process*>& which) {
   Process* const process = which.load(std::memory_order_relaxed);
-  if (process != nullptr) process->shutdown(process->config().queue.exit_timeout);
+  if (process == nullptr) return;
+  if (internal::is_dying()) process->impl_->leave_to_recoverers();
+  process->shutdown(process->config().queue.exit_timeout);
 }
 
 // Said by `codewake run` to the library that it preloads.

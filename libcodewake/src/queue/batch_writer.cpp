@@ -16,43 +16,44 @@ void BatchWriter::begin() {
 }
 
 BatchWriter::Outcome BatchWriter::attempt() {
-  while (!left_.empty()) {
-    const Range range = left_.back();
-    try {
-      if (in_doubt_ && was_stored(range)) {
-        left_.pop_back();
-        note_stored(range, nullptr);
-      } else {
-        write(range);
-      }
-      in_doubt_ = false;
-    } catch (const StoreError& error) {
-      if (error.kind() == StoreError::Kind::rejected) {
-        in_doubt_ = false;
-        note_rejected(range, error.what());
-        continue;
-      }
-      in_doubt_ = in_doubt_ || error.kind() == StoreError::Kind::in_doubt;
-      problem_ = error.what();
-      return Outcome::wait;
-    } catch (const std::exception& error) {  // which does not say whether anything was stored
-      in_doubt_ = true;
-      problem_ = error.what();
-      return Outcome::wait;
-    } catch (...) {
-      in_doubt_ = true;
-      problem_ = "the store threw something that is no exception";
-      return Outcome::wait;
+  if (left_.empty()) return Outcome::done;
+  try {
+    write_next();
+    return left_.empty() ? Outcome::done : Outcome::progress;
+  } catch (const StoreError& error) {
+    if (error.kind() == StoreError::Kind::rejected) {
+      note_rejected(error.what());
+      return left_.empty() ? Outcome::done : Outcome::progress;
     }
+    in_doubt_ = in_doubt_ || error.kind() == StoreError::Kind::in_doubt;
+    problem_ = error.what();
+  } catch (const std::exception& error) {  // which does not say whether anything was stored
+    in_doubt_ = true;
+    problem_ = error.what();
+  } catch (...) {
+    in_doubt_ = true;
+    problem_ = "the store threw something that is no exception";
   }
-  return Outcome::done;
+  if (!left_.empty()) limit_.note_failure(left_.back().end - left_.back().begin);
+  return Outcome::wait;
 }
 
-void BatchWriter::write(Range range) {
-  const BatchResult result = backend_.write(builder_.show(range.begin, range.end));
-  left_.pop_back();
+bool BatchWriter::try_least() noexcept {
+  if (left_.empty() || limit_.items() == 1 || left_.back().end - left_.back().begin == 1) return false;
+  limit_.set_least();
+  return true;
+}
+
+void BatchWriter::write_next() {
+  if (in_doubt_ && was_stored(left_.back())) {
+    settle_next(nullptr);
+    return;
+  }
+  in_doubt_ = false;
+  cut_next();
+  const BatchResult result = backend_.write(builder_.show(left_.back().begin, left_.back().end));
   builder_.note_stored(result);
-  note_stored(range, &result);
+  settle_next(&result);
 }
 
 // One transaction has brought the events and every position, or nothing: one position tells of all.
@@ -79,7 +80,22 @@ bool BatchWriter::was_stored(Range range) {
   return true;
 }
 
-void BatchWriter::note_stored(Range range, const BatchResult* result) {
+// A report has no position that could tell whether it was stored: it goes with the item before it.
+void BatchWriter::cut_next() {
+  const Range range = left_.back();
+  if (range.end - range.begin <= limit_.items()) return;
+  std::size_t middle = range.begin + limit_.items();
+  while (middle < range.end && builder_.item(middle).is_report) ++middle;
+  if (middle == range.end) return;
+  left_.push_back({range.begin, middle});
+  left_[left_.size() - 2].begin = middle;
+}
+
+void BatchWriter::settle_next(const BatchResult* result) {
+  const Range range = left_.back();
+  left_.pop_back();
+  in_doubt_ = false;
+  limit_.note_success(range.end - range.begin);
   std::size_t event = 0;
   for (std::size_t i = range.begin; i < range.end; ++i) {
     Id id = 0;
@@ -91,8 +107,10 @@ void BatchWriter::note_stored(Range range, const BatchResult* result) {
   }
 }
 
-void BatchWriter::note_rejected(Range range, const std::string& reason) {
+void BatchWriter::note_rejected(const std::string& reason) {
+  const Range range = left_.back();
   left_.pop_back();
+  in_doubt_ = false;
   if (range.end - range.begin == 1) {
     told_.rejected(range.begin, reason);
     return;

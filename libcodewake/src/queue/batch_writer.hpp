@@ -9,17 +9,20 @@
 #include "codewake/errors.hpp"
 #include "codewake/queue_store.hpp"
 #include "queue/batch_builder.hpp"
+#include "queue/retry_policy.hpp"
 
 namespace codewake::internal {
 
 /// A batch that is refused is split until what is refused is one item: that one is set aside, the others are
-/// stored. After an answer that says nothing, the store's positions decide. Never waits by itself, and never
-/// throws what the store threw. Thread-bound.
+/// stored. One that fails again and again is written in smaller parts. After an answer that says nothing, the
+/// store's positions decide, before anything else is done about the same items. Never waits by itself, and
+/// never throws what the store threw. Thread-bound.
 class BatchWriter {
  public:
   enum class Outcome {
-    done,  ///< every item is stored, or set aside
-    wait,  ///< the store is away; `attempt` goes on where this one ended
+    done,      ///< every item is stored, or set aside
+    progress,  ///< some are, or they are tried in smaller parts; the next attempt goes on
+    wait,      ///< the store is away; the next attempt goes on where this one ended
   };
 
   struct Told {
@@ -34,7 +37,12 @@ class BatchWriter {
   /// From now on it is about what the builder has now.
   void begin();
 
+  /// Writes once at most.
   Outcome attempt();
+
+  /// For who cannot wait: the next attempt begins with one item, which tells a store that is away from one
+  /// that so much was too much for. False where the last failed with one item.
+  bool try_least() noexcept;
 
   /// Why the last attempt ended with `wait`.
   const std::string& problem() const noexcept { return problem_; }
@@ -45,17 +53,19 @@ class BatchWriter {
     std::size_t end;
   };
 
-  void write(Range range);
+  void write_next();
   bool was_stored(Range range);
-  void note_stored(Range range, const BatchResult* result);
-  void note_rejected(Range range, const std::string& reason);
+  void cut_next();
+  void settle_next(const BatchResult* result);
+  void note_rejected(const std::string& reason);
 
   QueueBackend& backend_;
   BatchBuilder& builder_;
   ProcessTable& processes_;
   Told told_;
   std::vector<Range> left_;  // the last is the next
-  bool in_doubt_ = false;    // whether the next was written already
+  bool in_doubt_ = false;    // whether the next was written already: it stays as it is until that is known
+  WriteLimit limit_;         // outlives the batch
   std::string problem_;
 };
 

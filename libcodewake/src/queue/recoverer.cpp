@@ -81,6 +81,10 @@ Recoverer::Step Recoverer::step() noexcept {
   }
 }
 
+bool Recoverer::try_least() noexcept {
+  return work_ != nullptr && work_->has_batch && work_->writer.try_least();
+}
+
 Recoverer::Step Recoverer::note_failure(const char* problem, bool store_is_away) {
   if (!runs_.empty()) {
     runs_.back().state = JournalRun::State::failed;
@@ -161,11 +165,13 @@ Recoverer::Step Recoverer::go_on() {
     work.knows_positions = true;
   }
   if (!work.has_batch && !begin_batch()) return Step::progress;
-  if (work.writer.attempt() == BatchWriter::Outcome::wait) {
+  const BatchWriter::Outcome outcome = work.writer.attempt();
+  if (outcome == BatchWriter::Outcome::wait) {
     shown.problem = work.writer.problem();
     return Step::wait;
   }
   shown.problem.clear();
+  if (outcome == BatchWriter::Outcome::progress) return Step::progress;
   // At once: where the program ends now, no journal stays behind whose events are all stored.
   begin_batch();
   return Step::progress;

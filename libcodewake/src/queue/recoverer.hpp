@@ -37,6 +37,9 @@ class Recoverer {
   /// left. Never throws.
   Step step() noexcept;
 
+  /// After `wait`, for who cannot wait: whether to step on at once, with less. See BatchWriter.
+  bool try_least() noexcept;
+
   /// Those that `step` has looked at so far; the last is at work.
   const std::vector<JournalRun>& runs() const noexcept { return runs_; }
 

@@ -21,7 +21,8 @@ std::vector<JournalRun> recover_journals(Store& store, const RecoveryOptions& op
   while (true) {
     const Step step = recoverer.step();
     if (options.progress && !recoverer.runs().empty()) options.progress(recoverer.runs().back());
-    if (step != Step::progress) break;  // whoever called decides whether to try again
+    if (step == Step::done) break;
+    if (step == Step::wait && !recoverer.try_least()) break;  // whoever called decides whether to try again
   }
   return recoverer.runs();
 }

@@ -14,4 +14,14 @@ std::chrono::nanoseconds retry_delay(unsigned failures, double random) noexcept 
       static_cast<std::int64_t>(static_cast<double>(full.count()) * (0.5 + random / 2)));
 }
 
+void WriteLimit::note_failure(std::size_t items) noexcept {
+  failures_ = std::min(failures_ + 1, kFailuresBeforeHalving);
+  if (failures_ == kFailuresBeforeHalving || items >= items_) items_ = std::max<std::size_t>(items / 2, 1);
+}
+
+void WriteLimit::note_success(std::size_t items) noexcept {
+  failures_ = 0;
+  if (items >= items_) items_ = items * 2;
+}
+
 }  // namespace codewake::internal

@@ -178,7 +178,7 @@ void Run::end_journal() {
     keeper_wake_.notify();
     state_changed_.wait(lock, [&] { return !keeper_runs_; });
   }
-  if (!all_stored_) {
+  if (!all_stored_ || is_crash_kept()) {
     journal_->keep({.spill_everything = true, .sync = options_.durability == Durability::machine});
     journal_->give_up_locks();
     return;
@@ -252,7 +252,14 @@ bool Run::commit_batch() {
   }
   writer_.begin();
   unsigned failures = 0;
-  while (writer_.attempt() == BatchWriter::Outcome::wait) {
+  while (true) {
+    const BatchWriter::Outcome outcome = writer_.attempt();
+    if (outcome == BatchWriter::Outcome::done) break;
+    if (outcome == BatchWriter::Outcome::progress) {
+      failures = 0;
+      if (is_ending() && std::chrono::steady_clock::now() >= end_deadline_.load()) return false;
+      continue;
+    }
     note_store_problem(writer_.problem());
     fail_waiters(writer_.problem());
     if (!wait_to_retry(++failures)) return false;

@@ -9,20 +9,21 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
 #include <new>
 
 #include "codewake/export.hpp"
+#include "stacktrace/next_function.hpp"
 
 namespace codewake::internal {
 namespace {
 
 using CreateFunction = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
 
-constexpr std::size_t kPage = 4096;
-// Room for handlers that the program had before, too.
-constexpr std::size_t kStackBytes = 64 << 10;
+// Room for handlers of the program, too, that think that they are on the thread's own stack. What is not
+// touched takes no memory.
+constexpr std::size_t kStackBytes = 256 << 10;
+constexpr std::size_t kGuardBytes = 64 << 10;
 
 constinit std::atomic<bool> provides{true};
 constinit std::atomic<CreateFunction> real_create{nullptr};
@@ -32,11 +33,17 @@ std::size_t stack_bytes() noexcept {
   return std::max<std::size_t>(kStackBytes, 4 * getauxval(AT_MINSIGSTKSZ));
 }
 
-// Below the stack lies a page that cannot be touched.
+// Below the stack lies what cannot be touched. The thread may have a stack of its own by now.
 void take_back(void* memory) noexcept {
+  stack_t now{};
+  if (sigaltstack(nullptr, &now) != 0) return;
+  if (now.ss_sp != static_cast<char*>(memory) + kGuardBytes) {
+    munmap(memory, stack_bytes() + kGuardBytes);
+    return;
+  }
   stack_t none{};
   none.ss_flags = SS_DISABLE;
-  if (sigaltstack(&none, nullptr) == 0) munmap(memory, stack_bytes() + kPage);
+  if (sigaltstack(&none, nullptr) == 0) munmap(memory, stack_bytes() + kGuardBytes);
 }
 
 pthread_key_t stack_key() noexcept {
@@ -46,14 +53,6 @@ pthread_key_t stack_key() noexcept {
     return made;
   }();
   return key;
-}
-
-CreateFunction real_pthread_create() noexcept {
-  if (const CreateFunction known = real_create.load(std::memory_order_relaxed)) return known;
-  const auto function = reinterpret_cast<CreateFunction>(dlsym(RTLD_NEXT, "pthread_create"));
-  if (function == nullptr) std::abort();  // no C library
-  real_create.store(function, std::memory_order_relaxed);
-  return function;
 }
 
 // Sanitizers do this by themselves, and do not expect to find code of ours at a thread's very begin.
@@ -83,12 +82,12 @@ void provide_alternate_stack() noexcept {
   stack_t now{};
   if (sigaltstack(nullptr, &now) != 0 || (now.ss_flags & SS_DISABLE) == 0) return;
   const std::size_t bytes = stack_bytes();
-  void* const memory = mmap(nullptr, bytes + kPage, PROT_READ | PROT_WRITE,
+  void* const memory = mmap(nullptr, bytes + kGuardBytes, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) return;
-  mprotect(memory, kPage, PROT_NONE);
+  mprotect(memory, kGuardBytes, PROT_NONE);
   stack_t ours{};
-  ours.ss_sp = static_cast<char*>(memory) + kPage;
+  ours.ss_sp = static_cast<char*>(memory) + kGuardBytes;
   ours.ss_size = bytes;
   if (sigaltstack(&ours, nullptr) != 0 || pthread_setspecific(stack_key(), memory) != 0) take_back(memory);
 }
@@ -108,7 +107,7 @@ CODEWAKE_API int codewake_pthread_create(pthread_t* thread, const pthread_attr_t
 int codewake_pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*function)(void*),
                             void* argument) noexcept {
   using namespace codewake::internal;
-  const CreateFunction real = real_pthread_create();
+  const CreateFunction real = next_function(real_create, "pthread_create");
   if (!provides.load(std::memory_order_relaxed) || is_sanitized()) {
     return real(thread, attributes, function, argument);
   }

@@ -43,6 +43,7 @@ namespace {
 constinit std::atomic<CrashPage*> page_in_use{nullptr};
 constinit std::atomic<pid_t> owner_of_page{0};
 constinit std::atomic<CrashPageMaker> page_maker{nullptr};
+constinit std::atomic<bool> is_kept{false};
 
 constinit std::atomic<pid_t> writer{0};
 constinit CrashPage* written = nullptr;  // the writer's own, as what follows
@@ -72,8 +73,11 @@ CrashPage* find_page() noexcept {
 bool become_writer(pid_t self) noexcept {
   constexpr int kRounds = 200;
   for (int round = 0; round < kRounds; ++round) {
-    pid_t nobody = 0;
-    if (writer.compare_exchange_strong(nobody, self)) return true;
+    pid_t other = 0;
+    if (writer.compare_exchange_strong(other, self)) return true;
+    // It may be no thread of this process: that of a parent, or of a child that shared our memory.
+    const bool is_gone = syscall(SYS_tgkill, getpid(), other, 0) != 0;
+    if (is_gone && writer.compare_exchange_strong(other, self)) return true;
     const timespec pause{.tv_sec = 0, .tv_nsec = 10'000'000};
     nanosleep(&pause, nullptr);
   }
@@ -122,6 +126,18 @@ void write_page(CrashPage& page, int signal, const siginfo_t& info, ucontext_t& 
   set_state(page, CrashState::whole);
 }
 
+// What is called here are points at which a thread can be cancelled, and that would unwind the handler.
+class NoCancellation {
+ public:
+  NoCancellation() noexcept { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
+  NoCancellation(const NoCancellation&) = delete;
+  NoCancellation& operator=(const NoCancellation&) = delete;
+  ~NoCancellation() { pthread_setcancelstate(before_, nullptr); }
+
+ private:
+  int before_ = 0;
+};
+
 // Whether the writer was interrupted in a handler of the program that we had called, and not somewhere that
 // it has jumped to out of it.
 bool is_in_handler(std::uintptr_t stack_pointer) noexcept {
@@ -132,6 +148,7 @@ bool is_in_handler(std::uintptr_t stack_pointer) noexcept {
 }
 
 void record(int signal, const siginfo_t& info, ucontext_t& context) noexcept {
+  const NoCancellation guard;
   const pid_t self = thread_id();
   if (writer.load() == self) {
     if (is_capturing != 0) {
@@ -152,8 +169,11 @@ void record(int signal, const siginfo_t& info, ucontext_t& context) noexcept {
   if (written != nullptr) write_page(*written, signal, info, context, self);
 }
 
-void forget_record() noexcept {
+// Not where the program has terminated, or called abort(): that ends it whatever its handler does.
+void forget_record(int signal, const siginfo_t& info) noexcept {
   if (writer.load() != thread_id()) return;
+  if (written != nullptr && written->is_uncaught != 0) return;
+  if (signal == SIGABRT && info.si_code == SI_TKILL && info.si_pid == getpid()) return;
   if (CrashPage* const page = std::exchange(written, nullptr)) set_state(*page, CrashState::none);
   writer.store(0);
 }
@@ -172,7 +192,7 @@ void die_on_return(int signal, siginfo_t& info, ucontext_t& context) noexcept {
   sigdelset(&context.uc_sigmask, signal);
 }
 
-void call_handler(const struct sigaction& action, int signal, siginfo_t& info, ucontext_t& context) noexcept {
+void call_handler(const struct sigaction& action, int signal, siginfo_t& info, ucontext_t& context) {
   if ((action.sa_flags & static_cast<int>(SA_RESETHAND)) != 0) reset_action_of_program(signal);
   sigset_t mask = context.uc_sigmask;
   for (int other = 1; other < NSIG; ++other) {
@@ -199,35 +219,30 @@ void on_fatal_signal(int signal, siginfo_t* info, void* data) {
       die_on_return(signal, *info, context);
     } else {
       call_handler(action, signal, *info, context);
-      if (action_of_program(signal).sa_handler == SIG_DFL) {
+      const bool was_reset = (action.sa_flags & static_cast<int>(SA_RESETHAND)) != 0;
+      if (action_of_program(signal).sa_handler == SIG_DFL && !was_reset) {
         give_up_signal(signal);  // the fault comes again, or was sent again, and ends the program
       } else {
-        forget_record();
+        forget_record(signal, *info);
       }
     }
   }
   errno = error;
 }
 
-void copy_text(std::string_view text, std::span<char> to) noexcept {
-  const std::size_t size = std::min(text.size(), to.size() - 1);
-  std::memcpy(to.data(), text.data(), size);
-  to[size] = '\0';
-}
-
 // Memory may be what is short.
 void note_exception(CrashPage& page, const std::exception_ptr& exception) noexcept {
   const ThrownObject thrown(exception);
   if (thrown.type() == nullptr) return;
-  copy_text(thrown.type()->name(), page.exception[0].type);
+  set_text(page.exception[0].type, thrown.type()->name());
   page.exception[0].message[0] = '\0';
   page.exceptions = 1;
   try {
     std::uint32_t count = 0;
     for (const ExceptionDescription& one : describe(exception)) {
       if (count == CrashPage::kMaxExceptions) break;
-      copy_text(one.type, page.exception[count].type);
-      copy_text(one.message.value_or(""), page.exception[count].message);
+      set_text(page.exception[count].type, one.type);
+      set_text(page.exception[count].message, one.message.value_or(""));
       page.exceptions = ++count;
     }
   } catch (...) {
@@ -236,6 +251,7 @@ void note_exception(CrashPage& page, const std::exception_ptr& exception) noexce
 }
 
 void record_terminate() noexcept {
+  const NoCancellation guard;
   const pid_t self = thread_id();
   if (writer.load() == self || !become_writer(self)) return;
   written = find_page();
@@ -269,6 +285,28 @@ void watch_for_crashes(bool signals, bool uncaught) noexcept {
 void use_crash_page(CrashPage* page) noexcept {
   page_in_use.store(page, std::memory_order_release);
   owner_of_page.store(getpid(), std::memory_order_release);
+}
+
+bool is_dying() noexcept {
+  if (writer.load() != thread_id() || written == nullptr) return false;
+  return written->is_uncaught != 0 ||
+         is_in_handler(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)));
+}
+
+void keep_crash() noexcept {
+  is_kept.store(true);
+}
+
+bool is_crash_kept() noexcept {
+  return is_kept.load();
+}
+
+void begin_crash_child() noexcept {
+  own_signals_in_child();
+  writer.store(0);
+  written = nullptr;
+  is_capturing = 0;
+  use_crash_page(nullptr);
 }
 
 void set_crash_page_maker(CrashPageMaker maker) noexcept {

@@ -18,6 +18,17 @@ void watch_for_crashes(bool signals, bool uncaught) noexcept;
 /// async-signal-safe.
 void use_crash_page(CrashPage* page) noexcept;
 
+/// Whether the calling thread is in a handler that the program has for its crash: it exits of a crash then,
+/// even where it calls exit(). Thread-safe.
+bool is_dying() noexcept;
+
+/// The page is for whoever recovers it: it must not go with a journal that is done with. Thread-safe.
+void keep_crash() noexcept;
+bool is_crash_kept() noexcept;
+
+/// In the child of a fork(): nothing has crashed here, and there is no page. Async-signal-safe.
+void begin_crash_child() noexcept;
+
 /// Makes a page where there is none for this process: in the child of a fork() that has recorded nothing yet,
 /// and behind the end of the journal. Must be async-signal-safe. Null: no page can be had.
 using CrashPageMaker = CrashPage* (*)() noexcept;

@@ -160,16 +160,11 @@ class Mappings {
   }
 
   int fd_;
-  char buffer_[4096];
+  static constinit inline char
+      buffer_[4096]{};  // there is one at a time, and the handler's stack may be small
   std::size_t at_ = 0;
   std::size_t size_ = 0;
 };
-
-void copy_text(std::string_view text, std::span<char> to) noexcept {
-  const std::size_t size = std::min(text.size(), to.size() - 1);
-  std::memcpy(to.data(), text.data(), size);
-  to[size] = '\0';
-}
 
 std::size_t align_up(std::size_t size) noexcept {
   return (size + 3) & ~std::size_t{3};
@@ -271,7 +266,7 @@ void find_modules(CrashPage& page) noexcept {
   while (page.modules < CrashPage::kMaxModules && mappings.next(mapping)) {
     if (mapping.path.empty()) continue;
     char shortened[sizeof path];
-    copy_text(mapping.path, shortened);
+    set_text(shortened, mapping.path);
     if (mapping.offset == 0 || std::strcmp(shortened, path) != 0) {
       first = mapping;
       std::memcpy(path, shortened, sizeof path);

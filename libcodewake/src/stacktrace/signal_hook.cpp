@@ -1,14 +1,14 @@
 #include "stacktrace/signal_hook.hpp"
 
-#include <dlfcn.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
-#include <cstdlib>
 
 #include "codewake/export.hpp"
+#include "stacktrace/next_function.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -34,19 +34,17 @@ struct Wish {
 
 constinit std::array<Wish, 32> wishes{};  // the fatal ones are below
 
+// Whose table it is: a child of vfork() has the parent's memory, and handlers of its own.
+constinit std::atomic<pid_t> owner{0};
+
+bool is_owner() noexcept {
+  return owner.load(std::memory_order_relaxed) == getpid();
+}
+
 Wish* wish_for(int signal) noexcept {
   if (signal <= 0 || static_cast<std::size_t>(signal) >= wishes.size()) return nullptr;
   Wish& wish = wishes[static_cast<std::size_t>(signal)];
   return wish.current.load(std::memory_order_acquire) == nullptr ? nullptr : &wish;
-}
-
-template <class Function>
-Function find_real(std::atomic<Function>& cache, const char* name) noexcept {
-  if (const Function known = cache.load(std::memory_order_relaxed)) return known;
-  const auto function = reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
-  if (function == nullptr) std::abort();  // no C library
-  cache.store(function, std::memory_order_relaxed);
-  return function;
 }
 
 constinit std::atomic<ActionFunction> real_action{nullptr};
@@ -54,7 +52,7 @@ constinit std::atomic<SignalFunction> real_signal{nullptr};
 constinit std::atomic<SignalFunction> real_system_v_signal{nullptr};
 
 int call_real_action(int signal, const Action* action, Action* before) noexcept {
-  return find_real(real_action, "sigaction")(signal, action, before);
+  return next_function(real_action, "sigaction")(signal, action, before);
 }
 
 PlainHandler set_plain_handler(Wish& wish, PlainHandler handler, int flags) noexcept {
@@ -68,7 +66,12 @@ PlainHandler set_plain_handler(Wish& wish, PlainHandler handler, int flags) noex
 
 }  // namespace
 
+void own_signals_in_child() noexcept {
+  if (owner.load(std::memory_order_relaxed) != 0) owner.store(getpid(), std::memory_order_relaxed);
+}
+
 void take_fatal_signals(SignalHandler handler) noexcept {
+  owner.store(getpid(), std::memory_order_relaxed);
   Action ours{};
   ours.sa_sigaction = handler;
   // Not deferred: what goes wrong in the handler comes to the handler, which knows what to do about it.
@@ -118,7 +121,7 @@ CODEWAKE_API void (*codewake_system_v_signal(int signal,
 int codewake_sigaction(int signal, const struct sigaction* action, struct sigaction* before) noexcept {
   using namespace codewake::internal;
   Wish* const wish = wish_for(signal);
-  if (wish == nullptr) return call_real_action(signal, action, before);
+  if (wish == nullptr || !is_owner()) return call_real_action(signal, action, before);
   if (before != nullptr) *before = *wish->current.load(std::memory_order_acquire);
   if (action != nullptr) wish->set(*action);
   return 0;
@@ -127,7 +130,7 @@ int codewake_sigaction(int signal, const struct sigaction* action, struct sigact
 void (*codewake_signal(int signal, void (*handler)(int)) noexcept)(int) {
   using namespace codewake::internal;
   Wish* const wish = wish_for(signal);
-  if (wish == nullptr) return find_real(real_signal, "signal")(signal, handler);
+  if (wish == nullptr || !is_owner()) return next_function(real_signal, "signal")(signal, handler);
   return set_plain_handler(*wish, handler, SA_RESTART);
 }
 
@@ -135,6 +138,8 @@ void (*codewake_signal(int signal, void (*handler)(int)) noexcept)(int) {
 void (*codewake_system_v_signal(int signal, void (*handler)(int)) noexcept)(int) {
   using namespace codewake::internal;
   Wish* const wish = wish_for(signal);
-  if (wish == nullptr) return find_real(real_system_v_signal, "__sysv_signal")(signal, handler);
+  if (wish == nullptr || !is_owner()) {
+    return next_function(real_system_v_signal, "__sysv_signal")(signal, handler);
+  }
   return set_plain_handler(*wish, handler, static_cast<int>(SA_RESETHAND | SA_NODEFER));
 }

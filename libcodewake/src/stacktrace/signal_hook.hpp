@@ -6,16 +6,19 @@
 
 #include <signal.h>
 
-namespace codewake::internal {
+#include "base/fatal_signals.hpp"
 
-/// What is fatal by default and comes from the program's own doing.
-inline constexpr int kFatalSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+namespace codewake::internal {
 
 using SignalHandler = void (*)(int signal, siginfo_t* info, void* context);
 
 /// Has `handler` called for the fatal signals, on the thread's alternate stack where it has one; the other
 /// signals wait meanwhile, the fatal ones do not. Once is enough. Thread-safe.
 void take_fatal_signals(SignalHandler handler) noexcept;
+
+/// In the child of a fork(): the table is its own. A child that only shares its parent's memory leaves it
+/// alone.
+void own_signals_in_child() noexcept;
 
 /// What the program wants done at this signal. Async-signal-safe, as what follows.
 struct sigaction action_of_program(int signal) noexcept;

@@ -88,12 +88,24 @@ class Parser {
       dsn_.user = decoded(take_until(user, ":"), "user");
       if (!user.empty()) dsn_.password = decoded(user.substr(1), "password");
     }
-    if (authority.starts_with('[')) {
-      parse_ip_address(authority);
-    } else {
-      dsn_.host = decoded(take_until(authority, ":"), "host");
+    if (authority.find(',') == std::string_view::npos) {
+      parse_host(authority);
+      return;
     }
-    if (!authority.empty()) parse_port(authority.substr(1));
+    for (std::string_view rest = authority; !rest.empty(); rest.remove_prefix(rest.empty() ? 0 : 1)) {
+      parse_host(take_until(rest, ","));  // for what is wrong with it
+    }
+    dsn_.port.reset();
+    dsn_.host = decoded(authority, "host");
+  }
+
+  void parse_host(std::string_view text) {
+    if (text.starts_with('[')) {
+      parse_ip_address(text);
+    } else {
+      dsn_.host = decoded(take_until(text, ":"), "host");
+    }
+    if (!text.empty()) parse_port(text.substr(1));
   }
 
   // Cuts an address in brackets off the front; a colon or nothing is left.
@@ -173,6 +185,18 @@ void append_encoded(std::string& to, std::string_view text, std::string_view lis
   }
 }
 
+// Whether this could have been written so: several hosts, each with a port that is one.
+bool is_host_list(const std::string& host) {
+  if (host.find(',') == std::string::npos) return false;
+  std::string dsn = "p://";
+  append_encoded(dsn, host, ",:[]");
+  try {
+    return parse_dsn(dsn) == Dsn{.scheme = "p", .host = host};
+  } catch (const ConfigError&) {
+    return false;
+  }
+}
+
 }  // namespace
 
 Dsn parse_dsn(std::string_view text) {
@@ -189,7 +213,7 @@ std::string Dsn::to_display() const {
     append_encoded(text, host, ":");
     text += ']';
   } else {
-    append_encoded(text, host);
+    append_encoded(text, host, is_host_list(host) ? ",:[]" : "");
   }
   if (port) text += fmt::format(":{}", *port);
   if (!path.empty()) {

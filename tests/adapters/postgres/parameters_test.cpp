@@ -96,6 +96,13 @@ TEST_CASE("an identity is host, port and database, whoever asks and however it i
   CHECK(identity == identity_of("postgresql://"));
 }
 
+TEST_CASE("several hosts become libpq's lists of hosts and ports, however they are written") {
+  const std::string identity = identity_of("postgresql:///wake?host=one,::1,three&port=5433,,5434");
+  CHECK(identity == identity_of("postgresql://one:5433,[::1],three:5434/wake"));
+  CHECK(identity_of("postgresql://one,two/wake") == identity_of("postgresql:///wake?host=one,two"));
+  CHECK(contains(config_error({"postgresql://one:5432,two:x/wake"}), "the port is not a number"));
+}
+
 TEST_CASE("names that need percent-encoding reach the server as they are, and so do passwords") {
   CODEWAKE_NEEDS_SERVER();
   const Database database;

@@ -36,15 +36,24 @@ class Load {
     }
   }
 
+  ~Load() { stop(); }
+  Load(const Load&) = delete;
+  Load& operator=(const Load&) = delete;
+
   /// Until so many more events are stored.
   void wait_for_stored(std::uint64_t more) const {
     const std::uint64_t wanted = store_.stats().stored + more;
     while (store_.stats().stored < wanted) std::this_thread::sleep_for(milliseconds(1));
   }
 
+  /// Until the queue says that it cannot store, for this reason.
+  void wait_for_problem(const std::string& reason) const {
+    while (store_.stats().problem.find(reason) == std::string::npos)
+      std::this_thread::sleep_for(milliseconds(1));
+  }
+
   void finish_and_check() {
-    stopping_ = true;
-    for (std::thread& thread : threads_) thread.join();
+    stop();
     const bool all = store_.shutdown(seconds(60));
     CHECK_MESSAGE(all, store_.stats().problem);
     const std::int64_t logged = logged_;
@@ -64,6 +73,13 @@ class Load {
     options.interval = milliseconds(2);
     options.batch = 200;
     return options;
+  }
+
+  void stop() {
+    stopping_ = true;
+    for (std::thread& thread : threads_) {
+      if (thread.joinable()) thread.join();
+    }
   }
 
   void log(int thread) {
@@ -142,6 +158,73 @@ TEST_CASE("a server that turns read-only, and locks that last, are waited for be
   std::this_thread::sleep_for(milliseconds(250));
   database.exec("COMMIT");
   load.wait_for_stored(20);
+  load.finish_and_check();
+}
+
+TEST_CASE("a batch that takes longer than statement_timeout is stored in smaller ones") {
+  CODEWAKE_NEEDS_SERVER();
+  const Database database;
+  PostgresStore(database.dsn()).get_apps();
+  database.exec(
+      "CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql AS "
+      "'BEGIN PERFORM pg_sleep(0.005); RETURN NEW; END'; "
+      "CREATE TRIGGER slow BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION take_time()");
+  const JournalFolder journal;
+  Config::Queue options;
+  options.journal = journal.path().string();
+  options.interval = seconds(10);  // until there is a whole batch
+  options.batch = 300;
+  constexpr int kEvents = 600;
+  PostgresQueueStore store(options, database.dsn("&statement_timeout=500ms"));
+  store.insert_process({.app_name = "app"}, false);
+  for (int i = 0; i < kEvents; ++i) {
+    const std::string value = std::to_string(i);
+    const AttributeArgument attribute("key", value);
+    store.insert_event({.data = std::span(&attribute, 1)});
+  }
+  CHECK_MESSAGE(store.flush(seconds(100)), store.stats().problem);
+  CHECK(store.stats().stored == kEvents);
+  CHECK(database.number("SELECT count(*) FROM events") == kEvents);
+  CHECK(database.number("SELECT count(DISTINCT val) FROM events_data") == kEvents);
+  CHECK(database.number("SELECT count(DISTINCT xmin::text) FROM events") > 2);  // transactions
+}
+
+TEST_CASE("a standby that takes over has all that was stored, and gets the rest") {
+  CODEWAKE_NEEDS_SERVER();
+  Server primary{Server::Setup{}};
+  Server standby{{.primary = &primary}};
+  Database database("", primary);
+  primary.exec("ALTER SYSTEM SET synchronous_standby_names = '*'");  // behind the standby's copy of it
+  primary.exec("DO 'BEGIN PERFORM pg_reload_conf(); END'");
+  const auto followers = [&] {
+    return database.number("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'");
+  };
+  while (followers() != 1) std::this_thread::sleep_for(milliseconds(5));
+  Load load(database, "postgresql://tester@/" + database.name() + "?host=" + primary.socket_folder() + "," +
+                          standby.socket_folder() + "&target_session_attrs=read-write");
+  load.wait_for_stored(200);
+  primary.crash();
+  std::this_thread::sleep_for(milliseconds(100));  // so that attempts meet a standby that only reads
+  standby.promote();
+  database.move_to(standby);
+  load.wait_for_stored(200);
+  load.finish_and_check();
+}
+
+TEST_CASE("a full disk is waited for behind the queue until there is room again") {
+  CODEWAKE_NEEDS_SERVER();
+  if (const std::string missing = Server::missing_disk(); !missing.empty()) CODEWAKE_SKIP(missing);
+  Server server{{.disk = "size=32m"}};
+  server.exec("CREATE TABLESPACE small LOCATION '" + server.disk() + "'");
+  const Database database("TABLESPACE small", server);
+  Load load(database, database.dsn());
+  load.wait_for_stored(50);
+  const std::string filler = server.disk() + "/filler";
+  server.exec("COPY (SELECT 1) TO PROGRAM 'cat /dev/zero >" + filler + " || true'");
+  load.wait_for_problem("53100");
+  std::this_thread::sleep_for(milliseconds(300));  // so that the journal has more than a batch
+  server.exec("COPY (SELECT 1) TO PROGRAM 'rm " + filler + "'");
+  load.wait_for_stored(200);
   load.finish_and_check();
 }
 

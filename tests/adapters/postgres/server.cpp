@@ -5,8 +5,11 @@
 #include <fmt/format.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +23,9 @@
 #include <stdexcept>
 #include <system_error>
 #include <thread>
+#include <utility>
+
+#include "support/child.hpp"
 
 namespace codewake::testing {
 namespace {
@@ -61,12 +67,22 @@ std::string Server::missing() {
   return reason;
 }
 
+std::string Server::missing_disk() {
+  const ChildResult tried = in_child([] {
+    if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        mount("tmpfs", "/tmp", "tmpfs", 0, "size=1m") != 0) {
+      std::_Exit(1);
+    }
+  });
+  return tried.exit_code == 0 ? "" : "no file systems may be mounted here";
+}
+
 Server& Server::instance() {
-  static Server server;
+  static Server server{Setup{}};
   return server;
 }
 
-Server::Server() : programs_(find_programs()), owner_(getpid()) {
+Server::Server(Setup setup) : setup_(std::move(setup)), programs_(find_programs()), owner_(getpid()) {
   initialize();
   start();
 }
@@ -80,20 +96,43 @@ void Server::initialize() {
     if (chown(folder_.path().c_str(), user->pw_uid, user->pw_gid) != 0)
       throw std::system_error(errno, std::generic_category(), "chown");
   }
-  const pid_t initdb = spawn({"initdb", "--pgdata=" + (folder_ / "data").string(), "--username=tester",
-                              "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"},
-                             "initdb.log");
-  int status = 0;
-  while (waitpid(initdb, &status, 0) < 0 && errno == EINTR) {
+  if (setup_.primary != nullptr) {
+    run({"pg_basebackup", "--pgdata=" + (folder_ / "data").string(),
+         "--host=" + setup_.primary->socket_folder(), "--username=tester", "--write-recovery-conf",
+         "--checkpoint=fast", "--no-sync"});
+  } else {
+    run({"initdb", "--pgdata=" + (folder_ / "data").string(), "--username=tester", "--auth=trust",
+         "--encoding=UTF8", "--locale=C", "--no-sync"});
   }
-  if (status != 0) throw std::runtime_error("initdb: " + read_file(folder_ / "initdb.log"));
   // What the server promises for the machine's death costs time, and no test kills the machine.
   std::ofstream(folder_ / "data/postgresql.conf", std::ios::app)
       << "listen_addresses = ''\nunix_socket_directories = '" << socket_folder()
       << "'\nfsync = off\nfull_page_writes = off\nautovacuum = off\nmax_connections = 100\n"
          "shared_buffers = 32MB\ndeadlock_timeout = 100ms\n";
   std::ofstream(folder_ / "data/pg_hba.conf")
-      << "local all with_password scram-sha-256\nlocal all all trust\n";
+      << "local all with_password scram-sha-256\nlocal all all trust\nlocal replication all trust\n";
+}
+
+void Server::run(const std::vector<std::string>& command) const {
+  const std::string log = command.front() + ".log";
+  const pid_t program = spawn(command, log);
+  int status = 0;
+  while (waitpid(program, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (status != 0) throw std::runtime_error(command.front() + ": " + read_file(folder_ / log));
+}
+
+// Nobody but the server's own processes sees it, and it goes with the last of them.
+void Server::mount_disk() const {
+  const passwd* const user = server_user();
+  const std::string options =
+      user == nullptr ? setup_.disk
+                      : fmt::format("{},mode=700,uid={},gid={}", setup_.disk, user->pw_uid, user->pw_gid);
+  if (mkdir(disk().c_str(), 0755) != 0 && errno != EEXIST) std::_Exit(75);
+  if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+      mount("tmpfs", disk().c_str(), "tmpfs", 0, options.c_str()) != 0) {
+    std::_Exit(76);
+  }
 }
 
 pid_t Server::spawn(const std::vector<std::string>& command, std::string_view log) const {
@@ -104,6 +143,7 @@ pid_t Server::spawn(const std::vector<std::string>& command, std::string_view lo
   const int out = open((folder_ / log).c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
   const int in = open("/dev/null", O_RDONLY);
   if (out < 0 || in < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0) std::_Exit(71);
+  if (!setup_.disk.empty()) mount_disk();
   if (const passwd* user = server_user()) {
     if (setgroups(0, nullptr) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0) std::_Exit(72);
   }
@@ -150,29 +190,36 @@ void Server::freeze(bool frozen) {
   for (const pid_t process : processes) kill(process, frozen ? SIGSTOP : SIGCONT);
 }
 
-Database::Database(std::string_view options) {
+void Server::promote() {
+  run({"pg_ctl", "promote", "--pgdata=" + (folder_ / "data").string()});
+}
+
+void Server::exec(const std::string& sql) const {
+  const std::unique_ptr<PGconn, decltype(&PQfinish)> connection(
+      PQconnectdb(fmt::format("host={} port=5432 user=tester dbname=postgres", socket_folder()).c_str()),
+      &PQfinish);
+  const std::unique_ptr<PGresult, decltype(&PQclear)> result(PQexec(connection.get(), sql.c_str()), &PQclear);
+  if (PQresultStatus(result.get()) != PGRES_COMMAND_OK)
+    throw std::runtime_error(sql + ": " + PQerrorMessage(connection.get()));
+}
+
+Database::Database(std::string_view options, const Server& server) : server_(&server) {
   static int made = 0;
   name_ = fmt::format("test_{}_{}", getpid(), made++);
-  Server::instance();
-  const std::unique_ptr<PGconn, Finish> maker(PQconnectdb(
-      fmt::format("host={} user=tester dbname=postgres", Server::instance().socket_folder()).c_str()));
-  const std::string sql = fmt::format("CREATE DATABASE {} TEMPLATE template0 {}", name_, options);
-  PGresult* const result = PQexec(maker.get(), sql.c_str());
-  const bool done = PQresultStatus(result) == PGRES_COMMAND_OK;
-  PQclear(result);
-  if (!done) throw std::runtime_error(PQerrorMessage(maker.get()));
+  server.exec(fmt::format("CREATE DATABASE {} TEMPLATE template0 {}", name_, options));
 }
 
 Database::~Database() {
   connection_.reset();
-  const std::unique_ptr<PGconn, Finish> dropper(PQconnectdb(
-      fmt::format("host={} user=tester dbname=postgres", Server::instance().socket_folder()).c_str()));
-  PQclear(PQexec(dropper.get(), fmt::format("DROP DATABASE {} WITH (FORCE)", name_).c_str()));
+  try {
+    server_->exec(fmt::format("DROP DATABASE {} WITH (FORCE)", name_));
+  } catch (const std::exception&) {
+    // It goes with the server.
+  }
 }
 
 std::string Database::dsn(std::string_view query) const {
-  return fmt::format("postgresql://tester@/{}?host={}&port=5432{}", name_, Server::instance().socket_folder(),
-                     query);
+  return fmt::format("postgresql://tester@/{}?host={}&port=5432{}", name_, server_->socket_folder(), query);
 }
 
 std::vector<std::vector<std::string>> Database::rows(const std::string& sql) const {

@@ -19,11 +19,20 @@ namespace codewake::testing {
 /// program, however that ends. For the tests' own thread.
 class Server {
  public:
+  struct Setup {
+    const Server* primary = nullptr;  ///< follows this one, until it is promoted
+    std::string disk = {};            ///< options of tmpfs, `size=32m`, for the folder disk(); empty: none
+  };
+
   /// The one of this program; started by the first call. Throws std::runtime_error where it does not start.
   static Server& instance();
   /// Why there can be none; empty where there can.
   static std::string missing();
+  /// Why there can be none with a disk of its own; empty where there can.
+  static std::string missing_disk();
 
+  /// Another one. Throws as `instance`.
+  explicit Server(Setup setup);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -39,15 +48,23 @@ class Server {
   void stop();
   /// Ends it as a crash would: nothing is finished, and the next start recovers (an immediate shutdown).
   void crash();
+  /// Has a standby take over as primary.
+  void promote();
+  /// In its database `postgres`. Throws std::runtime_error with what the server said.
+  void exec(const std::string& sql) const;
+  /// As the server names it.
+  std::string disk() const { return socket_folder() + "/disk"; }
   /// Stops it in place, as a machine that hangs; and lets it go on. Only the processes that are there.
   void freeze(bool frozen);
 
  private:
-  Server();
   void initialize();
   void end(int signal);
+  void mount_disk() const;
   pid_t spawn(const std::vector<std::string>& command, std::string_view log) const;
+  void run(const std::vector<std::string>& command) const;
 
+  const Setup setup_;
   TemporaryFolder folder_;
   std::filesystem::path programs_;
   pid_t owner_;
@@ -57,7 +74,7 @@ class Server {
 /// A database of its own for a test case, empty; dropped with the object.
 class Database {
  public:
-  explicit Database(std::string_view options = "");
+  explicit Database(std::string_view options = "", const Server& server = Server::instance());
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
   ~Database();
@@ -75,12 +92,18 @@ class Database {
   std::int64_t number(const std::string& sql) const;
   /// The next call connects anew.
   void disconnect() const { connection_.reset(); }
+  /// The same database, on a server that has taken over.
+  void move_to(const Server& server) {
+    disconnect();
+    server_ = &server;
+  }
 
  private:
   struct Finish {
     void operator()(PGconn* connection) const { PQfinish(connection); }
   };
 
+  const Server* server_;
   std::string name_;
   mutable std::unique_ptr<PGconn, Finish> connection_;
 };

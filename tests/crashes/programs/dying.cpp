@@ -169,6 +169,15 @@ void on_signal_and_crash(int) {
   guilty_write();
 }
 
+void on_signal_and_exit(int) {
+  write_text("program's handler\n");
+  std::exit(3);
+}
+
+void on_signal_and_return(int) {
+  write_text("program's handler\n");
+}
+
 sigjmp_buf before_fault;
 
 void on_signal_and_jump(int) {
@@ -288,8 +297,20 @@ int main(int argc, char** argv) {
     std::signal(SIGSEGV, on_signal_and_crash);
     guilty_write();
   }
+  if (how == "handler exits") {
+    std::signal(SIGSEGV, on_signal_and_exit);
+    guilty_write();
+  }
+  if (how == "abort with a handler") {
+    std::signal(SIGABRT, on_signal_and_return);
+    guilty_abort();
+  }
+  if (how == "terminate handler exits") {
+    std::set_terminate([] { std::exit(3); });
+    guilty_throw();
+  }
   if (how == "terminate handler after") std::set_terminate(on_terminate);
-  if (how.starts_with("terminate handler")) guilty_throw();
+  if (how.starts_with("terminate handler ")) guilty_throw();
   if (how == "jump") survive_by_jump();
   if (how == "mend") survive_by_mending();
   if (how == "ignored") raise(SIGTRAP);
