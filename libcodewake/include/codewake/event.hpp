@@ -11,6 +11,7 @@
 #include "codewake/attributes.hpp"
 #include "codewake/records.hpp"
 #include "codewake/time.hpp"
+#include "codewake/trace_event.hpp"
 
 namespace codewake {
 
@@ -41,6 +42,8 @@ struct EventInput {
   std::optional<Time> when = std::nullopt;
   /// May be null: no stack trace, which is not the same as one without frames.
   const Stacktrace* stacktrace = nullptr;
+  /// May be null: it happened outside of traces.
+  const TraceTie* trace = nullptr;
 };
 
 /// A process that a batch's events belong to.
@@ -56,6 +59,7 @@ struct BatchEvent {
   bool has_data = false;  ///< false: no data at all, a NULL digest
   std::span<const AttributeView> data = {};
   const Stacktrace* stacktrace = nullptr;  ///< may be null; `frames()` gives what to store
+  std::optional<TraceTie> trace = std::nullopt;
 };
 
 /// How far a journal's segment has been stored. A segment's name is unique in the world.
@@ -69,6 +73,8 @@ struct JournalPosition {
 struct Batch {
   std::span<const BatchProcess> processes = {};
   std::span<const BatchEvent> events = {};
+  /// Only where Store::stores_trace_events.
+  std::span<const BatchTraceEvent> trace_events = {};
   std::span<const JournalPosition> positions = {};
 };
 

@@ -38,6 +38,7 @@ namespace internal {
 class QueueBackend {
  public:
   virtual BatchResult write(const Batch& batch) = 0;
+  virtual bool stores_trace_events() const noexcept = 0;
   virtual std::optional<EventRecord> get_event_by_id(Id id) = 0;
   virtual std::optional<ProcessRecord> get_process_by_id(Id id) = 0;
   virtual std::vector<StoredPosition> get_positions(std::string_view prefix) = 0;
@@ -71,6 +72,7 @@ class CODEWAKE_API Queue {
 
   std::optional<ProcessRecord> insert_process(const ProcessInfo& info, bool sync);
   std::optional<EventRecord> insert_event(const EventInput& event, bool sync);
+  void insert_trace_event(const TraceEventInput& event);
 
   /// The way of nearly all events: of now, of the process that was recorded last, and without a stack. False,
   /// and nothing done, where it takes more than that: `insert_event` then.
@@ -147,6 +149,9 @@ class QueueStore : public Backend {
     return queue_.insert_event(event, sync);
   }
 
+  /// As insert_event without `sync`. Throws StoreError where the journal fails or is closed.
+  void insert_trace_event(const TraceEventInput& event) override { queue_.insert_trace_event(event); }
+
   bool flush(std::chrono::nanoseconds timeout) override { return queue_.flush(timeout); }
 
   /// Refuses what comes later, stores what it can within `timeout`, and shuts the backend down. What could
@@ -166,6 +171,7 @@ class QueueStore : public Backend {
    public:
     explicit Adapter(QueueStore& store) noexcept : store_(store) {}
     BatchResult write(const Batch& batch) override { return store_.Backend::write(batch); }
+    bool stores_trace_events() const noexcept override { return store_.Backend::stores_trace_events(); }
     std::optional<EventRecord> get_event_by_id(Id id) override { return store_.Backend::get_event_by_id(id); }
     std::optional<ProcessRecord> get_process_by_id(Id id) override {
       return store_.Backend::get_process_by_id(id);

@@ -11,6 +11,7 @@
 #include "codewake/export.hpp"
 #include "codewake/frame.hpp"
 #include "codewake/time.hpp"
+#include "codewake/trace_context.hpp"
 
 namespace codewake {
 
@@ -67,6 +68,8 @@ struct EventRecord {
   std::optional<Id> stacktrace_id;
   /// Innermost first. Empty where there is no stack trace, and where there is one without frames.
   std::vector<Frame> frames;
+  /// Empty where it happened outside of traces, or the store does not keep that.
+  std::optional<TraceTie> trace = std::nullopt;
 
   bool operator==(const EventRecord&) const = default;
 };

@@ -127,6 +127,12 @@ class CODEWAKE_API Store {
   /// storage has such a thing. Survives whatever the storage survives once it returns. Throws StoreError.
   virtual BatchResult write(const Batch& batch) = 0;
 
+  /// Whether `write` takes Batch::trace_events and BatchEvent::trace, and the queries of traces answer. Where
+  /// it does not (the default), the library hands trace events over as ordinary events whose attributes begin
+  /// with `trace.`, and adds `trace.id` and `trace.span_id` to what was logged inside of a trace.
+  /// Thread-safe; always the same of one object.
+  virtual bool stores_trace_events() const noexcept;
+
   /// Finds or makes the app, and its version where one is given (not empty). The text comes as the caller has
   /// it: an implementation passes it through to_storable (utf8.hpp). Throws StoreError.
   virtual AppInserted insert_app(std::string_view name, std::optional<std::string_view> vsn) = 0;
@@ -139,6 +145,10 @@ class CODEWAKE_API Store {
   /// batch of one, read back where `sync`. The result is there where `sync`. Throws StoreError,
   /// also where neither the event nor the store names a process.
   virtual std::optional<EventRecord> insert_event(const EventInput& event, bool sync = false);
+
+  /// Records a trace event, of the process that was recorded last through the same object. Default: a batch
+  /// of one. Throws StoreError as `insert_event` does.
+  virtual void insert_trace_event(const TraceEventInput& event);
 
   // ── reading ──
 
@@ -167,6 +177,17 @@ class CODEWAKE_API Store {
   /// Events with a stack trace, grouped by it and by exception type; most recent first. Default: reads every
   /// such event.
   virtual std::vector<ExceptionGroup> get_exceptions(const ExceptionQuery& query);
+
+  /// One page of trace events, oldest first. Throws StoreError; `rejected` where the cursor is not one of
+  /// this store's. Default: throws `rejected`, for the store has them as ordinary events, if at all.
+  virtual TraceEventPage get_trace_events(const TraceEventQuery& query);
+
+  /// The traces that were last at work, latest first. Throws StoreError. Default: as get_trace_events.
+  virtual std::vector<TraceSummary> get_traces(const TraceQuery& query);
+
+  /// Ordinary events that were logged inside of a trace, oldest first, at most `limit`. Default: by the
+  /// attributes `trace.id` that the library adds for such a store.
+  virtual std::vector<EventRecord> get_events_of_trace(const TraceId& trace_id, std::size_t limit);
 
   // ── journals ──
 

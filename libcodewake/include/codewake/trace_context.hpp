@@ -22,7 +22,7 @@ struct TraceId {
   /// Thread-safe.
   CODEWAKE_API static TraceId make();
   bool empty() const noexcept { return *this == TraceId(); }
-  bool operator==(const TraceId&) const = default;
+  auto operator<=>(const TraceId&) const = default;
 };
 
 struct SpanId {
@@ -30,7 +30,7 @@ struct SpanId {
 
   CODEWAKE_API static SpanId make();
   bool empty() const noexcept { return *this == SpanId(); }
-  bool operator==(const SpanId&) const = default;
+  auto operator<=>(const SpanId&) const = default;
 };
 
 /// 32 and 16 lower-case hexadecimal digits.
@@ -38,6 +38,19 @@ CODEWAKE_API std::string to_hex(const TraceId& id);
 CODEWAKE_API std::string to_hex(const SpanId& id);
 /// The same as a UUID: groups of 8, 4, 4, 4 and 12.
 CODEWAKE_API std::string to_uuid(const TraceId& id);
+
+/// 32 hexadecimal digits, or the same as a UUID, in either case. Empty for anything else, and for zeros.
+CODEWAKE_API std::optional<TraceId> parse_trace_id(std::string_view text) noexcept;
+/// 16 hexadecimal digits.
+CODEWAKE_API std::optional<SpanId> parse_span_id(std::string_view text) noexcept;
+
+/// To which trace and span something belongs.
+struct TraceTie {
+  TraceId trace_id;
+  SpanId span_id;
+
+  bool operator==(const TraceTie&) const = default;
+};
 
 /// What one service tells the next: the trace, the caller's span, and what systems on the way have added.
 struct TraceContext {
@@ -55,13 +68,13 @@ struct TraceContext {
 };
 
 /// The context in the values of the headers `traceparent` and `tracestate`, of which there may be any number.
-/// Empty where `traceparent` is missing, doubled, or bad in any way: then a new trace begins. A bad `tracestate`
-/// is left out, whole. Throws nothing but std::bad_alloc. Thread-safe.
+/// Empty where `traceparent` is missing, doubled, or bad in any way: then a new trace begins. A bad
+/// `tracestate` is left out, whole. Throws nothing but std::bad_alloc. Thread-safe.
 CODEWAKE_API std::optional<TraceContext> parse_trace_context(std::span<const std::string_view> traceparent,
                                                              std::span<const std::string_view> tracestate);
 
-/// The values of the two headers; an empty tracestate is not to be sent. What does not fit into 512 characters
-/// of tracestate is left out, entries of more than 128 first, then the oldest. Thread-safe.
+/// The values of the two headers; an empty tracestate is not to be sent. What does not fit into 512
+/// characters of tracestate is left out, entries of more than 128 first, then the oldest. Thread-safe.
 CODEWAKE_API std::string format_traceparent(const TraceContext& context);
 CODEWAKE_API std::string format_tracestate(const TraceContext& context);
 

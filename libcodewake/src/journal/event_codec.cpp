@@ -154,6 +154,7 @@ bool decode_event(std::span<const char> payload, DecodedEvent& event) {
   event.frames.reset();
   event.when.reset();
   event.process_id.reset();
+  event.trace.reset();
   const auto shape = in.get<std::uint32_t>();
   if (!shape || (*shape & ~kKnownShape) != 0) return false;
   if ((*shape & kHasWhen) != 0) {
@@ -164,6 +165,10 @@ bool decode_event(std::span<const char> payload, DecodedEvent& event) {
   if ((*shape & kHasProcessId) != 0) {
     event.process_id = in.get<Id>();
     if (!event.process_id) return false;
+  }
+  if ((*shape & kHasTrace) != 0) {
+    event.trace = in.get<TraceTie>();
+    if (!event.trace) return false;
   }
   event.has_stacktrace = (*shape & (kHasAddresses | kHasFrames)) != 0;
   if ((*shape & kHasAddresses) != 0 && !read_addresses(in, event.addresses)) return false;

@@ -41,6 +41,8 @@ inline constexpr std::size_t kMaxPayloadBytes = std::size_t{1} << 31;
 
 namespace encoding {
 
+static_assert(sizeof(TraceTie) == 24);
+
 // Behind the rest: what few events have.
 std::size_t stack_size(const Stacktrace& stack) noexcept;
 std::uint32_t stack_shape(const Stacktrace& stack) noexcept;
@@ -89,6 +91,7 @@ inline std::size_t encoded_size(const EventInput& event) noexcept {
   }
   if (event.when) size += sizeof(std::int64_t);
   if (event.process_id) size += sizeof(Id);
+  if (event.trace != nullptr) size += sizeof(TraceTie);
   if (event.stacktrace != nullptr) size += encoding::stack_size(*event.stacktrace);
   return size;
 }
@@ -96,7 +99,7 @@ inline std::size_t encoded_size(const EventInput& event) noexcept {
 __attribute__((always_inline)) inline char* encode_event(const EventInput& event, char* out,
                                                          const char* end) noexcept {
   std::uint32_t shape = 0;
-  std::size_t fixed = sizeof shape + sizeof(std::int64_t) + sizeof(Id);
+  std::size_t fixed = sizeof shape + sizeof(std::int64_t) + sizeof(Id) + sizeof(TraceTie);
   if (event.stacktrace != nullptr) [[unlikely]] {
     shape = encoding::stack_shape(*event.stacktrace);
     fixed += encoding::stack_size(*event.stacktrace);
@@ -112,6 +115,10 @@ __attribute__((always_inline)) inline char* encode_event(const EventInput& event
   if (event.process_id) {
     shape |= kHasProcessId;
     out = put(out, *event.process_id);
+  }
+  if (event.trace != nullptr) {
+    shape |= kHasTrace;
+    out = put(out, *event.trace);
   }
   if (event.stacktrace != nullptr) out = encoding::put_stack(*event.stacktrace, out);
   if (event.data) {
@@ -136,6 +143,7 @@ struct DecodedEvent {
   bool has_stacktrace = false;
   std::vector<void*> addresses = {};
   std::optional<std::vector<Frame>> frames = std::nullopt;
+  std::optional<TraceTie> trace = std::nullopt;
 };
 
 /// False for bytes that are no event. `event` is overwritten, so that its memory serves again.

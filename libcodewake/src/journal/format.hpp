@@ -1,6 +1,7 @@
 // The journal's format in memory and in files: FORMAT.md describes it for people. Numbers are never reused.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -25,7 +26,8 @@ static_assert(sizeof(RecordHeader) == 24);
 enum class RecordKind : std::uint8_t {
   event = 1,
   process = 2,  ///< a process of the run introduces itself
-  // 3, 4: set aside for crashes and trace events
+  // 3: set aside for crashes
+  trace_event = 4,
 };
 
 inline constexpr std::uint8_t kSync = 1;      ///< somebody waits for it
@@ -52,7 +54,8 @@ inline constexpr std::uint32_t kHasWhen = 1u << 25;           ///< int64: nanose
 inline constexpr std::uint32_t kHasProcessId = 1u << 26;      ///< int64
 inline constexpr std::uint32_t kHasAddresses = 1u << 27;      ///< uint32 count, then as many uint64
 inline constexpr std::uint32_t kHasFrames = 1u << 28;         ///< uint32 count, then frames
-inline constexpr std::uint32_t kKnownShape = (1u << 29) - 1;  ///< other bits are of a newer version
+inline constexpr std::uint32_t kHasTrace = 1u << 29;          ///< trace id and span id: 16 and 8 bytes
+inline constexpr std::uint32_t kKnownShape = (1u << 30) - 1;  ///< other bits are of a newer version
 inline constexpr std::uint32_t kMaxAttributes = (1u << 24) - 1;
 
 /// An attribute's head: kind in the low 4 bits, then one that says that two uint32 with the lengths of key
@@ -62,6 +65,22 @@ inline constexpr unsigned kKeyShift = 5;
 inline constexpr unsigned kValueShift = 16;
 inline constexpr std::size_t kMaxShortKey = (1u << 11) - 1;
 inline constexpr std::size_t kMaxShortValue = (1u << 16) - 1;
+
+/// What a trace event's payload begins with; its texts follow, in the order of TraceEventTexts.
+struct TraceEventPayload {
+  std::uint8_t kind;    ///< TraceKind
+  std::uint8_t access;  ///< Access; 0: none
+  std::uint16_t shape;  ///< kHasDuration
+  std::uint32_t line;
+  std::uint64_t step;
+  std::int64_t duration_ns;
+  std::array<std::uint8_t, 16> id, trace_id, parent_id;
+  std::array<std::uint8_t, 8> span_id, upstream_span_id;
+  std::array<std::uint32_t, 10> text_bytes;  ///< how long each text is
+};
+static_assert(sizeof(TraceEventPayload) == 128);
+inline constexpr std::uint16_t kHasDuration = 1;
+inline constexpr std::uint16_t kKnownTraceShape = 1;
 
 /// What a slot of the front begins with.
 struct SlotHeader {

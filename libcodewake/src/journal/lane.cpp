@@ -7,6 +7,7 @@
 #include "journal/byte_io.hpp"
 #include "journal/event_codec.hpp"
 #include "journal/format.hpp"
+#include "journal/trace_codec.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -91,9 +92,9 @@ __attribute__((always_inline)) inline bool append(Lane& lane, RecordKind kind, R
   return true;
 }
 
-template <class Crc>
-bool append_event_with(Lane& lane, const EventInput& event, RecordContext context) noexcept {
-  return append<Crc>(lane, RecordKind::event, context,
+template <class Crc, class Event>
+bool append_event_with(Lane& lane, const Event& event, RecordContext context) noexcept {
+  return append<Crc>(lane, kRecordKind<Event>, context,
                      [&](char* out, const char* end) { return encode_event(event, out, end); });
 }
 
@@ -102,6 +103,11 @@ const bool kHardwareCrc = has_hardware_crc();
 }  // namespace
 
 bool append_event(Lane& lane, const EventInput& event, RecordContext context) noexcept {
+  return kHardwareCrc ? append_event_with<HardwareCrc>(lane, event, context)
+                      : append_event_with<SoftwareCrc>(lane, event, context);
+}
+
+bool append_event(Lane& lane, const TraceEventInput& event, RecordContext context) noexcept {
   return kHardwareCrc ? append_event_with<HardwareCrc>(lane, event, context)
                       : append_event_with<SoftwareCrc>(lane, event, context);
 }

@@ -13,6 +13,7 @@
 
 #include "base/tick_clock.hpp"
 #include "codewake/event.hpp"
+#include "codewake/trace_event.hpp"
 #include "journal/format.hpp"
 
 namespace codewake::internal {
@@ -48,10 +49,17 @@ struct RecordContext {
   std::uint8_t flags = 0;
 };
 
+/// As what an event is recorded.
+template <class Event>
+inline constexpr RecordKind kRecordKind = RecordKind::event;
+template <>
+inline constexpr RecordKind kRecordKind<TraceEventInput> = RecordKind::trace_event;
+
 /// Writes the event as the lane's next record; false where the slot has no room for it, or it is too large
 /// for any: nothing has been written then. Signal safe but for a signal that interrupts it on the same
 /// thread.
 bool append_event(Lane& lane, const EventInput& event, RecordContext context) noexcept;
+bool append_event(Lane& lane, const TraceEventInput& event, RecordContext context) noexcept;
 
 /// The same for bytes of any kind, fewer than kMaxRecordBytes less a header.
 bool append_bytes(Lane& lane, RecordKind kind, const void* payload, std::size_t size_bytes,

@@ -87,12 +87,14 @@ class LiveJournal {
   Lane* acquire_lane();
   void release_lane(Lane& lane) noexcept;
 
-  /// The way of an event that `append_event` has refused: into another slot, or a file of its own. May wait
-  /// (see kPatience). `position` is told where the record begins.
-  Accepted append(Lane& lane, const EventInput& event, RecordContext context, std::uint64_t& position);
+  /// The way of an EventInput or TraceEventInput that `append_event` has refused: into another slot, or a
+  /// file of its own. May wait (see kPatience). `position` is told where the record begins.
+  template <class Event>
+  Accepted append(Lane& lane, const Event& event, RecordContext context, std::uint64_t& position);
 
   /// For whoever has no lane. Blocks while another writes there.
-  Accepted append_common(const EventInput& event, RecordContext context, std::uint64_t& position);
+  template <class Event>
+  Accepted append_common(const Event& event, RecordContext context, std::uint64_t& position);
   Accepted append_process(const ProcessInfo& info, std::uint16_t number);
 
   /// How long a writer waits for the keeper to make room, once, before events are dropped.
@@ -201,7 +203,8 @@ class LiveJournal {
   Accepted make_room(Lane& lane, std::size_t size_bytes);
   std::optional<std::uint32_t> take_slot(std::unique_lock<std::mutex>& lock);
   std::optional<std::uint32_t> provide_slot();
-  Accepted append_external(Lane& lane, const EventInput& event, std::size_t size_bytes, RecordContext context,
+  template <class Event>
+  Accepted append_external(Lane& lane, const Event& event, std::size_t size_bytes, RecordContext context,
                            std::uint64_t& position);
   Accepted reserve_external(std::uint64_t size_bytes, std::uint64_t limit_bytes);
   Accepted keep_external(std::string content, std::uint32_t lane, std::uint64_t position);

@@ -9,6 +9,7 @@
 #include "journal/event_codec.hpp"
 #include "journal/file_io.hpp"
 #include "journal/live_journal.hpp"
+#include "journal/trace_codec.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -105,8 +106,8 @@ Accepted LiveJournal::make_room(Lane& lane, std::size_t size_bytes) {
   return Accepted::yes;
 }
 
-Accepted LiveJournal::append(Lane& lane, const EventInput& event, RecordContext context,
-                             std::uint64_t& position) {
+template <class Event>
+Accepted LiveJournal::append(Lane& lane, const Event& event, RecordContext context, std::uint64_t& position) {
   const std::size_t size = encoded_size(event);
   if (size > kMaxPayloadBytes) return Accepted::too_large;
   if (size > kMaxRecordBytes - sizeof(RecordHeader) - kEncodingSlack)
@@ -117,7 +118,8 @@ Accepted LiveJournal::append(Lane& lane, const EventInput& event, RecordContext 
   return append_event(lane, event, context) ? Accepted::yes : Accepted::failed;
 }
 
-Accepted LiveJournal::append_external(Lane& lane, const EventInput& event, std::size_t size_bytes,
+template <class Event>
+Accepted LiveJournal::append_external(Lane& lane, const Event& event, std::size_t size_bytes,
                                       RecordContext context, std::uint64_t& position) {
   const Accepted room = make_room(lane, sizeof(RecordHeader) + sizeof(ExternalPayload));
   if (room != Accepted::yes) return room;
@@ -131,8 +133,8 @@ Accepted LiveJournal::append_external(Lane& lane, const EventInput& event, std::
   const Accepted kept = keep_external(std::move(content), lane.id, position);
   if (kept != Accepted::yes) return kept;
   context.flags |= kExternal;
-  return append_bytes(lane, RecordKind::event, &payload, sizeof payload, context) ? Accepted::yes
-                                                                                  : Accepted::failed;
+  return append_bytes(lane, kRecordKind<Event>, &payload, sizeof payload, context) ? Accepted::yes
+                                                                                   : Accepted::failed;
 }
 
 Accepted LiveJournal::reserve_external(std::uint64_t size_bytes, std::uint64_t limit_bytes) {
@@ -167,7 +169,8 @@ Accepted LiveJournal::keep_external(std::string content, std::uint32_t lane, std
   return Accepted::yes;
 }
 
-Accepted LiveJournal::append_common(const EventInput& event, RecordContext context, std::uint64_t& position) {
+template <class Event>
+Accepted LiveJournal::append_common(const Event& event, RecordContext context, std::uint64_t& position) {
   const std::lock_guard lock(common_mutex_);
   Lane& lane = lanes_.front()->lane;
   // As for every lane: whoever closes the journal waits for what is being written.
@@ -190,5 +193,10 @@ Accepted LiveJournal::append_process(const ProcessInfo& info, std::uint16_t numb
   return append_bytes(lane, RecordKind::process, payload.data(), payload.size(), context) ? Accepted::yes
                                                                                           : Accepted::failed;
 }
+
+template Accepted LiveJournal::append(Lane&, const EventInput&, RecordContext, std::uint64_t&);
+template Accepted LiveJournal::append(Lane&, const TraceEventInput&, RecordContext, std::uint64_t&);
+template Accepted LiveJournal::append_common(const EventInput&, RecordContext, std::uint64_t&);
+template Accepted LiveJournal::append_common(const TraceEventInput&, RecordContext, std::uint64_t&);
 
 }  // namespace codewake::internal

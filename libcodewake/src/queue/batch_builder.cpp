@@ -7,17 +7,24 @@
 #include <utility>
 
 #include "codewake/utf8.hpp"
+#include "journal/trace_codec.hpp"
+#include "store/flattened.hpp"
 #include "store/storable.hpp"
 
 namespace codewake::internal {
 
 BatchBuilder::BatchBuilder(std::string run, ProcessTable& processes, BatchLimits limits,
-                           StackMaker make_stack)
-    : run_(std::move(run)), processes_(processes), limits_(limits), make_stack_(std::move(make_stack)) {}
+                           StackMaker make_stack, bool stores_trace_events)
+    : run_(std::move(run)),
+      processes_(processes),
+      limits_(limits),
+      make_stack_(std::move(make_stack)),
+      stores_trace_events_(stores_trace_events) {}
 
 void BatchBuilder::clear() noexcept {
   text_.clear();
   attributes_.clear();
+  trace_events_.clear();
   items_.clear();
   size_bytes_ = 0;
   stacks_.clear();
@@ -40,16 +47,17 @@ bool BatchBuilder::add(const TakenRecord& record,
     } else {
       ++unknown_records_;
     }
-    items_.push_back({.lane = record.lane,
-                      .position = record.position,
-                      .next_position = record.next_position,
-                      .when = record.time,
-                      .process = record.header.process,
-                      .is_sync = (record.header.flags & kSync) != 0});
+    Item& item = add_item(record);
+    item.when = record.time;
+    item.process = record.header.process;
     return true;
   }
-  bool added = false;
-  if (kind == RecordKind::event && (record.header.flags & kExternal) != 0) {
+  if (kind != RecordKind::event && kind != RecordKind::trace_event) {
+    ++unknown_records_;
+    add_item(record).is_sync = false;
+    return true;
+  }
+  if ((record.header.flags & kExternal) != 0) {
     if (!items_.empty() && record.payload.size() >= sizeof(ExternalPayload)) {
       ExternalPayload payload;
       std::memcpy(&payload, record.payload.data(), sizeof payload);
@@ -57,40 +65,67 @@ bool BatchBuilder::add(const TakenRecord& record,
     }
     if (external(record, external_)) {
       ++unreadable_events_;
-      added = true;
-      items_.push_back(
-          {.lane = record.lane, .position = record.position, .next_position = record.next_position});
-    } else {
-      added = add_event(record, external_);
+      add_item(record).is_sync = false;
+      return true;
     }
-  } else if (kind == RecordKind::event) {
-    added = add_event(record, record.payload);
-  } else {
-    ++unknown_records_;
-    added = true;
-    items_.push_back(
-        {.lane = record.lane, .position = record.position, .next_position = record.next_position});
+    return add_payload(record, external_);
   }
+  return add_payload(record, record.payload);
+}
+
+BatchBuilder::Item& BatchBuilder::add_item(const TakenRecord& record) {
+  Item& item = items_.emplace_back();
+  item.lane = record.lane;
+  item.position = record.position;
+  item.next_position = record.next_position;
+  item.is_sync = (record.header.flags & kSync) != 0;
+  return item;
+}
+
+bool BatchBuilder::add_payload(const TakenRecord& record, std::span<const char> payload) {
+  const bool is_trace_event = static_cast<RecordKind>(record.header.kind) == RecordKind::trace_event;
+  const bool added = is_trace_event ? add_trace_event(record, payload) : add_event(record, payload);
+  if (added) size_bytes_ += payload.size();
   return added;
+}
+
+bool BatchBuilder::add_trace_event(const TakenRecord& record, std::span<const char> payload) {
+  const std::optional<TraceEventInput> event = decode_trace_event(payload);
+  if (!event) {
+    ++unknown_records_;
+    add_item(record).is_sync = false;
+    return true;
+  }
+  if (processes_.find(record.header.process) == nullptr) return false;
+  Item& item = add_item(record);
+  item.when = record.time;
+  item.process = record.header.process;
+  item.is_event = true;
+  BatchTraceEvent fitting{{*event}, 0, record.time, event->texts};
+  TraceEventTexts<std::string_view>::for_each(fitting.texts,
+                                              [&](std::string_view& text) { text = fit(text); });
+  if (stores_trace_events_) {
+    item.is_trace_event = true;
+    item.trace_event = trace_events_.size();
+    trace_events_.push_back(fitting);
+  } else {
+    set_data(item, flattened(fitting));
+  }
+  return true;
 }
 
 bool BatchBuilder::add_event(const TakenRecord& record, std::span<const char> payload) {
   if (!decode_event(payload, decoded_)) {
     ++unknown_records_;
-    items_.push_back(
-        {.lane = record.lane, .position = record.position, .next_position = record.next_position});
+    add_item(record).is_sync = false;
     return true;
   }
   if (!decoded_.process_id && processes_.find(record.header.process) == nullptr) return false;
-  Item& item = items_.emplace_back();
-  item.lane = record.lane;
-  item.position = record.position;
-  item.next_position = record.next_position;
+  Item& item = add_item(record);
   item.when = decoded_.when.value_or(record.time);
   item.process_id = decoded_.process_id;
   item.process = record.header.process;
   item.is_event = true;
-  item.is_sync = (record.header.flags & kSync) != 0;
   item.has_data = decoded_.has_data;
   item.first_attribute = attributes_.size();
   item.attributes = decoded_.data.size();
@@ -102,7 +137,7 @@ bool BatchBuilder::add_event(const TakenRecord& record, std::span<const char> pa
     view.value = fit(attribute.value.to_text(buffer));
   }
   if (decoded_.has_stacktrace) item.stack = stack_of(decoded_);
-  size_bytes_ += payload.size();
+  tie(item, decoded_.trace);
   return true;
 }
 
@@ -126,10 +161,25 @@ void BatchBuilder::add_report(std::uint16_t process, Time when, const std::vecto
   set_data(item, data);
 }
 
+// Its attributes are the last ones so far.
+void BatchBuilder::tie(Item& item, const std::optional<TraceTie>& trace) {
+  if (!trace) return;
+  if (stores_trace_events_) {
+    item.tie = trace;
+  } else {
+    add_data(item, flattened(*trace));
+  }
+}
+
 void BatchBuilder::set_data(Item& item, const std::vector<Attribute>& data) {
-  item.has_data = true;
   item.first_attribute = attributes_.size();
-  item.attributes = data.size();
+  item.attributes = 0;
+  add_data(item, data);
+}
+
+void BatchBuilder::add_data(Item& item, const std::vector<Attribute>& data) {
+  item.has_data = true;
+  item.attributes += data.size();
   for (const Attribute& attribute : data) {
     AttributeView& view = attributes_.emplace_back();
     view.key = fit(attribute.key);
@@ -178,6 +228,7 @@ Batch BatchBuilder::show(std::size_t begin, std::size_t end) {
   process_by_id_.clear();
   process_by_number_.clear();
   batch_events_.clear();
+  batch_trace_events_.clear();
   batch_positions_.clear();
   segment_names_.clear();
   struct Reached {
@@ -190,12 +241,16 @@ Batch BatchBuilder::show(std::size_t begin, std::size_t end) {
     const Item& item = items_[i];
     const bool has_process = item.process_id || processes_.find(item.process) != nullptr;
     if (has_process) some_process = batch_process(item);
-    if (item.is_event) {
+    if (item.is_trace_event) {
+      batch_trace_events_.push_back(trace_event_of(item));
+      batch_trace_events_.back().process = *some_process;
+    } else if (item.is_event) {
       batch_events_.push_back({.process = *some_process,
                                .when = item.when,
                                .has_data = item.has_data,
                                .data = data_of(item),
-                               .stacktrace = item.stack});
+                               .stacktrace = item.stack,
+                               .trace = item.tie});
     }
     if (!item.is_report)
       reached.insert_or_assign(item.lane, Reached{item.next_position, some_process.value_or(0)});
@@ -207,7 +262,10 @@ Batch BatchBuilder::show(std::size_t begin, std::size_t end) {
                                 .position = end_of_lane.position,
                                 .process = end_of_lane.process});
   }
-  return {.processes = batch_processes_, .events = batch_events_, .positions = batch_positions_};
+  return {.processes = batch_processes_,
+          .events = batch_events_,
+          .trace_events = batch_trace_events_,
+          .positions = batch_positions_};
 }
 
 void BatchBuilder::note_stored(const BatchResult& result) {

@@ -36,7 +36,9 @@ using StackMaker = std::function<Stacktrace(std::vector<void*>)>;
 class BatchBuilder {
  public:
   /// `run`: names the journal's segments. `processes` must outlive it.
-  BatchBuilder(std::string run, ProcessTable& processes, BatchLimits limits, StackMaker make_stack);
+  /// `stores_trace_events`: as of the store; where it does not, they become ordinary events here.
+  BatchBuilder(std::string run, ProcessTable& processes, BatchLimits limits, StackMaker make_stack,
+               bool stores_trace_events);
 
   void clear() noexcept;
 
@@ -62,17 +64,24 @@ class BatchBuilder {
     Time when = {};
     std::optional<Id> process_id = std::nullopt;
     std::uint16_t process = 0;
-    bool is_event = false;
+    bool is_event = false;  ///< of either kind
+    bool is_trace_event = false;
     bool is_report = false;
     bool is_sync = false;
     bool has_data = false;
     std::size_t first_attribute = 0;
     std::size_t attributes = 0;
     const Stacktrace* stack = nullptr;
+    std::optional<TraceTie> tie = std::nullopt;
+    std::size_t trace_event = 0;  ///< which one, where it is one
   };
   const Item& item(std::size_t index) const noexcept { return items_[index]; }
   std::span<const AttributeView> data_of(const Item& item) const noexcept {
     return std::span(attributes_).subspan(item.first_attribute, item.attributes);
+  }
+
+  const BatchTraceEvent& trace_event_of(const Item& item) const noexcept {
+    return trace_events_[item.trace_event];
   }
 
   /// The items from `begin` up to `end` with the positions that they reach. Valid until the next call.
@@ -90,8 +99,13 @@ class BatchBuilder {
   std::string process_segment_name(std::uint16_t process) const;
 
  private:
+  bool add_payload(const TakenRecord& record, std::span<const char> payload);
   bool add_event(const TakenRecord& record, std::span<const char> payload);
+  bool add_trace_event(const TakenRecord& record, std::span<const char> payload);
+  Item& add_item(const TakenRecord& record);
+  void tie(Item& item, const std::optional<TraceTie>& trace);
   void set_data(Item& item, const std::vector<Attribute>& data);
+  void add_data(Item& item, const std::vector<Attribute>& data);
   std::string_view fit(std::string_view text);
   const Stacktrace* stack_of(const DecodedEvent& event);
   std::uint32_t batch_process(const Item& item);
@@ -100,11 +114,13 @@ class BatchBuilder {
   ProcessTable& processes_;
   BatchLimits limits_;
   StackMaker make_stack_;
+  const bool stores_trace_events_;
 
   TextArena text_;
   DecodedEvent decoded_;
   std::string external_;
   std::vector<AttributeView> attributes_;
+  std::vector<BatchTraceEvent> trace_events_;
   std::vector<Item> items_;
   std::size_t size_bytes_ = 0;
   std::deque<Stacktrace> stacks_;
@@ -118,6 +134,7 @@ class BatchBuilder {
   std::map<Id, std::uint32_t> process_by_id_;
   std::map<std::uint16_t, std::uint32_t> process_by_number_;
   std::vector<BatchEvent> batch_events_;
+  std::vector<BatchTraceEvent> batch_trace_events_;
   std::vector<JournalPosition> batch_positions_;
   std::deque<std::string> segment_names_;
 };

@@ -99,7 +99,7 @@ void BatchWriter::settle_next(const BatchResult* result) {
   std::size_t event = 0;
   for (std::size_t i = range.begin; i < range.end; ++i) {
     Id id = 0;
-    if (builder_.item(i).is_event) {
+    if (builder_.item(i).is_event && !builder_.item(i).is_trace_event) {
       if (result != nullptr && event < result->event_ids.size()) id = result->event_ids[event];
       ++event;
     }

@@ -13,6 +13,7 @@
 
 #include "codewake/utf8.hpp"
 #include "journal/file_io.hpp"
+#include "store/flattened.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -25,6 +26,11 @@ std::string line_of(const BatchBuilder& builder, const BatchBuilder::Item& item,
   json["data"] = Json::array();
   for (const AttributeView& attribute : builder.data_of(item)) {
     json["data"].push_back({attribute.key, attribute.value ? Json(*attribute.value) : Json(nullptr)});
+  }
+  if (item.is_trace_event) {
+    for (const Attribute& attribute : flattened(builder.trace_event_of(item))) {
+      json["data"].push_back({attribute.key, *attribute.value});
+    }
   }
   return json.dump() + "\n";
 }

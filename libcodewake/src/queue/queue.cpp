@@ -8,6 +8,7 @@
 
 #include "codewake/errors.hpp"
 #include "codewake/queue_store.hpp"
+#include "model/current_tie.hpp"
 #include "queue/crash_run.hpp"
 #include "queue/queues.hpp"
 #include "queue/run.hpp"
@@ -97,6 +98,7 @@ class Queue::Impl {
 
   std::optional<ProcessRecord> insert_process(const ProcessInfo& info, bool sync);
   std::optional<EventRecord> insert_slowly(const EventInput& event, bool sync);
+  void insert_slowly(const TraceEventInput& event);
   bool flush(std::chrono::nanoseconds timeout);
   bool shutdown(std::chrono::nanoseconds timeout);
   void wait_for_end();
@@ -107,6 +109,15 @@ class Queue::Impl {
   std::chrono::nanoseconds exit_timeout() const noexcept { return options_.exit_timeout; }
 
  private:
+  /// Where a record was written.
+  struct Place {
+    std::shared_ptr<Run> run;
+    std::uint32_t lane = 0;
+    std::uint64_t position = 0;
+  };
+
+  template <class Event>
+  std::optional<Place> append(const Event& event, bool names_process, bool sync);
   std::shared_ptr<Run> current_run() const;
   void ensure_run(ProcessInfo* process);
   std::uint16_t next_number();
@@ -194,14 +205,15 @@ std::optional<ProcessRecord> Queue::Impl::insert_process(const ProcessInfo& info
   return backend_.get_process_by_id(*id);
 }
 
-std::optional<EventRecord> Queue::Impl::insert_slowly(const EventInput& event, bool sync) {
+template <class Event>
+std::optional<Queue::Impl::Place> Queue::Impl::append(const Event& event, bool names_process, bool sync) {
   std::shared_ptr<Run> run;
   RecordContext context;
   std::uint64_t epoch = 0;
   {
     const std::lock_guard lock(mutex_);
     ensure_run(info_ ? &*info_ : nullptr);
-    if (process_ == 0 && !event.process_id) {
+    if (process_ == 0 && !names_process) {
       lost_early_.fetch_add(1, std::memory_order_relaxed);
       throw StoreError(StoreError::Kind::rejected,
                        "the event names no process, and none was recorded before");
@@ -231,16 +243,24 @@ std::optional<EventRecord> Queue::Impl::insert_slowly(const EventInput& event, b
     refuse(accepted);
   }
   if (run->journal()->takes_room()) run->wake_keeper();
-  if (!sync) {
-    run->wake_for_full_batch();
-    return std::nullopt;
-  }
-  const Id id = run->wait_for(lane == nullptr ? kCommonLane : lane->id, position);
+  if (!sync) run->wake_for_full_batch();
+  const std::uint32_t lane_id = lane == nullptr ? kCommonLane : lane->id;
+  return Place{std::move(run), lane_id, position};
+}
+
+std::optional<EventRecord> Queue::Impl::insert_slowly(const EventInput& event, bool sync) {
+  const std::optional<Place> place = append(event, event.process_id.has_value(), sync);
+  if (!sync || !place) return std::nullopt;
+  const Id id = place->run->wait_for(place->lane, place->position);
   if (id == 0) {
     throw StoreError(StoreError::Kind::in_doubt,
                      "the event is stored, but the store's answer was lost, and its id with it");
   }
   return backend_.get_event_by_id(id);
+}
+
+void Queue::Impl::insert_slowly(const TraceEventInput& event) {
+  append(event, false, false);
 }
 
 bool Queue::Impl::flush(std::chrono::nanoseconds timeout) {
@@ -342,8 +362,9 @@ std::optional<ProcessRecord> Queue::insert_process(const ProcessInfo& info, bool
 namespace {
 
 // False where the thread's lane is not of this queue as it is now, or has no room.
+template <class Event>
 __attribute__((always_inline)) inline bool append_to_own_lane(const std::atomic<std::uint64_t>& epoch,
-                                                              const EventInput& event) noexcept {
+                                                              const Event& event) noexcept {
   const ThreadLane& mine = thread_lane;
   if (mine.lane == nullptr) [[unlikely]]
     return false;
@@ -354,12 +375,16 @@ __attribute__((always_inline)) inline bool append_to_own_lane(const std::atomic<
 }  // namespace
 
 bool Queue::insert_quickly(std::span<const AttributeArgument> data) noexcept {
-  return append_to_own_lane(epoch_, {.data = data});
+  return append_to_own_lane(epoch_, EventInput{.data = data, .trace = current_tie});
 }
 
 std::optional<EventRecord> Queue::insert_event(const EventInput& event, bool sync) {
   if (!sync && append_to_own_lane(epoch_, event)) return std::nullopt;
   return impl_->insert_slowly(event, sync);
+}
+
+void Queue::insert_trace_event(const TraceEventInput& event) {
+  if (!append_to_own_lane(epoch_, event)) impl_->insert_slowly(event);
 }
 
 bool Queue::flush(std::chrono::nanoseconds timeout) {

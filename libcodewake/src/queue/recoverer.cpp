@@ -21,8 +21,10 @@ struct Recoverer::Work {
        const std::filesystem::path& folder, JournalRun& shown)
       : journal(std::move(dead)),
         modules(read_modules(journal->read_note(kModulesNote))),
-        builder(journal->run(), processes, limits,
-                [this](const std::vector<void*>& addresses) { return stack_of(addresses, modules); }),
+        builder(
+            journal->run(), processes, limits,
+            [this](const std::vector<void*>& addresses) { return stack_of(addresses, modules); },
+            backend.stores_trace_events()),
         letters(folder, journal->run()),
         writer(backend, builder, processes,
                {.stored =

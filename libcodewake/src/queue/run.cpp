@@ -47,8 +47,10 @@ Run::Run(QueueBackend& backend, const Config::Queue& options, const QueueTarget&
       fingerprint_(fingerprint_of(target)),
       journal_folder_(journal_folder(options, target)),
       journal_(std::make_shared<LiveJournal>(journal_options(options, target, keeper_wake_))),
-      builder_(journal_->run(), processes_, {.events = options.batch},
-               [](std::vector<void*> addresses) { return Stacktrace(std::span<void* const>(addresses)); }),
+      builder_(
+          journal_->run(), processes_, {.events = options.batch},
+          [](std::vector<void*> addresses) { return Stacktrace(std::span<void* const>(addresses)); },
+          backend.stores_trace_events()),
       dead_letters_(journal_folder_, journal_->run()),
       writer_(backend, builder_, processes_,
               {.stored =

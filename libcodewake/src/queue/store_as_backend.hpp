@@ -14,6 +14,7 @@ class StoreAsBackend final : public QueueBackend {
  public:
   explicit StoreAsBackend(Store& store) noexcept : store_(store) {}
   BatchResult write(const Batch& batch) override { return store_.write(batch); }
+  bool stores_trace_events() const noexcept override { return store_.stores_trace_events(); }
   std::optional<EventRecord> get_event_by_id(Id id) override { return store_.get_event_by_id(id); }
   std::optional<ProcessRecord> get_process_by_id(Id id) override { return store_.get_process_by_id(id); }
   std::vector<StoredPosition> get_positions(std::string_view prefix) override {

@@ -1,12 +1,10 @@
 #include "codewake/trace_context.hpp"
 
-#include <sys/random.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstddef>
-#include <cstring>
-#include <system_error>
+
+#include "base/hex.hpp"
+#include "base/random.hpp"
 
 namespace codewake {
 namespace {
@@ -17,35 +15,8 @@ constexpr std::size_t kMostValueBytes = 256;
 constexpr std::size_t kSentStateBytes = 512;
 constexpr std::size_t kLongEntryBytes = 128;
 
-void fill_at_random(std::span<std::uint8_t> bytes) {
-  while (getrandom(bytes.data(), bytes.size(), 0) < 0) {
-    if (errno != EINTR) throw std::system_error(errno, std::generic_category(), "no random numbers from the kernel");
-  }
-}
-
-// Upper case is an error: ids are compared as text by some.
-int digit_of(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-bool parse_hex(std::string_view text, std::span<std::uint8_t> bytes) noexcept {
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    const int high = digit_of(text[2 * i]);
-    const int low = digit_of(text[2 * i + 1]);
-    if (high < 0 || low < 0) return false;
-    bytes[i] = static_cast<std::uint8_t>(high << 4 | low);
-  }
-  return true;
-}
-
-void append_hex(std::string& text, std::span<const std::uint8_t> bytes) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  for (const std::uint8_t byte : bytes) {
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
-  }
-}
+constexpr auto parse_lower =
+    internal::parse_hex<internal::lower_digit_of>;  // upper case is an error: some compare ids as text
 
 std::string_view trimmed(std::string_view text) noexcept {
   const std::size_t begin = text.find_first_not_of(" \t");
@@ -60,12 +31,12 @@ std::optional<TraceContext> parse_traceparent(std::string_view text) noexcept {
   std::uint8_t version = 0;
   std::uint8_t flags = 0;
   TraceContext context;
-  const bool is_shaped = text[2] == '-' && text[35] == '-' && text[52] == '-' &&
-                         parse_hex(text.substr(0, 2), {&version, 1}) &&
-                         parse_hex(text.substr(3, 32), context.trace_id.bytes) &&
-                         parse_hex(text.substr(36, 16), context.span_id.bytes) &&
-                         parse_hex(text.substr(53, 2), {&flags, 1});
-  if (!is_shaped || version == 0xFF || context.trace_id.empty() || context.span_id.empty()) return std::nullopt;
+  const bool is_shaped =
+      text[2] == '-' && text[35] == '-' && text[52] == '-' && parse_lower(text.substr(0, 2), {&version, 1}) &&
+      parse_lower(text.substr(3, 32), context.trace_id.bytes) &&
+      parse_lower(text.substr(36, 16), context.span_id.bytes) && parse_lower(text.substr(53, 2), {&flags, 1});
+  if (!is_shaped || version == 0xFF || context.trace_id.empty() || context.span_id.empty())
+    return std::nullopt;
   if (text.size() > kLength && (version == 0 || text[kLength] != '-')) return std::nullopt;
   context.flags = flags & (TraceContext::kSampled | TraceContext::kRandom);
   return context;
@@ -114,36 +85,43 @@ std::size_t size_of(const std::pair<std::string, std::string>& entry) noexcept {
 
 TraceId TraceId::make() {
   TraceId id;
-  fill_at_random(id.bytes);
-  id.bytes[6] = static_cast<std::uint8_t>((id.bytes[6] & 0x0F) | 0x40);
-  id.bytes[8] = static_cast<std::uint8_t>((id.bytes[8] & 0x3F) | 0x80);
+  internal::make_uuid(id.bytes);
   return id;
 }
 
 SpanId SpanId::make() {
   SpanId id;
   do {
-    fill_at_random(id.bytes);
+    internal::fill_at_random(id.bytes);
   } while (id.empty());
   return id;
 }
 
 std::string to_hex(const TraceId& id) {
   std::string text;
-  append_hex(text, id.bytes);
+  internal::append_hex(text, id.bytes);
   return text;
 }
 
 std::string to_hex(const SpanId& id) {
   std::string text;
-  append_hex(text, id.bytes);
+  internal::append_hex(text, id.bytes);
   return text;
 }
 
 std::string to_uuid(const TraceId& id) {
-  std::string text = to_hex(id);
-  for (const std::size_t dash : {8, 13, 18, 23}) text.insert(dash, 1, '-');
-  return text;
+  return internal::format_uuid(id.bytes);
+}
+
+std::optional<TraceId> parse_trace_id(std::string_view text) noexcept {
+  TraceId id;
+  if (!internal::parse_hex(text, id.bytes) && !internal::parse_uuid(text, id.bytes)) return std::nullopt;
+  return id.empty() ? std::nullopt : std::optional(id);
+}
+
+std::optional<SpanId> parse_span_id(std::string_view text) noexcept {
+  SpanId id;
+  return internal::parse_hex(text, id.bytes) && !id.empty() ? std::optional(id) : std::nullopt;
 }
 
 std::optional<TraceContext> parse_trace_context(std::span<const std::string_view> traceparent,
@@ -161,11 +139,11 @@ std::optional<TraceContext> parse_trace_context(std::span<const std::string_view
 
 std::string format_traceparent(const TraceContext& context) {
   std::string text = "00-";
-  append_hex(text, context.trace_id.bytes);
+  internal::append_hex(text, context.trace_id.bytes);
   text += '-';
-  append_hex(text, context.span_id.bytes);
+  internal::append_hex(text, context.span_id.bytes);
   text += '-';
-  append_hex(text, {&context.flags, 1});
+  internal::append_hex(text, {&context.flags, 1});
   return text;
 }
 
