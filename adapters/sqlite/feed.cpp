@@ -2,7 +2,6 @@
 
 #include <SQLiteCpp/Exception.h>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -11,6 +10,7 @@
 
 #include "codewake/time.hpp"
 #include "codewake/trace_event.hpp"
+#include "trace_columns.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -44,7 +44,7 @@ const char* looks_of(Shown shown) {
     case Shown::traces:
       break;
   }
-  return kTraceFeed.data();
+  return "CREATE TABLE feed(" CODEWAKE_TRACE_COLUMNS ")";
 }
 
 template <Shown kShown>
@@ -185,7 +185,7 @@ void result_text_or_null(sqlite3_context* context, std::string_view text) {
   if (!text.empty()) result_text(context, text);
 }
 
-/// `column` counts in kTraceFeed.
+/// `column` counts in kTraceColumns.
 void result_head(sqlite3_context* context, const Feed& feed, const BatchTraceEvent& event, int column) {
   switch (column) {
     case 0:
@@ -205,8 +205,7 @@ void result_head(sqlite3_context* context, const Feed& feed, const BatchTraceEve
     case 6:
       return sqlite3_result_double(context, to_unix_seconds(event.when));
     case 7:
-      if (event.duration)
-        sqlite3_result_double(context, std::chrono::duration<double>(*event.duration).count());
+      if (event.duration) sqlite3_result_double(context, to_seconds(*event.duration));
       return;
     case 8:
       return result_text(context, to_string(event.kind));

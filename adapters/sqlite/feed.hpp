@@ -6,7 +6,6 @@
 
 #include <sqlite3.h>
 
-#include <string_view>
 #include <vector>
 
 #include "codewake/digest.hpp"
@@ -26,14 +25,6 @@ struct Feed {
   std::vector<Digest> digests;     ///< of the batch's events; what stands for one without data is not used
   Id first_event_id = 0;           ///< the id that the first event is going to get
 };
-
-/// What codewake_feed_traces looks like, and its columns as they stand in statements.
-inline constexpr std::string_view kTraceFeed =
-    "CREATE TABLE feed(event_id, trace_id, span_id, upstream_span_id, parent_id, process_id, when_ts, "
-    "duration, kind, access, name, file, line, service, instance, environment, execution, thread, step, "
-    "data, clock, locks)";
-inline constexpr std::string_view kTraceColumns =
-    kTraceFeed.substr(kTraceFeed.find('(') + 1, kTraceFeed.rfind(')') - kTraceFeed.find('(') - 1);
 
 /// Makes the tables on a connection. `feed` must outlive it. Throws SQLite::Exception.
 void register_feed(sqlite3* connection, const Feed* feed);

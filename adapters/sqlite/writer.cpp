@@ -15,6 +15,7 @@
 #include "removal.hpp"
 #include "schema.hpp"
 #include "sqlite_error.hpp"
+#include "trace_columns.hpp"
 
 namespace codewake::internal {
 namespace {

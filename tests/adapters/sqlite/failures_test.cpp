@@ -216,12 +216,10 @@ TEST_CASE("an event of a process that is not there is rejected, and nothing of i
   const std::vector<BatchProcess> processes = {{.info = &info}, {.id = 4711}};
   const std::vector<BatchEvent> events = {{.process = 0}, {.process = 1}};
   CHECK(contains(store_error(StoreError::Kind::rejected,
-                             [&] {
-                               store.write({processes, events, {}});
-                             }),
+                             [&] { store.write({.processes = processes, .events = events}); }),
                  "there is no process 4711"));
   const std::vector<BatchEvent> outside = {{.process = 2}};
-  store_error(StoreError::Kind::rejected, [&] { store.write({processes, outside, {}}); });
+  store_error(StoreError::Kind::rejected, [&] { store.write({.processes = processes, .events = outside}); });
   CHECK(store.get_processes({}).empty());
   CHECK(store.get_apps().empty());
   CHECK(store.insert_app("app", {}).app.id == 1);

@@ -441,10 +441,8 @@ class BatchOfItsOwn {
   /// Ties the event that was added last.
   void tie(const TraceTie& trace) { events_.back().trace = trace; }
   BatchResult write_to(Store& store) const {
-    return store.write({.processes = processes_,
-                        .events = events_,
-                        .trace_events = trace_events_,
-                        .positions = positions_});
+    return store.write(
+        {.processes = processes_, .events = events_, .trace_events = trace_events_, .positions = positions_});
   }
 
  private:
