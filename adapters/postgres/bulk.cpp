@@ -1,9 +1,13 @@
 #include "bulk.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <optional>
 #include <string>
 
 #include "codewake/digest.hpp"
+#include "trace_columns.hpp"
 #include "wire.hpp"
 
 namespace codewake::internal {
@@ -29,15 +33,15 @@ std::optional<Digest> digest_of(const BatchEvent& event) {
 /// Rows in the binary format of COPY, sent in pieces.
 class CopyIn {
  public:
-  CopyIn(Connection& connection, const char* sql) : connection_(connection) {
+  CopyIn(Connection& connection, const std::string& sql) : connection_(connection) {
     connection.begin_copy(sql);
     piece_.reserve(kPieceBytes + (kPieceBytes >> 2));
     piece_ = kCopyHeader;
   }
 
-  std::string& row(std::int16_t columns) {
+  std::string& row(int columns) {
     if (piece_.size() >= kPieceBytes) send();
-    append_int16(piece_, columns);
+    append_int16(piece_, static_cast<std::int16_t>(columns));
     return piece_;
   }
 
@@ -56,6 +60,42 @@ class CopyIn {
   Connection& connection_;
   std::string piece_;
 };
+
+// An empty one is NULL.
+void append_text_or_null(std::string& row, std::string_view text) {
+  text.empty() ? append_null(row) : append_value(row, text);
+}
+
+template <class Value>
+void append_optional(std::string& row, const std::optional<Value>& value) {
+  value ? append_value(row, *value) : append_null(row);
+}
+
+/// As kTraceColumns has them.
+void append_trace_event(std::string& row, const BatchTraceEvent& event, Id process_id) {
+  const TraceEventTexts<std::string_view>& texts = event.texts;
+  append_value(row, to_uuid(event.id));
+  append_value(row, to_hex(event.trace_id));
+  append_value(row, to_hex(event.span_id));
+  event.upstream_span_id.empty() ? append_null(row) : append_value(row, to_hex(event.upstream_span_id));
+  event.parent_id.empty() ? append_null(row) : append_value(row, to_uuid(event.parent_id));
+  append_value(row, process_id);
+  append_value(row, to_unix_seconds(event.when));
+  std::optional<double> duration;
+  if (event.duration) duration = to_seconds(*event.duration);
+  append_optional(row, duration);
+  append_value(row, to_string(event.kind));
+  append_text_or_null(row, event.access ? to_string(*event.access) : std::string_view());
+  append_value(row, texts.name);
+  append_text_or_null(row, texts.file);
+  event.line == 0 ? append_null(row) : append_value(row, std::int64_t{event.line});
+  for (const std::string_view text :
+       {texts.service, texts.instance, texts.environment, texts.execution, texts.thread}) {
+    append_value(row, text);
+  }
+  append_value(row, static_cast<std::int64_t>(event.step));
+  for (const std::string_view json : {texts.data, texts.clock, texts.locks}) append_text_or_null(row, json);
+}
 
 }  // namespace
 
@@ -97,6 +137,32 @@ void copy_events(Connection& connection, const NumberedBatch& numbered) {
     }
   }
   data.end();
+}
+
+void copy_trace_events(Connection& connection, const NumberedBatch& numbered) {
+  constexpr auto kColumns = std::ranges::count(kTraceColumns, ',') + 1;
+  CopyIn rows(connection, fmt::format("COPY trace_events({}) FROM STDIN (FORMAT binary)", kTraceColumns));
+  for (const BatchTraceEvent& event : numbered.batch.trace_events) {
+    append_trace_event(rows.row(kColumns), event, numbered.process_ids[event.process]);
+  }
+  rows.end();
+}
+
+// ON CONFLICT: somebody may have set the numbers of events back by hand.
+std::optional<Statement> insert_ties(const NumberedBatch& numbered) {
+  Array ids(Type::int8), traces(Type::text), spans(Type::text);
+  for (std::size_t i = 0; i < numbered.batch.events.size(); ++i) {
+    const std::optional<TraceTie>& trace = numbered.batch.events[i].trace;
+    if (!trace) continue;
+    ids.add(numbered.event_ids[i]);
+    traces.add(std::string_view(to_hex(trace->trace_id)));
+    spans.add(std::string_view(to_hex(trace->span_id)));
+  }
+  if (ids.size() == 0) return std::nullopt;
+  return Statement{
+      "INSERT INTO event_traces(event_id, trace_id, span_id) SELECT * FROM unnest($1, $2, $3) "
+      "ON CONFLICT (event_id) DO UPDATE SET trace_id = excluded.trace_id, span_id = excluded.span_id",
+      Arguments(ids, traces, spans), true};
 }
 
 EventsInsert::EventsInsert(const Batch& batch) {

@@ -1,7 +1,8 @@
 // A batch's events and their data on their way into the tables: by COPY, or, where there are few, by one
-// INSERT each that goes along with the rest of the transaction.
+// INSERT each that goes along with the rest of the transaction. Trace events go by COPY.
 #pragma once
 
+#include <optional>
 #include <span>
 
 #include "codewake/event.hpp"
@@ -23,7 +24,14 @@ bool is_worth_a_copy(const Batch& batch);
 /// Within a transaction. Throws Failure.
 void copy_events(Connection& connection, const NumberedBatch& numbered);
 
-/// The same as a statement. Reentrant.
+/// Trace events, however few: they come by the hundred, or singly where nobody waits. Within a transaction.
+/// Throws Failure.
+void copy_trace_events(Connection& connection, const NumberedBatch& numbered);
+
+/// Which traces the events are of; nothing where they are of none. A statement, for there are seldom many.
+std::optional<Statement> insert_ties(const NumberedBatch& numbered);
+
+/// What copy_events does, as a statement. Reentrant.
 class EventsInsert {
  public:
   /// Takes what needs no ids; the batch must outlive it.

@@ -43,15 +43,25 @@ void add_indexed(Condition& condition, const Attribute& term, const Array& parts
                             pair_key("part", hash), condition.bind(parts)));
 }
 
-template <class AnyQuery>
-void add_times(Condition& condition, const AnyQuery& query) {
-  if (query.from) condition.add("e.when_ts >= " + condition.bind(rounds_up_to(*query.from)));
-  if (query.to) condition.add("e.when_ts < " + condition.bind(rounds_up_to(*query.to)));
-}
-
 void add_ids(Condition& condition, std::string_view column, std::span<const Id> ids) {
   condition.add(fmt::format("{} = ANY({})", column, condition.bind(to_array(ids))));
 }
+
+/// The parts of the index of pairs that there are, found by leaping from each to the next.
+Array parts_of_index(Connection& connection) {
+  Array parts(Type::int8);
+  const std::string key = pair_key_of("d");
+  const Rows rows = connection.run({fmt::format(
+      "WITH RECURSIVE parts(part) AS ((SELECT {0} >> 32 FROM events_data d ORDER BY {0} LIMIT 1) "
+      "UNION ALL SELECT (SELECT {0} >> 32 FROM events_data d WHERE {0} >= (p.part + 1) << 32 "
+      "ORDER BY {0} LIMIT 1) FROM parts p WHERE p.part IS NOT NULL) "
+      "SELECT part FROM parts WHERE part IS NOT NULL",
+      key)});
+  for (const Row row : rows) parts.add(row.integer(0));
+  return parts;
+}
+
+}  // namespace
 
 std::string to_cursor(const Place& place) {
   return fmt::format("{:016x}-{:x}", std::bit_cast<std::uint64_t>(place.when), place.id);
@@ -75,25 +85,9 @@ Place parse_cursor(std::string_view cursor) {
   return place;
 }
 
-/// The parts of the index of pairs that there are, found by leaping from each to the next.
-Array parts_of_index(Connection& connection) {
-  Array parts(Type::int8);
-  const std::string key = pair_key_of("d");
-  const Rows rows = connection.run({fmt::format(
-      "WITH RECURSIVE parts(part) AS ((SELECT {0} >> 32 FROM events_data d ORDER BY {0} LIMIT 1) "
-      "UNION ALL SELECT (SELECT {0} >> 32 FROM events_data d WHERE {0} >= (p.part + 1) << 32 "
-      "ORDER BY {0} LIMIT 1) FROM parts p WHERE p.part IS NOT NULL) "
-      "SELECT part FROM parts WHERE part IS NOT NULL",
-      key)});
-  for (const Row row : rows) parts.add(row.integer(0));
-  return parts;
-}
-
-}  // namespace
-
 // The term with the fewest rows decides, the events that have it are asked for the others.
 std::optional<std::vector<Id>> Reader::find(const std::vector<Attribute>& where, std::size_t limit) {
-  const bool indexed = schema_.version >= 1;
+  const bool indexed = schema_.version >= kAdditionsVersion;
   const Array parts = indexed ? parts_of_index(connection_) : Array(Type::int8);
   std::vector<Condition> terms(where.size());
   for (std::size_t i = 0; i < where.size(); ++i) {
@@ -232,7 +226,7 @@ std::vector<Place> Reader::next_places(Search& search, std::size_t most) {
     rest.add(fmt::format("EXISTS (SELECT 1 FROM events_data d WHERE d.event_id = e.id AND {} OFFSET 0)",
                          says(rest, term)));
   }
-  const bool indexed = schema_.version >= 1;
+  const bool indexed = schema_.version >= kAdditionsVersion;
   const std::string walk = indexed ? fmt::format("{} {}", kNewestFirst, kWalk) : "OFFSET 0";
   std::vector<Place> found =
       places(fmt::format("SELECT e.id, e.when_ts FROM ({} {}) e WHERE {} {}", all, walk, rest.sql(), limit),
@@ -268,7 +262,7 @@ EventPage Reader::events(const EventQuery& query) {
   }
   constexpr std::size_t kRare = 20'000;
   std::optional<std::vector<Id>> rare;
-  if (!where.empty() && schema_.version >= 1) rare = find(where, kRare);
+  if (!where.empty() && schema_.version >= kAdditionsVersion) rare = find(where, kRare);
   if (rare) add_ids(search.event, "e.id", *rare);
   if (!rare) search.terms = where;
   // Where something else leaves few events already, no other index is wanted.

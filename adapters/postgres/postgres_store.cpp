@@ -69,6 +69,23 @@ std::vector<ExceptionGroup> PostgresStore::get_exceptions(const ExceptionQuery& 
   return impl_->read("reading exceptions", [&](Reader& reader) { return reader.exceptions(query); });
 }
 
+bool PostgresStore::stores_trace_events() const noexcept {
+  return true;
+}
+
+TraceEventPage PostgresStore::get_trace_events(const TraceEventQuery& query) {
+  return impl_->read("reading trace events", [&](Reader& reader) { return reader.trace_events(query); });
+}
+
+std::vector<TraceSummary> PostgresStore::get_traces(const TraceQuery& query) {
+  return impl_->read("reading traces", [&](Reader& reader) { return reader.traces(query); });
+}
+
+std::vector<EventRecord> PostgresStore::get_events_of_trace(const TraceId& trace_id, std::size_t limit) {
+  return impl_->read("reading events of a trace",
+                     [&](Reader& reader) { return reader.events_of_trace(trace_id, limit); });
+}
+
 std::vector<StoredPosition> PostgresStore::get_positions(std::string_view prefix) {
   return impl_->read("reading journal positions", [&](Reader& reader) { return reader.positions(prefix); });
 }

@@ -115,7 +115,7 @@ std::vector<ProcessRecord> Reader::processes(const ProcessQuery& query) {
 // A transaction of this run whose client has lost it may still be on its way to COMMIT. It holds the lock.
 std::vector<StoredPosition> Reader::positions(std::string_view prefix) {
   std::vector<StoredPosition> positions;
-  if (schema_.version < 1) return positions;
+  if (schema_.version < kAdditionsVersion) return positions;
   std::vector<Statement> statements = {{"BEGIN ISOLATION LEVEL READ COMMITTED"}};
   if (const std::string_view run = run_of(prefix); !run.empty()) {
     statements.push_back({fmt::format("SELECT pg_advisory_xact_lock({})", kRunLock), Arguments(run)});
@@ -146,10 +146,14 @@ std::optional<EventRecord> Reader::event(Id id) {
 std::vector<EventRecord> Reader::load(std::span<const Id> ids, std::optional<Id> process_id) {
   std::vector<EventRecord> events;
   events.reserve(ids.size());
+  const bool has_traces = schema_.version >= kTracesVersion;
   const Rows rows = connection_.run(
-      {"SELECT e.id, e.when_ts, e.process_id, e.digest, e.stacktrace_id "
-       "FROM unnest($1) WITH ORDINALITY AS wanted(id, place) JOIN events e ON e.id = wanted.id "
-       "WHERE $2::bigint IS NULL OR e.process_id = $2 ORDER BY wanted.place",
+      {fmt::format(
+           "SELECT e.id, e.when_ts, e.process_id, e.digest, e.stacktrace_id, {} "
+           "FROM unnest($1) WITH ORDINALITY AS wanted(id, place) JOIN events e ON e.id = wanted.id {} "
+           "WHERE $2::bigint IS NULL OR e.process_id = $2 ORDER BY wanted.place",
+           has_traces ? "t.trace_id, t.span_id" : "NULL, NULL",
+           has_traces ? "LEFT JOIN event_traces t ON t.event_id = e.id" : ""),
        Arguments(to_array(ids), process_id)});
   for (const Row row : rows) {
     EventRecord& event = events.emplace_back();
@@ -158,6 +162,10 @@ std::vector<EventRecord> Reader::load(std::span<const Id> ids, std::optional<Id>
     event.process_id = row.integer(2);
     event.digest = row.digest(3);
     event.stacktrace_id = row.optional_integer(4);
+    if (!row.is_null(5)) {
+      event.trace = TraceTie{parse_trace_id(row.bytes(5)).value_or(TraceId()),
+                             parse_span_id(row.bytes(6)).value_or(SpanId())};
+    }
   }
   load_data(ids, events);
   load_frames(events);
@@ -186,8 +194,9 @@ void Reader::load_frames(std::vector<EventRecord>& events) {
   if (ids.empty()) return;
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-  const std::string_view added =
-      schema_.version < 1 ? "NULL, NULL, NULL, NULL" : "\"function\", \"module\", \"build_id\", \"offset\"";
+  const std::string_view added = schema_.version < kAdditionsVersion
+                                     ? "NULL, NULL, NULL, NULL"
+                                     : "\"function\", \"module\", \"build_id\", \"offset\"";
   std::unordered_map<Id, std::vector<Frame>> frames;
   const Rows rows =
       connection_.run({fmt::format("SELECT stacktrace_id, filename, lineno, src, {} FROM stackframes "

@@ -35,6 +35,11 @@ struct Place {
   Id id = 0;
 };
 
+/// A place as callers keep it.
+std::string to_cursor(const Place& place);
+/// Throws StoreError (rejected) where it is none.
+Place parse_cursor(std::string_view cursor);
+
 /// Thread-bound to whoever holds the lock that guards its connection. Every call throws StoreError or
 /// Failure.
 class Reader {
@@ -55,6 +60,9 @@ class Reader {
   std::vector<ExceptionGroup> exceptions(const ExceptionQuery& query);
   std::vector<StoredPosition> positions(std::string_view prefix);
   Removed count_older(Time before);
+  TraceEventPage trace_events(const TraceEventQuery& query);
+  std::vector<TraceSummary> traces(const TraceQuery& query);
+  std::vector<EventRecord> events_of_trace(const TraceId& trace_id, std::size_t limit);
 
  private:
   /// The events of these ids that are there (and are of the process), in the order of `ids`.
@@ -73,6 +81,11 @@ class Reader {
   /// The next events that a search finds, newest first: fewer than `most` only where there are no more.
   std::vector<Place> next_places(Search& search, std::size_t most);
   std::vector<Place> places(const std::string& sql, const Arguments& arguments);
+  /// The traces of the newest events, `limit` of them; nothing where `most` events have fewer.
+  std::optional<std::vector<std::string>> newest_traces_by_events(const TraceQuery& query, std::size_t most);
+  /// The same from the newest event of each trace; nothing where there are more than `most` traces.
+  std::optional<std::vector<std::string>> newest_traces_by_traces(const TraceQuery& query, std::size_t most);
+  std::vector<TraceSummary> summaries_of(std::span<const std::string> traces);
   /// The ids, ascending, of those of these events that have the term.
   std::vector<Id> keep_those_that_say(const Attribute& term, std::span<const Id> ids);
 

@@ -18,6 +18,7 @@ constexpr std::string_view kUnusedStacktrace =
     "NOT EXISTS (SELECT 1 FROM events e WHERE e.stacktrace_id = s.id)";
 constexpr std::string_view kUnusedProcess =
     "NOT EXISTS (SELECT 1 FROM events e WHERE e.process_id = p.id) AND "
+    "NOT EXISTS (SELECT 1 FROM trace_events e WHERE e.process_id = p.id) AND "
     "NOT EXISTS (SELECT 1 FROM journals j WHERE j.process_id = p.id)";
 
 std::vector<Id> first_column(const Rows& rows) {
@@ -80,10 +81,18 @@ Removed remove_events(Connection& connection, double before, std::int64_t most) 
   if (ids.empty()) return {};
   const auto answers = connection.run(
       std::vector<Statement>{{"DELETE FROM events_data WHERE event_id = ANY($1)", Arguments(to_array(ids))},
+                             {"DELETE FROM event_traces WHERE event_id = ANY($1)", Arguments(to_array(ids))},
                              {"DELETE FROM events WHERE id = ANY($1)", Arguments(to_array(ids))}});
-  Removed removed{.events = deleted(answers[1])};
+  Removed removed{.events = deleted(answers[2])};
   removed.stacktraces = remove_unused_stacktraces(connection, stacktraces);
   return removed;
+}
+
+std::uint64_t remove_trace_events(Connection& connection, double before, std::int64_t most) {
+  return deleted(
+      connection.run({"DELETE FROM trace_events WHERE id = ANY(ARRAY(SELECT id FROM trace_events "
+                      "WHERE when_ts < $1 ORDER BY when_ts, id LIMIT $2))",
+                      Arguments(before, most)}));
 }
 
 std::uint64_t remove_processes(Connection& connection, double before, std::int64_t most) {
@@ -99,21 +108,27 @@ std::uint64_t remove_processes(Connection& connection, double before, std::int64
 }
 
 Removed count_old(Connection& connection, const SchemaState& schema, double before) {
-  const std::string_view no_journal =
-      schema.version < 1 ? "" : "AND NOT EXISTS (SELECT 1 FROM journals j WHERE j.process_id = p.id)";
-  return {
-      .events = count(connection, "SELECT count(*) FROM events WHERE when_ts < $1", before),
-      .stacktraces = count(connection,
-                           "SELECT count(*) FROM stacktraces s WHERE EXISTS (SELECT 1 FROM events e "
-                           "WHERE e.stacktrace_id = s.id AND e.when_ts < $1) AND NOT EXISTS (SELECT 1 "
-                           "FROM events e WHERE e.stacktrace_id = s.id AND e.when_ts >= $1)",
-                           before),
-      .processes = count(connection,
-                         fmt::format("SELECT count(*) FROM processes p WHERE p.run_ts < $1 AND NOT EXISTS "
-                                     "(SELECT 1 FROM events e WHERE e.process_id = p.id AND e.when_ts >= "
-                                     "$1) {}",
-                                     no_journal),
-                         before)};
+  const bool has_journals = schema.version >= kAdditionsVersion;
+  const bool has_traces = schema.version >= kTracesVersion;
+  Removed counted;
+  counted.events = count(connection, "SELECT count(*) FROM events WHERE when_ts < $1", before);
+  if (has_traces)
+    counted.trace_events = count(connection, "SELECT count(*) FROM trace_events WHERE when_ts < $1", before);
+  counted.stacktraces = count(connection,
+                              "SELECT count(*) FROM stacktraces s WHERE EXISTS (SELECT 1 FROM events e "
+                              "WHERE e.stacktrace_id = s.id AND e.when_ts < $1) AND NOT EXISTS (SELECT 1 "
+                              "FROM events e WHERE e.stacktrace_id = s.id AND e.when_ts >= $1)",
+                              before);
+  std::string processes =
+      "SELECT count(*) FROM processes p WHERE p.run_ts < $1 AND NOT EXISTS (SELECT 1 FROM events e "
+      "WHERE e.process_id = p.id AND e.when_ts >= $1)";
+  if (has_traces) {
+    processes +=
+        " AND NOT EXISTS (SELECT 1 FROM trace_events e WHERE e.process_id = p.id AND e.when_ts >= $1)";
+  }
+  if (has_journals) processes += " AND NOT EXISTS (SELECT 1 FROM journals j WHERE j.process_id = p.id)";
+  counted.processes = count(connection, processes, before);
+  return counted;
 }
 
 }  // namespace codewake::internal

@@ -23,13 +23,16 @@ Statement lock_removal();
 Statement use_indexes();
 
 // Within a transaction at READ COMMITTED, for each statement must see what was committed before it. `before`
-// as the tables have it; `most`: at least 1. Both throw Failure.
+// as the tables have it; `most`: at least 1. All throw Failure.
 
 /// Removes the oldest events, at most so many, with their data, and their stack traces that are left unused.
 Removed remove_events(Connection& connection, double before, std::int64_t most);
 
-/// Removes processes that began before and have neither events nor a journal position, at most so many; the
-/// result is how many. Leaves out those that a writer is just using.
+/// Removes the oldest trace events, at most so many; the result is how many.
+std::uint64_t remove_trace_events(Connection& connection, double before, std::int64_t most);
+
+/// Removes processes that began before and have neither events nor trace events nor a journal position, at
+/// most so many; the result is how many. Leaves out those that a writer is just using.
 std::uint64_t remove_processes(Connection& connection, double before, std::int64_t most);
 
 /// As Store::count_older, within a snapshot of the caller's. `schema`: which tables there are. Throws

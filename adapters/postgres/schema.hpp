@@ -1,8 +1,8 @@
 // The tables: those of Code Wake for Python, and what has been added to them.
 //
 // Invariant: a database is either as the older package made it (version 0, maybe with no tables at all), or
-// has all of the additions and their version in codewake_schema. One transaction under an advisory lock leads
-// from one to the other, however many processes start at once.
+// has all of the additions of a version, and that version in codewake_schema. One transaction under an
+// advisory lock leads from there to the newest, however many processes start at once.
 #pragma once
 
 #include <string_view>
@@ -11,7 +11,9 @@
 
 namespace codewake::internal {
 
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
+/// Since when there are the index of pairs and `journals`, and since when the tables of traces.
+inline constexpr int kAdditionsVersion = 1, kTracesVersion = 2;
 
 /// What a reader finds. Version 0 is complete only where all of the older package's tables are there.
 struct SchemaState {
@@ -45,5 +47,8 @@ std::string pair_hash(std::string_view key, std::string_view value);
 std::string pair_key(std::string_view part, std::string_view hash);
 /// The key of the index, of a row of events_data that is named `row`; empty: of the table itself.
 std::string pair_key_of(std::string_view row);
+
+/// The key of the index of variables: a name may be longer than an index takes.
+inline constexpr std::string_view kVariableKey = "hashtextextended(name, 0)";
 
 }  // namespace codewake::internal

@@ -77,6 +77,7 @@ void check_batch(const Batch& batch) {
         fmt::format("the batch has {} processes and names the one at {}", batch.processes.size(), process));
   };
   for (const BatchEvent& event : batch.events) check_index(event.process);
+  for (const BatchTraceEvent& event : batch.trace_events) check_index(event.process);
   for (const JournalPosition& position : batch.positions) check_index(position.process);
 }
 
@@ -265,6 +266,8 @@ BatchResult Writer::write_all(const Batch& batch) {
   } else if (!batch.events.empty()) {
     copy_events(connection_, numbered);
   }
+  if (auto ties = insert_ties(numbered)) last.push_back(std::move(*ties));
+  if (!batch.trace_events.empty()) copy_trace_events(connection_, numbered);
   if (auto positions = set_positions(batch, result.process_ids)) last.push_back(std::move(*positions));
   commit(std::move(last));
   return result;
@@ -311,7 +314,8 @@ Removed Writer::remove_slice(double before, std::int64_t most) {
                                              use_indexes()});
   check_version(answers[1].front().integer(0), parameters_.display);
   Removed removed = remove_events(connection_, before, most);
-  if (removed.events == 0) removed.processes = remove_processes(connection_, before, most);
+  if (removed.events == 0) removed.trace_events = remove_trace_events(connection_, before, most);
+  if (removed.empty()) removed.processes = remove_processes(connection_, before, most);
   commit({});
   return removed;
 }

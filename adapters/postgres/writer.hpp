@@ -1,10 +1,10 @@
 // Everything that is written, through the one connection that writes.
 //
 // Invariants:
-//  - A transaction takes two round trips, and two more where its events are copied. The first ends before
-//  COMMIT is sent: by then the server holds, for as long as the transaction lasts, the lock of the run whose
-//  journal it tells of. Reader::positions waits for that lock; so what it answers is final, also where
-//  a transaction whose client has gone away is still on its way to COMMIT.
+//  - A transaction takes two round trips, and two more where its events or trace events are copied. The first
+//  ends before COMMIT is sent: by then the server holds, for as long as the transaction lasts, the lock of
+//  the run whose journal it tells of. Reader::positions waits for that lock; so what it answers is final,
+//  also where a transaction whose client has gone away is still on its way to COMMIT.
 //  - Nothing is remembered from one transaction to the next. The rows that a batch refers to (processes,
 //  stack traces) are looked up and locked within it: no foreign key guards them. Whoever removes such rows
 //  (removal.hpp) locks them first, and looks for references to them after that.

@@ -111,6 +111,22 @@ std::vector<ExceptionGroup> Sql14Store::get_exceptions(const ExceptionQuery& que
   return store_->get_exceptions(query);
 }
 
+bool Sql14Store::stores_trace_events() const noexcept {
+  return store_->stores_trace_events();
+}
+
+TraceEventPage Sql14Store::get_trace_events(const TraceEventQuery& query) {
+  return store_->get_trace_events(query);
+}
+
+std::vector<TraceSummary> Sql14Store::get_traces(const TraceQuery& query) {
+  return store_->get_traces(query);
+}
+
+std::vector<EventRecord> Sql14Store::get_events_of_trace(const TraceId& trace_id, std::size_t limit) {
+  return store_->get_events_of_trace(trace_id, limit);
+}
+
 std::vector<StoredPosition> Sql14Store::get_positions(std::string_view prefix) {
   return store_->get_positions(prefix);
 }

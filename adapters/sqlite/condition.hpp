@@ -47,4 +47,11 @@ inline double rounds_up_to(Time time) {
   return to_unix_seconds(time) - 0.5e-6;
 }
 
+/// Adds the times of a query of rows `e` that have a when_ts.
+template <class AnyQuery>
+void add_times(Condition& condition, const AnyQuery& query) {
+  if (query.from) condition.add("e.when_ts >= ?", rounds_up_to(*query.from));
+  if (query.to) condition.add("e.when_ts < ?", rounds_up_to(*query.to));
+}
+
 }  // namespace codewake::internal

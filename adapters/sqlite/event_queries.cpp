@@ -50,15 +50,11 @@ void add_term(Condition& condition, std::string_view before, const Attribute& te
       term.key, *term.value);
 }
 
-template <class AnyQuery>
-void add_times(Condition& condition, const AnyQuery& query) {
-  if (query.from) condition.add("e.when_ts >= ?", rounds_up_to(*query.from));
-  if (query.to) condition.add("e.when_ts < ?", rounds_up_to(*query.to));
-}
-
 void add_ids(Condition& condition, std::string_view column, std::span<const Id> ids) {
   condition.add(fmt::format("{} IN (SELECT value FROM json_each(?))", column), to_json(ids));
 }
+
+}  // namespace
 
 std::string to_cursor(const Place& place) {
   return fmt::format("{:016x}-{:x}", std::bit_cast<std::uint64_t>(place.when), place.id);
@@ -81,8 +77,6 @@ Place parse_cursor(std::string_view cursor) {
   }
   return place;
 }
-
-}  // namespace
 
 std::vector<EventRecord> Reader::events_by_data(const std::vector<Attribute>& where,
                                                 std::optional<Id> process_id) {
@@ -108,7 +102,7 @@ std::vector<EventRecord> Reader::events_by_data(const std::vector<Attribute>& wh
 }
 
 Id Reader::indexed_to() {
-  return schema_.version < 1 ? 0 : pairs_indexed_to(connection_);
+  return schema_.version < kAdditionsVersion ? 0 : pairs_indexed_to(connection_);
 }
 
 // Rows that another program wrote are in no run until this library writes again.
@@ -138,7 +132,7 @@ std::optional<std::vector<Id>> Reader::candidates(const std::vector<Attribute>& 
       std::vector<Id> ids = tails[i];
       const bool all =
           ids.size() <= std::min(few, limit) &&
-          (schema_.version < 1 ||
+          (schema_.version < kAdditionsVersion ||
            probe_pair_index(connection_, pair_hash(where[i].key, where[i].value), std::min(few, limit), ids));
       if (!all) continue;
       std::sort(ids.begin(), ids.end());

@@ -2,20 +2,27 @@
 
 #include <SQLiteCpp/Exception.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <new>
+#include <span>
 #include <string_view>
 
 #include "codewake/time.hpp"
+#include "codewake/trace_event.hpp"
+#include "trace_columns.hpp"
 
 namespace codewake::internal {
 namespace {
+
+enum class Shown { events, data, traces };
 
 struct Module {
   sqlite3_vtab base;  // first: SQLite's part
   const Feed* feed;
 };
 
-/// Stands on an event, and in the table of data on one of its attributes.
+/// Stands on an event or trace event, and in the table of data on one of its attributes.
 struct Cursor {
   sqlite3_vtab_cursor base;  // first: SQLite's part
   const Feed* feed;
@@ -28,11 +35,21 @@ Cursor& own(sqlite3_vtab_cursor* cursor) {
   return *reinterpret_cast<Cursor*>(cursor);
 }
 
-template <bool kData>
+const char* looks_of(Shown shown) {
+  switch (shown) {
+    case Shown::events:
+      return "CREATE TABLE feed(when_ts, process_id, digest, stacktrace_id)";
+    case Shown::data:
+      return "CREATE TABLE feed(\"key\", val, event_id)";
+    case Shown::traces:
+      break;
+  }
+  return "CREATE TABLE feed(" CODEWAKE_TRACE_COLUMNS ")";
+}
+
+template <Shown kShown>
 int connect(sqlite3* connection, void* feed, int, const char* const*, sqlite3_vtab** table, char**) {
-  const int code = sqlite3_declare_vtab(
-      connection, kData ? "CREATE TABLE feed(\"key\", val, event_id)"
-                        : "CREATE TABLE feed(when_ts, process_id, digest, stacktrace_id)");
+  const int code = sqlite3_declare_vtab(connection, looks_of(kShown));
   if (code != SQLITE_OK) return code;
   auto* module = new (std::nothrow) Module{{}, static_cast<const Feed*>(feed)};
   if (module == nullptr) return SQLITE_NOMEM;
@@ -69,20 +86,20 @@ void skip_events_without_data(Cursor& cursor) {
   }
 }
 
-template <bool kData>
+template <Shown kShown>
 int filter(sqlite3_vtab_cursor* base, int, const char*, int, sqlite3_value**) {
   Cursor& cursor = own(base);
   cursor.event = cursor.attribute = 0;
   cursor.row = 0;
-  if constexpr (kData) skip_events_without_data(cursor);
+  if constexpr (kShown == Shown::data) skip_events_without_data(cursor);
   return SQLITE_OK;
 }
 
-template <bool kData>
+template <Shown kShown>
 int next(sqlite3_vtab_cursor* base) {
   Cursor& cursor = own(base);
   ++cursor.row;
-  if constexpr (kData) {
+  if constexpr (kShown == Shown::data) {
     ++cursor.attribute;
     skip_events_without_data(cursor);
   } else {
@@ -91,9 +108,11 @@ int next(sqlite3_vtab_cursor* base) {
   return SQLITE_OK;
 }
 
+template <Shown kShown>
 int at_end(sqlite3_vtab_cursor* base) {
   const Cursor& cursor = own(base);
-  return cursor.event >= cursor.feed->batch->events.size();
+  const Batch& batch = *cursor.feed->batch;
+  return cursor.event >= (kShown == Shown::traces ? batch.trace_events.size() : batch.events.size());
 }
 
 int row_id(sqlite3_vtab_cursor* base, sqlite3_int64* row) {
@@ -147,24 +166,118 @@ int data_column(sqlite3_vtab_cursor* base, sqlite3_context* context, int column)
   return SQLITE_OK;
 }
 
-template <bool kData>
+// Not to_hex, which may throw: there is C above.
+void result_hex(sqlite3_context* context, std::span<const std::uint8_t> bytes, bool is_uuid = false) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  constexpr std::size_t kLongest = 36;
+  char text[kLongest];
+  int size = 0;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    if (is_uuid && (i == 4 || i == 6 || i == 8 || i == 10)) text[size++] = '-';
+    text[size++] = kDigits[bytes[i] >> 4];
+    text[size++] = kDigits[bytes[i] & 15];
+  }
+  sqlite3_result_text(context, text, size, SQLITE_TRANSIENT);
+}
+
+// Without a result it is NULL.
+void result_text_or_null(sqlite3_context* context, std::string_view text) {
+  if (!text.empty()) result_text(context, text);
+}
+
+/// `column` counts in kTraceColumns.
+void result_head(sqlite3_context* context, const Feed& feed, const BatchTraceEvent& event, int column) {
+  switch (column) {
+    case 0:
+      return result_hex(context, event.id.bytes, true);
+    case 1:
+      return result_hex(context, event.trace_id.bytes);
+    case 2:
+      return result_hex(context, event.span_id.bytes);
+    case 3:
+      if (!event.upstream_span_id.empty()) result_hex(context, event.upstream_span_id.bytes);
+      return;
+    case 4:
+      if (!event.parent_id.empty()) result_hex(context, event.parent_id.bytes, true);
+      return;
+    case 5:
+      return sqlite3_result_int64(context, feed.process_ids[event.process]);
+    case 6:
+      return sqlite3_result_double(context, to_unix_seconds(event.when));
+    case 7:
+      if (event.duration) sqlite3_result_double(context, to_seconds(*event.duration));
+      return;
+    case 8:
+      return result_text(context, to_string(event.kind));
+    default:
+      if (event.access) result_text(context, to_string(*event.access));
+  }
+}
+
+void result_rest(sqlite3_context* context, const BatchTraceEvent& event, int column) {
+  const TraceEventTexts<std::string_view>& texts = event.texts;
+  switch (column) {
+    case 10:
+      return result_text(context, texts.name);
+    case 11:
+      return result_text_or_null(context, texts.file);
+    case 12:
+      if (event.line != 0) sqlite3_result_int64(context, event.line);
+      return;
+    case 13:
+      return result_text(context, texts.service);
+    case 14:
+      return result_text(context, texts.instance);
+    case 15:
+      return result_text(context, texts.environment);
+    case 16:
+      return result_text(context, texts.execution);
+    case 17:
+      return result_text(context, texts.thread);
+    case 18:
+      return sqlite3_result_int64(context, static_cast<sqlite3_int64>(event.step));
+    case 19:
+      return result_text_or_null(context, texts.data);
+    case 20:
+      return result_text_or_null(context, texts.clock);
+    default:
+      return result_text_or_null(context, texts.locks);
+  }
+}
+
+int trace_column(sqlite3_vtab_cursor* base, sqlite3_context* context, int column) {
+  const Cursor& cursor = own(base);
+  const BatchTraceEvent& event = cursor.feed->batch->trace_events[cursor.event];
+  constexpr int kFirstOfRest = 10;
+  if (column < kFirstOfRest) {
+    result_head(context, *cursor.feed, event, column);
+  } else {
+    result_rest(context, event, column);
+  }
+  return SQLITE_OK;
+}
+
+template <Shown kShown>
 constexpr sqlite3_module make_module() {
   sqlite3_module module{};
-  module.xConnect = &connect<kData>;  // without xCreate it is there by its name alone
+  module.xConnect = &connect<kShown>;  // without xCreate it is there by its name alone
   module.xBestIndex = &best_index;
   module.xDisconnect = &disconnect;
   module.xOpen = &open;
   module.xClose = &close;
-  module.xFilter = &filter<kData>;
-  module.xNext = &next<kData>;
-  module.xEof = &at_end;
-  module.xColumn = kData ? &data_column : &event_column;
+  module.xFilter = &filter<kShown>;
+  module.xNext = &next<kShown>;
+  module.xEof = &at_end<kShown>;
+  module.xColumn = kShown == Shown::events ? &event_column
+                   : kShown == Shown::data ? &data_column
+                                           : &trace_column;
   module.xRowid = &row_id;
   return module;
 }
 
-constexpr sqlite3_module kEvents = make_module<false>();
-constexpr sqlite3_module kData = make_module<true>();
+constexpr sqlite3_module kEvents = make_module<Shown::events>();
+constexpr sqlite3_module kData = make_module<Shown::data>();
+constexpr sqlite3_module kTraces = make_module<Shown::traces>();
 
 }  // namespace
 
@@ -172,6 +285,7 @@ void register_feed(sqlite3* connection, const Feed* feed) {
   void* client = const_cast<Feed*>(feed);
   int code = sqlite3_create_module(connection, "codewake_feed_events", &kEvents, client);
   if (code == SQLITE_OK) code = sqlite3_create_module(connection, "codewake_feed_data", &kData, client);
+  if (code == SQLITE_OK) code = sqlite3_create_module(connection, "codewake_feed_traces", &kTraces, client);
   if (code != SQLITE_OK) throw SQLite::Exception(connection, code);
 }
 

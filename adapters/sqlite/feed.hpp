@@ -1,4 +1,4 @@
-// A batch, shown to SQLite as two tables to select from.
+// A batch, shown to SQLite as tables to select from.
 //
 // One `INSERT … SELECT … FROM feed` runs all of a batch inside SQLite's virtual machine: more than twice as
 // fast as a prepared statement that is bound and stepped for each row.
@@ -14,10 +14,10 @@
 
 namespace codewake::internal {
 
-/// What the tables codewake_feed_events(when_ts, process_id, digest, stacktrace_id) and
-/// codewake_feed_data(key, val, event_id) show; borrowed by them for the run of a statement. They show no
-/// ids: SQLite counts on from the last row itself, and then need not look whether a row is there already,
-/// which took a quarter of the time.
+/// What the tables codewake_feed_events(when_ts, process_id, digest, stacktrace_id), codewake_feed_data(key,
+/// val, event_id) and codewake_feed_traces (the columns of trace_events but for its id) show; borrowed by
+/// them for the run of a statement. They show no ids: SQLite counts on from the last row itself, and then
+/// need not look whether a row is there already, which took a quarter of the time.
 struct Feed {
   const Batch* batch = nullptr;
   std::vector<Id> process_ids;     ///< of the batch's processes
@@ -26,7 +26,7 @@ struct Feed {
   Id first_event_id = 0;           ///< the id that the first event is going to get
 };
 
-/// Makes the two tables on a connection. `feed` must outlive it. Throws SQLite::Exception.
+/// Makes the tables on a connection. `feed` must outlive it. Throws SQLite::Exception.
 void register_feed(sqlite3* connection, const Feed* feed);
 
 }  // namespace codewake::internal

@@ -1,5 +1,7 @@
 #include "reader.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 #include <unordered_map>
@@ -96,7 +98,7 @@ std::vector<ProcessRecord> Reader::processes(const ProcessQuery& query) {
 
 std::vector<StoredPosition> Reader::positions(std::string_view prefix) {
   std::vector<StoredPosition> positions;
-  if (schema_.version < 1) return positions;
+  if (schema_.version < kAdditionsVersion) return positions;
   Query query(
       connection_,
       "SELECT segment, position, process_id FROM journals WHERE substr(segment, 1, length(?1)) = ?1 ORDER BY "
@@ -125,11 +127,14 @@ std::vector<EventRecord> Reader::load(std::span<const Id> ids, std::optional<Id>
   events.reserve(ids.size());
   const std::string wanted = to_json(ids);
   {
-    Query query(
-        connection_,
-        "SELECT e.id, e.when_ts, e.process_id, e.digest, e.stacktrace_id FROM json_each(?1) wanted "
-        "CROSS JOIN events e ON e.id = wanted.value WHERE ?2 IS NULL OR e.process_id = ?2 ORDER BY wanted.id",
-        wanted, process_id);
+    const bool has_traces = schema_.version >= kTracesVersion;
+    Query query(connection_,
+                fmt::format("SELECT e.id, e.when_ts, e.process_id, e.digest, e.stacktrace_id, {} "
+                            "FROM json_each(?1) wanted CROSS JOIN events e ON e.id = wanted.value {} "
+                            "WHERE ?2 IS NULL OR e.process_id = ?2 ORDER BY wanted.id",
+                            has_traces ? "t.trace_id, t.span_id" : "NULL, NULL",
+                            has_traces ? "LEFT JOIN event_traces t ON t.event_id = e.id" : ""),
+                wanted, process_id);
     while (query.step()) {
       EventRecord& event = events.emplace_back();
       event.id = query.integer(0);
@@ -137,6 +142,10 @@ std::vector<EventRecord> Reader::load(std::span<const Id> ids, std::optional<Id>
       event.process_id = query.integer(2);
       event.digest = query.digest(3);
       event.stacktrace_id = query.optional_integer(4);
+      if (!query.is_null(5)) {
+        event.trace = TraceTie{parse_trace_id(query.bytes(5)).value_or(TraceId()),
+                               parse_span_id(query.bytes(6)).value_or(SpanId())};
+      }
     }
   }
   load_data(wanted, events);
@@ -167,7 +176,7 @@ void Reader::load_frames(std::vector<EventRecord>& events) {
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   const std::string wanted = to_json(ids);
-  const std::string_view added = schema_.version < 1
+  const std::string_view added = schema_.version < kAdditionsVersion
                                      ? "NULL, NULL, NULL, NULL"
                                      : "f.\"function\", f.\"module\", f.\"build_id\", f.\"offset\"";
   std::unordered_map<Id, std::vector<Frame>> frames;

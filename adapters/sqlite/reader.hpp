@@ -41,6 +41,11 @@ struct Place {
   auto operator<=>(const Place&) const = default;
 };
 
+/// A place as callers keep it.
+std::string to_cursor(const Place& place);
+/// Throws StoreError (rejected) where it is none.
+Place parse_cursor(std::string_view cursor);
+
 /// Thread-bound to whoever holds the lock that guards its connection. Every call throws StoreError or
 /// SQLite::Exception.
 class Reader {
@@ -61,6 +66,9 @@ class Reader {
   std::vector<ExceptionGroup> exceptions(const ExceptionQuery& query);
   std::vector<StoredPosition> positions(std::string_view prefix);
   Removed count_older(Time before);
+  TraceEventPage trace_events(const TraceEventQuery& query);
+  std::vector<TraceSummary> traces(const TraceQuery& query);
+  std::vector<EventRecord> events_of_trace(const TraceId& trace_id, std::size_t limit);
 
  private:
   /// The events of these ids that are there (and are of the process), in the order of `ids`.
@@ -84,6 +92,11 @@ class Reader {
   /// The newest events for which both are true, `inner` of `e`, `outer` of `w`. Where there is an `outer` it
   /// is asked of the newest so many only.
   std::vector<Place> places(const Condition& inner, const Condition& outer, std::size_t most);
+  /// The traces of the newest events, `limit` of them; nothing where `most` events have fewer.
+  std::optional<std::vector<std::string>> newest_traces_by_events(const TraceQuery& query, std::size_t most);
+  /// The same from the newest event of each trace; nothing where there are more than `most` traces.
+  std::optional<std::vector<std::string>> newest_traces_by_traces(const TraceQuery& query, std::size_t most);
+  TraceSummary summary_of(const std::string& trace_id);
 
   Connection& connection_;
   SchemaState schema_;

@@ -69,8 +69,16 @@ Removed remove_slice(Connection& connection, Time before, std::size_t most) {
   Removed removed = remove_events(connection, rounds_up_to(before), limit);
   if (removed.events > 0) return removed;
   Query(connection,
+        "DELETE FROM trace_events WHERE id IN (SELECT id FROM trace_events WHERE when_ts < ? "
+        "ORDER BY when_ts, id LIMIT ?)",
+        rounds_up_to(before), limit)
+      .run();
+  removed.trace_events = static_cast<std::uint64_t>(sqlite3_changes64(connection.handle()));
+  if (removed.trace_events > 0) return removed;
+  Query(connection,
         "DELETE FROM processes WHERE id IN (SELECT p.id FROM processes p WHERE p.run_ts < ? "
         "AND NOT EXISTS (SELECT 1 FROM events e WHERE e.process_id = p.id) "
+        "AND NOT EXISTS (SELECT 1 FROM trace_events e WHERE e.process_id = p.id) "
         "AND p.id NOT IN (SELECT process_id FROM journals) LIMIT ?)",
         rounds_up_to(before), limit)
       .run();
@@ -80,19 +88,27 @@ Removed remove_slice(Connection& connection, Time before, std::size_t most) {
 
 Removed count_old(Connection& connection, const SchemaState& schema, Time before) {
   const double time = rounds_up_to(before);
-  const std::string no_journal =
-      schema.version < 1 ? "" : "AND p.id NOT IN (SELECT process_id FROM journals)";
-  return {.events = count(connection, "SELECT count(*) FROM events WHERE when_ts < ?", time),
-          .stacktraces = count(connection,
-                               "SELECT count(*) FROM stacktraces s WHERE EXISTS (SELECT 1 FROM events e "
-                               "WHERE e.stacktrace_id = s.id AND e.when_ts < ?1) AND NOT EXISTS (SELECT 1 "
-                               "FROM events e WHERE e.stacktrace_id = s.id AND e.when_ts >= ?1)",
-                               time),
-          .processes = count(connection,
-                             "SELECT count(*) FROM processes p WHERE p.run_ts < ?1 AND NOT EXISTS (SELECT 1 "
-                             "FROM events e WHERE e.process_id = p.id AND e.when_ts >= ?1) " +
-                                 no_journal,
-                             time)};
+  const bool has_journals = schema.version >= kAdditionsVersion;
+  const bool has_traces = schema.version >= kTracesVersion;
+  Removed counted;
+  counted.events = count(connection, "SELECT count(*) FROM events WHERE when_ts < ?", time);
+  if (has_traces)
+    counted.trace_events = count(connection, "SELECT count(*) FROM trace_events WHERE when_ts < ?", time);
+  counted.stacktraces = count(connection,
+                              "SELECT count(*) FROM stacktraces s WHERE EXISTS (SELECT 1 FROM events e "
+                              "WHERE e.stacktrace_id = s.id AND e.when_ts < ?1) AND NOT EXISTS (SELECT 1 "
+                              "FROM events e WHERE e.stacktrace_id = s.id AND e.when_ts >= ?1)",
+                              time);
+  std::string processes =
+      "SELECT count(*) FROM processes p WHERE p.run_ts < ?1 AND NOT EXISTS (SELECT 1 FROM events e "
+      "WHERE e.process_id = p.id AND e.when_ts >= ?1)";
+  if (has_traces) {
+    processes +=
+        " AND NOT EXISTS (SELECT 1 FROM trace_events e WHERE e.process_id = p.id AND e.when_ts >= ?1)";
+  }
+  if (has_journals) processes += " AND p.id NOT IN (SELECT process_id FROM journals)";
+  counted.processes = count(connection, processes, time);
+  return counted;
 }
 
 }  // namespace codewake::internal

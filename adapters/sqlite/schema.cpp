@@ -112,6 +112,25 @@ CREATE TABLE journals (segment VARCHAR NOT NULL, position INTEGER NOT NULL, proc
 CREATE TABLE codewake_schema (version INTEGER NOT NULL);
 )";
 
+// What is not NULL in data, clock and locks is JSON. The look-up of a variable needs no other kinds than
+// state changes. Retention asks whether a process has trace events.
+constexpr const char* kTraceTables = R"(
+CREATE TABLE trace_events (id INTEGER PRIMARY KEY, event_id TEXT NOT NULL, trace_id TEXT NOT NULL,
+  span_id TEXT NOT NULL, upstream_span_id TEXT, parent_id TEXT, process_id INTEGER NOT NULL,
+  when_ts FLOAT NOT NULL, duration FLOAT, kind TEXT NOT NULL, access TEXT, name TEXT NOT NULL, file TEXT,
+  line INTEGER, service TEXT NOT NULL, instance TEXT NOT NULL, environment TEXT NOT NULL,
+  execution TEXT NOT NULL, thread TEXT NOT NULL, step INTEGER NOT NULL, data TEXT, clock TEXT, locks TEXT);
+CREATE INDEX codewake_trace_events_trace ON trace_events(trace_id, when_ts);
+CREATE INDEX codewake_trace_events_variable ON trace_events(name, when_ts) WHERE kind = 'StateChange';
+CREATE INDEX codewake_trace_events_when ON trace_events(when_ts);
+CREATE INDEX codewake_trace_events_process ON trace_events(process_id, when_ts);
+CREATE TABLE event_traces (event_id INTEGER PRIMARY KEY, trace_id TEXT NOT NULL, span_id TEXT NOT NULL);
+CREATE INDEX codewake_event_traces_trace ON event_traces(trace_id);
+CREATE TRIGGER codewake_event_traces_gone AFTER DELETE ON events BEGIN
+  DELETE FROM event_traces WHERE event_id = OLD.id;
+END;
+)";
+
 std::set<std::string, std::less<>> columns_of(Connection& connection, std::string_view table) {
   std::set<std::string, std::less<>> columns;
   Query query(connection, "SELECT name FROM pragma_table_info(?)", table);
@@ -148,7 +167,18 @@ void make_tables(Connection& connection, const std::string& path) {
   connection.exec(kMergeVersions);
   connection.exec(kAdditions);
   connection.exec(kPairIndexTables);
-  Query(connection, "INSERT INTO codewake_schema(version) VALUES(?)", kSchemaVersion).run();
+  Query(connection, "INSERT INTO codewake_schema(version) VALUES(?)", kAdditionsVersion).run();
+}
+
+void make_trace_tables(Connection& connection, const std::string& path) {
+  for (const char* table : {"trace_events", "event_traces"}) {
+    if (columns_of(connection, table).empty()) continue;
+    throw StoreError(StoreError::Kind::unavailable,
+                     fmt::format("SQLite database {}: its table {} is another program's; name another file; "
+                                 "this one was left as it is",
+                                 path, table));
+  }
+  connection.exec(kTraceTables);
 }
 
 }  // namespace
@@ -184,8 +214,11 @@ SchemaState inspect_schema(Connection& connection, const SqliteParameters& param
 void upgrade_schema(Connection& connection, const SqliteParameters& parameters) {
   connection.exec("BEGIN IMMEDIATE");
   try {
-    if (inspect_schema(connection, parameters).version < kSchemaVersion)
-      make_tables(connection, parameters.path);
+    const int version = inspect_schema(connection, parameters).version;
+    if (version < kAdditionsVersion) make_tables(connection, parameters.path);
+    if (version < kTracesVersion) make_trace_tables(connection, parameters.path);
+    if (version < kSchemaVersion)
+      Query(connection, "UPDATE codewake_schema SET version = ?", kSchemaVersion).run();
     connection.exec("COMMIT");
   } catch (...) {
     if (sqlite3_get_autocommit(connection.handle()) == 0) {

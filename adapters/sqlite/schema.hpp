@@ -1,14 +1,17 @@
 // The tables: those of Code Wake for Python, and what has been added to them.
 //
 // Invariant: a database is either as the older package made it (version 0, maybe with no tables at all), or
-// has all of the additions and their version in codewake_schema. One transaction leads from one to the other.
+// has all of the additions of a version, and that version in codewake_schema. One transaction leads from
+// there to the newest.
 #pragma once
 
 #include "connection.hpp"
 
 namespace codewake::internal {
 
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
+/// Since when there are the index of pairs and `journals`, and since when the tables of traces.
+inline constexpr int kAdditionsVersion = 1, kTracesVersion = 2;
 
 /// What a reader finds. Version 0 is complete only where all of the older package's tables are there.
 struct SchemaState {

@@ -69,6 +69,23 @@ std::vector<ExceptionGroup> SqliteStore::get_exceptions(const ExceptionQuery& qu
   return impl_->read("reading exceptions", [&](Reader& reader) { return reader.exceptions(query); });
 }
 
+bool SqliteStore::stores_trace_events() const noexcept {
+  return true;
+}
+
+TraceEventPage SqliteStore::get_trace_events(const TraceEventQuery& query) {
+  return impl_->read("reading trace events", [&](Reader& reader) { return reader.trace_events(query); });
+}
+
+std::vector<TraceSummary> SqliteStore::get_traces(const TraceQuery& query) {
+  return impl_->read("reading traces", [&](Reader& reader) { return reader.traces(query); });
+}
+
+std::vector<EventRecord> SqliteStore::get_events_of_trace(const TraceId& trace_id, std::size_t limit) {
+  return impl_->read("reading events of a trace",
+                     [&](Reader& reader) { return reader.events_of_trace(trace_id, limit); });
+}
+
 std::vector<StoredPosition> SqliteStore::get_positions(std::string_view prefix) {
   return impl_->read("reading journal positions", [&](Reader& reader) { return reader.positions(prefix); });
 }

@@ -15,6 +15,7 @@
 #include "removal.hpp"
 #include "schema.hpp"
 #include "sqlite_error.hpp"
+#include "trace_columns.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -49,6 +50,7 @@ void check_batch(const Batch& batch) {
         fmt::format("the batch has {} processes and names the one at {}", batch.processes.size(), process));
   };
   for (const BatchEvent& event : batch.events) check_index(event.process);
+  for (const BatchTraceEvent& event : batch.trace_events) check_index(event.process);
   for (const JournalPosition& position : batch.positions) check_index(position.process);
 }
 
@@ -162,6 +164,8 @@ BatchResult Writer::write_all(const Batch& batch) {
   feed_.process_ids.clear();
   for (const BatchProcess& process : batch.processes) feed_.process_ids.push_back(process_id(process));
   insert_events(batch);
+  insert_ties(batch);
+  insert_trace_events(batch);
   insert_positions(batch);
   feed_.batch = nullptr;
   BatchResult result{.process_ids = feed_.process_ids, .event_ids = std::vector<Id>(batch.events.size())};
@@ -203,6 +207,27 @@ void Writer::insert_data(const Batch& batch, std::size_t attributes) {
         "SELECT \"key\", val, event_id FROM codewake_feed_data")
       .run();
   pairs_.add(batch, feed_.first_event_id, first_data_id);
+}
+
+// OR REPLACE: an event's id may have been another's, which somebody deleted by hand without its tie.
+void Writer::insert_ties(const Batch& batch) {
+  Id id = feed_.first_event_id;
+  for (const BatchEvent& event : batch.events) {
+    if (event.trace) {
+      const std::string trace_id = to_hex(event.trace->trace_id), span_id = to_hex(event.trace->span_id);
+      Query(connection_, "INSERT OR REPLACE INTO event_traces(event_id, trace_id, span_id) VALUES(?, ?, ?)",
+            id, trace_id, span_id)
+          .run();
+    }
+    ++id;
+  }
+}
+
+void Writer::insert_trace_events(const Batch& batch) {
+  if (batch.trace_events.empty()) return;
+  Query(connection_, fmt::format("INSERT OR FAIL INTO trace_events({0}) SELECT {0} FROM codewake_feed_traces",
+                                 kTraceColumns))
+      .run();
 }
 
 void Writer::insert_positions(const Batch& batch) {
@@ -347,6 +372,14 @@ bool Writer::is_stored(const Batch& batch, const BatchResult& result) {
     const BatchEvent& last = batch.events.back();
     return Query(connection_, "SELECT 1 FROM events WHERE id = ? AND process_id = ? AND when_ts = ?",
                  result.event_ids.back(), result.process_ids[last.process], to_unix_seconds(last.when))
+        .step();
+  }
+  if (!batch.trace_events.empty()) {
+    const BatchTraceEvent& last = batch.trace_events.back();
+    const std::string trace_id = to_hex(last.trace_id), event_id = to_uuid(last.id);
+    return Query(connection_,
+                 "SELECT 1 FROM trace_events WHERE trace_id = ? AND when_ts = ? AND event_id = ?", trace_id,
+                 to_unix_seconds(last.when), event_id)
         .step();
   }
   if (!batch.positions.empty()) {

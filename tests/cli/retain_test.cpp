@@ -62,8 +62,8 @@ TEST_CASE("retain removes what is older and says how much that was") {
   CHECK(result.err.empty());
   const std::vector<std::string> lines = lines_of(result.out);
   REQUIRE(lines.size() == 2);
-  CHECK(lines[0].starts_with("STATE    EVENTS  STACK TRACES  PROCESSES  OLDER THAN "));
-  CHECK(lines[1].starts_with("removed       2             0          0  20"));
+  CHECK(lines[0].starts_with("STATE    EVENTS  TRACE EVENTS  STACK TRACES  PROCESSES  OLDER THAN "));
+  CHECK(lines[1].starts_with("removed       2             0             0          0  20"));
   CHECK(cli.ages_left() == std::vector<std::string>{"1h", "89d"});
 }
 
@@ -73,12 +73,13 @@ TEST_CASE("retain says the same to machines") {
   REQUIRE(result.size() == 1);
   CHECK(result[0]["state"] == "removed");
   CHECK(result[0]["events"] == 1);
+  CHECK(result[0]["trace_events"] == 0);
   CHECK(result[0]["stacktraces"] == 0);
   CHECK(result[0]["processes"] == 0);
   CHECK(result[0]["before"].get<std::string>().ends_with("Z"));
   CHECK(result[0]["seconds"].get<double>() > 0);
   const ChildResult csv = cli.run({"retain", "--older-than", "12w", "--format", "csv"});
-  CHECK(csv.out.starts_with("state,events,stacktraces,processes,before,seconds\r\nremoved,0,0,0,20"));
+  CHECK(csv.out.starts_with("state,events,trace_events,stacktraces,processes,before,seconds\r\nremoved,0,0,0,0,20"));
 }
 
 TEST_CASE("retain --dry-run counts and removes nothing") {

@@ -30,7 +30,9 @@ struct MemoryTables {
   std::map<Id, ProcessRecord> processes;
   std::map<Id, EventRecord> events;
   std::map<Digest, Id> stacktraces;
-  Id last_process = 0, last_event = 0, last_stacktrace = 0;
+  /// By time and row: the order in which they are read.
+  std::map<std::pair<Time, Id>, TraceEventRecord> trace_events;
+  Id last_process = 0, last_event = 0, last_stacktrace = 0, last_trace_event = 0;
   std::map<std::string, StoredPosition, std::less<>> positions;
 };
 
@@ -136,9 +138,23 @@ Id add_event(MemoryTables& tables, const BatchEvent& event, Id process_id) {
     record.stacktrace_id = find_or_add_stacktrace(tables, event.stacktrace->frames());
     record.frames = event.stacktrace->frames();
   }
+  record.trace = event.trace;
   const Id id = record.id;
   tables.events.emplace(id, std::move(record));
   return id;
+}
+
+void add_trace_event(MemoryTables& tables, const BatchTraceEvent& event, Id process_id) {
+  const auto text = [](std::string_view view) { return std::string(view); };
+  const TraceEventTexts<std::string_view>& t = event.texts;
+  TraceEventRecord record{
+      {event},
+      ++tables.last_trace_event,
+      process_id,
+      stored_time(event.when),
+      {text(t.service), text(t.instance), text(t.environment), text(t.execution), text(t.thread),
+       text(t.name), text(t.file), text(t.data), text(t.clock), text(t.locks)}};
+  tables.trace_events.emplace(std::pair(record.when, record.row), std::move(record));
 }
 
 Removed remove_events(MemoryTables& tables, Time before, std::size_t most) {
@@ -155,9 +171,20 @@ Removed remove_events(MemoryTables& tables, Time before, std::size_t most) {
   return {.events = old.size(), .stacktraces = stacktraces};
 }
 
+Removed remove_trace_events(MemoryTables& tables, Time before, std::size_t most) {
+  Removed removed;
+  while (removed.trace_events < most && !tables.trace_events.empty() &&
+         tables.trace_events.begin()->first.first < before) {
+    tables.trace_events.erase(tables.trace_events.begin());
+    ++removed.trace_events;
+  }
+  return removed;
+}
+
 Removed remove_processes(MemoryTables& tables, Time before, std::size_t most) {
   std::set<Id> used;
   for (const auto& [id, event] : tables.events) used.insert(event.process_id);
+  for (const auto& [place, event] : tables.trace_events) used.insert(event.process_id);
   for (const auto& [segment, position] : tables.positions) used.insert(position.process_id);
   Removed removed;
   std::erase_if(tables.processes, [&](const auto& known) {
@@ -169,8 +196,10 @@ Removed remove_processes(MemoryTables& tables, Time before, std::size_t most) {
 }
 
 Removed remove_slice(MemoryTables& tables, Time before, std::size_t most) {
-  const Removed removed = remove_events(tables, before, std::max<std::size_t>(most, 1));
-  return removed.events > 0 ? removed : remove_processes(tables, before, std::max<std::size_t>(most, 1));
+  most = std::max<std::size_t>(most, 1);
+  Removed removed = remove_events(tables, before, most);
+  if (removed.empty()) removed = remove_trace_events(tables, before, most);
+  return removed.empty() ? remove_processes(tables, before, most) : removed;
 }
 
 bool has_every_term(const Attributes& data, const std::vector<Attribute>& where) {
@@ -180,6 +209,30 @@ bool has_every_term(const Attributes& data, const std::vector<Attribute>& where)
 
 bool is_within(Time time, std::optional<Time> from, std::optional<Time> to) {
   return (!from || *from <= time) && (!to || time < *to);
+}
+
+bool matches(const TraceEventQuery& query, const TraceEventRecord& event) {
+  return is_within(event.when, query.from, query.to) &&
+         (!query.trace_id || *query.trace_id == event.trace_id) &&
+         (!query.variable || (event.kind == TraceKind::state_change && *query.variable == event.texts.name));
+}
+
+/// Of its events, oldest first.
+TraceSummary summary_of(const std::vector<const TraceEventRecord*>& events) {
+  TraceSummary summary{.trace_id = events.front()->trace_id,
+                       .first = events.front()->when,
+                       .last = events.back()->when,
+                       .events = events.size(),
+                       .root = events.front()->texts.name};
+  std::set<std::string> services, executions;
+  for (const TraceEventRecord* event : events) {
+    if (event->kind == TraceKind::error) ++summary.errors;
+    executions.insert(event->texts.execution);
+    services.insert(event->texts.service);
+  }
+  summary.executions = executions.size();
+  summary.services.assign(services.begin(), services.end());
+  return summary;
 }
 
 bool matches(const EventQuery& query, const EventRecord& event, const ProcessRecord& process) {
@@ -198,8 +251,8 @@ Place place_of(const EventRecord& event) {
   return {event.when, event.id};
 }
 
-std::string cursor_at(const EventRecord& event) {
-  return std::to_string(event.when.time_since_epoch().count()) + "/" + std::to_string(event.id);
+std::string cursor_at(const Place& place) {
+  return std::to_string(place.first.time_since_epoch().count()) + "/" + std::to_string(place.second);
 }
 
 Place place_of(std::string_view cursor) {
@@ -250,6 +303,9 @@ BatchResult MemoryStore::write(const Batch& batch) {
   }
   for (const BatchEvent& event : batch.events) {
     result.event_ids.push_back(add_event(*tables_, event, result.process_ids.at(event.process)));
+  }
+  for (const BatchTraceEvent& event : batch.trace_events) {
+    add_trace_event(*tables_, event, result.process_ids.at(event.process));
   }
   for (const JournalPosition& position : batch.positions) {
     StoredPosition& stored = tables_->positions[std::string(position.segment)];
@@ -335,8 +391,58 @@ EventPage MemoryStore::get_events(const EventQuery& query) {
                     [](const EventRecord* a, const EventRecord* b) { return place_of(*a) > place_of(*b); });
   EventPage page;
   for (std::size_t i = 0; i < found.size() && i < query.limit; ++i) page.events.push_back(*found[i]);
-  if (found.size() > page.events.size()) page.next = cursor_at(page.events.back());
+  if (found.size() > page.events.size()) page.next = cursor_at(place_of(page.events.back()));
   return page;
+}
+
+bool MemoryStore::stores_trace_events() const noexcept {
+  return true;
+}
+
+TraceEventPage MemoryStore::get_trace_events(const TraceEventQuery& query) {
+  const auto lock = open_tables();
+  auto next = tables_->trace_events.begin();
+  if (!query.cursor.empty()) next = tables_->trace_events.upper_bound(place_of(query.cursor));
+  TraceEventPage page;
+  for (; next != tables_->trace_events.end(); ++next) {
+    if (!matches(query, next->second)) continue;
+    if (page.events.size() == query.limit) {
+      page.next = cursor_at({page.events.back().when, page.events.back().row});
+      break;
+    }
+    page.events.push_back(next->second);
+  }
+  return page;
+}
+
+std::vector<TraceSummary> MemoryStore::get_traces(const TraceQuery& query) {
+  const auto lock = open_tables();
+  std::map<TraceId, std::vector<const TraceEventRecord*>> traces;
+  std::map<TraceId, Place> last;
+  for (const auto& [place, event] : tables_->trace_events) {
+    traces[event.trace_id].push_back(&event);
+    if (is_within(event.when, query.from, query.to)) last[event.trace_id] = place;
+  }
+  std::vector<std::pair<Place, TraceId>> newest;
+  for (const auto& [trace_id, place] : last) newest.emplace_back(place, trace_id);
+  std::ranges::sort(newest, std::greater<>());
+  std::vector<TraceSummary> summaries;
+  for (const auto& [place, trace_id] : newest) {
+    if (summaries.size() == query.limit) break;
+    summaries.push_back(summary_of(traces[trace_id]));
+  }
+  return summaries;
+}
+
+std::vector<EventRecord> MemoryStore::get_events_of_trace(const TraceId& trace_id, std::size_t limit) {
+  const auto lock = open_tables();
+  std::vector<EventRecord> result;
+  for (const auto& [id, event] : tables_->events) {
+    if (event.trace && event.trace->trace_id == trace_id) result.push_back(event);
+  }
+  std::ranges::sort(result, {}, [](const EventRecord& event) { return place_of(event); });
+  if (result.size() > limit) result.resize(limit);
+  return result;
 }
 
 std::vector<StoredPosition> MemoryStore::get_positions(std::string_view prefix) {
@@ -364,10 +470,12 @@ Removed MemoryStore::count_older(Time before) {
   MemoryTables copy;
   copy.processes = tables_->processes;
   copy.events = tables_->events;
+  copy.trace_events = tables_->trace_events;
   copy.stacktraces = tables_->stacktraces;
   copy.positions = tables_->positions;
   constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
   Removed removed = remove_events(copy, before, kAll);
+  removed.trace_events = remove_trace_events(copy, before, kAll).trace_events;
   removed.processes = remove_processes(copy, before, kAll).processes;
   return removed;
 }

@@ -66,6 +66,10 @@ class MutantStore : public MemoryStore {
                                               std::optional<Id> process_id) override;
   EventPage get_events(const EventQuery& query) override;
   std::vector<ExceptionGroup> get_exceptions(const ExceptionQuery& query) override;
+  void insert_trace_event(const TraceEventInput& event) override;
+  TraceEventPage get_trace_events(const TraceEventQuery& query) override;
+  std::vector<TraceSummary> get_traces(const TraceQuery& query) override;
+  std::vector<EventRecord> get_events_of_trace(const TraceId& trace_id, std::size_t limit) override;
   std::vector<StoredPosition> get_positions(std::string_view prefix) override;
   Removed remove_older(Time before, std::size_t most) override;
   Removed count_older(Time before) override;
@@ -76,6 +80,7 @@ class MutantStore : public MemoryStore {
 
   BatchResult write_in_parts(const Batch& batch, std::size_t first_part);
   BatchResult write_altered(const Batch& batch);
+  void alter(BatchTraceEvent& event) const;
   void alter_data(std::vector<AttributeView>& data) const;
   EventRecord altered(EventRecord event) const;
   std::vector<Attribute> altered(std::vector<Attribute> where) const;
@@ -99,7 +104,7 @@ BatchResult MutantStore::write_in_parts(const Batch& batch, std::size_t first_pa
   for (const BatchEvent& event : batch.events.first(first_part)) {
     if (event.process == 0 && good.contains(0)) events.push_back(event);
   }
-  MemoryStore::write({processes, events});
+  MemoryStore::write({.processes = processes, .events = events});
   return MemoryStore::write(batch);
 }
 
@@ -128,6 +133,7 @@ BatchResult MutantStore::write_altered(const Batch& batch) {
     alter_data(data.emplace_back(event.data.begin(), event.data.end()));
     event.data = data.back();
     if (has("writes no data as an empty list")) event.has_data = true;
+    if (has("forgets the traces of events")) event.trace.reset();
     if (has("keeps milliseconds only"))
       event.when = std::chrono::floor<std::chrono::milliseconds>(event.when);
     if (event.stacktrace == nullptr) continue;
@@ -149,7 +155,19 @@ BatchResult MutantStore::write_altered(const Batch& batch) {
       return !MemoryStore::get_positions(position.segment).empty();
     });
   }
-  return MemoryStore::write({processes, events, positions});
+  std::vector<BatchTraceEvent> trace_events(batch.trace_events.begin(), batch.trace_events.end());
+  for (BatchTraceEvent& event : trace_events) alter(event);
+  BatchResult result = MemoryStore::write(
+      {.processes = processes, .events = events, .trace_events = trace_events, .positions = positions});
+  if (has("gives trace events ids of events")) result.event_ids.resize(events.size() + trace_events.size());
+  return result;
+}
+
+void MutantStore::alter(BatchTraceEvent& event) const {
+  if (has("drops whose upstream it is")) event.upstream_span_id = {};
+  if (has("keeps microseconds of durations") && event.duration)
+    event.duration = std::chrono::floor<std::chrono::microseconds>(*event.duration);
+  if (has("cuts texts of trace events")) event.texts.data = event.texts.data.substr(0, 65535);
 }
 
 BatchResult MutantStore::write(const Batch& batch) {
@@ -166,6 +184,16 @@ BatchResult MutantStore::write(const Batch& batch) {
     throw StoreError(StoreError::Kind::rejected, "refused");
   }
   if (has("writes half a batch before it fails")) return write_in_parts(batch, batch.events.size() / 2);
+  if (has("stores trace events before it fails")) {
+    for (std::uint32_t i = 0; i < batch.processes.size(); ++i) {
+      if (batch.processes[i].id == 0) continue;
+      for (BatchTraceEvent event : batch.trace_events) {
+        if (event.process != i || !MemoryStore::get_process_by_id(batch.processes[i].id)) continue;
+        event.process = 0;
+        MemoryStore::write({.processes = batch.processes.subspan(i, 1), .trace_events = {&event, 1}});
+      }
+    }
+  }
   if (has("stores batches twice")) MemoryStore::write(batch);
   if (has("stores something for an empty batch") && batch.processes.empty()) {
     ProcessInfo info;
@@ -341,6 +369,52 @@ std::vector<ExceptionGroup> MutantStore::get_exceptions(const ExceptionQuery& gi
   return groups;
 }
 
+// ── traces ──
+
+void MutantStore::insert_trace_event(const TraceEventInput& event) {
+  if (!has("drops single trace events")) MemoryStore::insert_trace_event(event);
+}
+
+TraceEventPage MutantStore::get_trace_events(const TraceEventQuery& given) {
+  TraceEventQuery query = given;
+  const bool has_other_case = has("finds variables whatever their case");
+  const bool has_other_kinds = has("takes any kind for a variable");
+  const bool is_filtered = query.variable && (has_other_case || has_other_kinds);
+  if (is_filtered) query.variable.reset();
+  TraceEventPage page = MemoryStore::get_trace_events(query);
+  if (is_filtered) {
+    std::erase_if(page.events, [&](const TraceEventRecord& event) {
+      const bool is_name = event.texts.name == *given.variable ||
+                           (has_other_case && lower(event.texts.name) == lower(*given.variable));
+      return !is_name || (event.kind != TraceKind::state_change && !has_other_kinds);
+    });
+  }
+  if (has("repeats a trace event between pages") && !query.cursor.empty() && !page.events.empty())
+    page.events.insert(page.events.begin(), page.events.front());
+  return page;
+}
+
+std::vector<TraceSummary> MutantStore::get_traces(const TraceQuery& given) {
+  TraceQuery query = given;
+  if (has("looks at the newest thousand trace events")) {
+    const auto all = MemoryStore::get_trace_events({.limit = 1'000'000}).events;
+    if (all.size() > 1'000) query.from = std::max(query.from, std::optional(all[all.size() - 1'000].when));
+  }
+  std::vector<TraceSummary> traces = MemoryStore::get_traces(query);
+  if (has("sorts traces by their first event"))
+    std::ranges::sort(traces, std::ranges::greater(), &TraceSummary::first);
+  for (TraceSummary& trace : traces) {
+    if (has("counts errors as events only")) trace.errors = 0;
+  }
+  return traces;
+}
+
+std::vector<EventRecord> MutantStore::get_events_of_trace(const TraceId& trace_id, std::size_t limit) {
+  std::vector<EventRecord> events = MemoryStore::get_events_of_trace(trace_id, limit);
+  if (has("orders events of a trace the other way")) std::ranges::reverse(events);
+  return events;
+}
+
 std::vector<StoredPosition> MutantStore::get_positions(std::string_view prefix) {
   if (!has("lists positions whatever their case")) return MemoryStore::get_positions(prefix);
   std::vector<StoredPosition> positions = MemoryStore::get_positions("");
@@ -365,13 +439,15 @@ Removed MutantStore::remove_older(Time before, std::size_t most) {
       removed_events_.push_back(std::move(event));
     }
   }
+  if (has("keeps old trace events") && MemoryStore::count_older(before).events == 0) return {};
   const Removed removed = MemoryStore::remove_older(before, most);
   if (has("removes stacks that are in use") && removed.stacktraces > 0) removed_stacks_ = true;
   return removed;
 }
 
 Removed MutantStore::count_older(Time before) {
-  const Removed counted = MemoryStore::count_older(before);
+  Removed counted = MemoryStore::count_older(before);
+  if (has("counts trace events as events")) counted.events += std::exchange(counted.trace_events, 0);
   if (has("removes what it counts")) MemoryStore::remove_older(before, 1);
   return counted;
 }

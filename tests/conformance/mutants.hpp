@@ -75,4 +75,21 @@
   M("removes recent processes", "old processes are removed that have neither events nor a journal")      \
   M("removes what it counts", "counting what is old says what removing it will do, and changes nothing") \
   M("finds what was removed", "what was removed is not found, whatever came after it")                   \
-  M("removes everything", "events are removed beside a writer of the same stacks")
+  M("removes everything", "events are removed beside a writer of the same stacks")                       \
+  M("drops whose upstream it is", "a trace event keeps every field")                                     \
+  M("keeps microseconds of durations", "a trace event keeps every field")                                \
+  M("cuts texts of trace events", "whatever a trace event's texts say is only text")                     \
+  M("finds variables whatever their case", "trace events are found by trace, variable and time")         \
+  M("takes any kind for a variable", "trace events are found by trace, variable and time")               \
+  M("repeats a trace event between pages", "trace events are paged, oldest first")                       \
+  M("counts errors as events only", "traces are summed up, the latest first")                            \
+  M("sorts traces by their first event", "traces are summed up, the latest first")                       \
+  M("looks at the newest thousand trace events",                                                         \
+    "the newest traces are found among many, and behind a large one")                                    \
+  M("forgets the traces of events", "an event keeps the trace that it was logged in")                    \
+  M("orders events of a trace the other way", "events of a trace come oldest first")                     \
+  M("gives trace events ids of events", "trace events are stored with their batch, or not at all")       \
+  M("stores trace events before it fails", "trace events are stored with their batch, or not at all")    \
+  M("drops single trace events", "a single trace event is stored, of the process recorded last")         \
+  M("keeps old trace events", "old trace events are removed after old events")                           \
+  M("counts trace events as events", "old trace events are removed after old events")

@@ -55,6 +55,9 @@ std::vector<std::string> headers_of_adapters() {
 std::vector<std::string> own_headers(const std::filesystem::path& file) {
   std::vector<std::string> own = headers_of_adapters();
   const auto first = file.begin();
+  for (const auto& entry : std::filesystem::directory_iterator(project_folder() / *first)) {
+    if (entry.path().extension() == ".hpp") own.push_back(entry.path().filename());  // shared by all of them
+  }
   const std::filesystem::path folder = *first / *std::next(first);
   if (!std::filesystem::is_directory(project_folder() / folder)) return own;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(project_folder() / folder)) {

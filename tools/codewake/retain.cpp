@@ -60,8 +60,14 @@ void end_between_slices() {
 
 void add(Removed& total, const Removed& slice) {
   total.events += slice.events;
+  total.trace_events += slice.trace_events;
   total.stacktraces += slice.stacktraces;
   total.processes += slice.processes;
+}
+
+/// What the bar counts.
+std::uint64_t events_of(const Removed& removed) {
+  return removed.events + removed.trace_events;
 }
 
 std::string bar(std::uint64_t done, std::uint64_t all) {
@@ -76,13 +82,13 @@ void remove(Store& store, Retained& retained) {
   end_between_slices();
   Progress progress;
   // Counting takes a while; only who looks at the bar has a use for it.
-  const std::uint64_t all = progress.is_shown() ? store.count_older(retained.before).events : 0;
+  const std::uint64_t all = progress.is_shown() ? events_of(store.count_older(retained.before)) : 0;
   while (true) {
     if (interrupted) {
       retained.state = kInterrupted;
       return;
     }
-    progress.show(bar(retained.removed.events, all));
+    progress.show(bar(events_of(retained.removed), all));
     const Removed slice = store.remove_older(retained.before, kSlice);
     if (slice.empty()) return;
     add(retained.removed, slice);
@@ -92,6 +98,7 @@ void remove(Store& store, Retained& retained) {
 Row to_row(const Retained& retained) {
   return {Cell(std::string(retained.state)),
           Cell(std::to_string(retained.removed.events)),
+          Cell(std::to_string(retained.removed.trace_events)),
           Cell(std::to_string(retained.removed.stacktraces)),
           Cell(std::to_string(retained.removed.processes)),
           Cell(format_time(retained.before), Style::dim),
@@ -101,6 +108,7 @@ Row to_row(const Retained& retained) {
 Json to_json(const Retained& retained) {
   return {{"state", retained.state},
           {"events", retained.removed.events},
+          {"trace_events", retained.removed.trace_events},
           {"stacktraces", retained.removed.stacktraces},
           {"processes", retained.removed.processes},
           {"before", format_time(retained.before)},
@@ -130,11 +138,12 @@ int run_retain(Session& session, const RetainOptions& options) {
   Listing listing(session.out, session.options.format,
                   {{"STATE", left, fixed},
                    {"EVENTS", right, fixed},
+                   {"TRACE EVENTS", right, fixed},
                    {"STACK TRACES", right, fixed},
                    {"PROCESSES", right, fixed},
                    {"OLDER THAN", left, fixed},
                    {"SECONDS", right, fixed}},
-                  {"state", "events", "stacktraces", "processes", "before", "seconds"});
+                  {"state", "events", "trace_events", "stacktraces", "processes", "before", "seconds"});
   listing.add([&] { return to_row(retained); }, [&] { return to_json(retained); });
   listing.finish();
   if (failure) complain(failure->what());
@@ -147,7 +156,8 @@ void add_retain_command(CLI::App& app, Session& session) {
   const auto options = std::make_shared<RetainOptions>();
   CLI::App* const command = add_command(
       app, "retain",
-      "Remove events older than an age, with the stack traces and processes that are left without any",
+      "Remove events and trace events older than an age, with the stack traces and processes that are left "
+      "without any",
       {"codewake retain --older-than 90d", "codewake retain --older-than 90d --dry-run",
        "codewake retain --older-than 2w --store sqlite:////var/lib/shop/wake.sqlite --format json"});
   command

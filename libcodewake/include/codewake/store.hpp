@@ -87,6 +87,7 @@ struct ExceptionQuery {
 /// How much of each was removed, or would be.
 struct Removed {
   std::uint64_t events = 0;
+  std::uint64_t trace_events = 0;
   std::uint64_t stacktraces = 0;
   std::uint64_t processes = 0;
 
@@ -203,8 +204,10 @@ class CODEWAKE_API Store {
 
   /// Removes one slice of what is older than `before`, all of it or nothing: the oldest events with when <
   /// `before`, at most `most` (0 counts as 1), with their data, and the stack traces that they were the last
-  /// to refer to. Where no such event is left: processes with run_ts < `before` that have neither events nor
-  /// a journal position, at most as many. An event of a process that was removed is rejected from then on.
+  /// to refer to. Where no such event is left: the oldest trace events with when < `before`, at most as many.
+  /// Where none of these is left either: processes with run_ts < `before` that have neither events nor trace
+  /// events nor a journal position, at most as many. An event of a process that was removed is rejected from
+  /// then on.
   /// Apps, versions and environments stay. The result is what was removed; where it is empty(), all is done.
   ///
   /// Thread-safe; others may write, read and remove at the same time, and a batch that is being written keeps

@@ -40,6 +40,12 @@ void become_nobody() {
     require(setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0, "setresuid");
 }
 
+void require_no_traces(SqliteStore& store) {
+  require(store.get_trace_events({}).events.empty(), "trace events");
+  require(store.get_traces({}).empty(), "traces");
+  require(store.get_events_of_trace(TraceId::make(), 10).empty(), "events of a trace");
+}
+
 /// For everybody to read, nobody to write.
 void make_read_only(const std::filesystem::path& path) {
   using std::filesystem::perms;
@@ -140,10 +146,37 @@ TEST_CASE("a read-only database of Code Wake for Python can be read without an u
     require(store.get_exceptions({}).size() > 0, "exceptions");
     require(store.get_event_by_id(20)->frames.size() > 0, "frames");
     require(store.get_positions("").empty(), "positions");
+    require_no_traces(store);
   });
   INFO(result.err);
   CHECK(result.exit_code == 0);
   CHECK(read_file(file) == before);
+}
+
+TEST_CASE("a read-only database from before there were traces can be read without an upgrade") {
+  const TemporaryFolder folder;
+  const auto file = folder / "events.sqlite";
+  {
+    SqliteStore store(dsn_of(file));
+    write_events(store, "app", "key", numbered("v", 2));
+  }
+  {
+    Database database(file);
+    make_version_1(database);
+  }
+  make_read_only(file);
+  make_read_only(folder.path());
+  const ChildResult result = in_child([&] {
+    become_nobody();
+    SqliteStore store(dsn_of(file));
+    require(store.get_events_by_data({{"key", "v1"}}).size() == 1, "the event is read");
+    require(store.get_event_by_id(1).has_value(), "and by its id");
+    require_no_traces(store);
+    require(store.count_older(now() + std::chrono::hours(1)) == Removed{.events = 2, .processes = 1},
+            "count");
+  });
+  INFO(result.err);
+  CHECK(result.exit_code == 0);
 }
 
 TEST_CASE("a full disk is unavailable, loses nothing that was stored, and passes") {
@@ -216,12 +249,10 @@ TEST_CASE("an event of a process that is not there is rejected, and nothing of i
   const std::vector<BatchProcess> processes = {{.info = &info}, {.id = 4711}};
   const std::vector<BatchEvent> events = {{.process = 0}, {.process = 1}};
   CHECK(contains(store_error(StoreError::Kind::rejected,
-                             [&] {
-                               store.write({processes, events, {}});
-                             }),
+                             [&] { store.write({.processes = processes, .events = events}); }),
                  "there is no process 4711"));
   const std::vector<BatchEvent> outside = {{.process = 2}};
-  store_error(StoreError::Kind::rejected, [&] { store.write({processes, outside, {}}); });
+  store_error(StoreError::Kind::rejected, [&] { store.write({.processes = processes, .events = outside}); });
   CHECK(store.get_processes({}).empty());
   CHECK(store.get_apps().empty());
   CHECK(store.insert_app("app", {}).app.id == 1);

@@ -1,8 +1,6 @@
 #include <doctest/doctest.h>
-#include <sqlite3.h>
 
 #include <filesystem>
-#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
@@ -14,36 +12,6 @@
 
 namespace codewake::testing {
 namespace {
-
-/// Every statement that connections run which are opened while this lives, with what is bound to it.
-class Statements {
- public:
-  Statements() {
-    sqlite3_auto_extension(reinterpret_cast<void (*)()>(&watch));
-    sql().clear();
-  }
-  Statements(const Statements&) = delete;
-  Statements& operator=(const Statements&) = delete;
-  ~Statements() { sqlite3_cancel_auto_extension(reinterpret_cast<void (*)()>(&watch)); }
-
-  static std::set<std::string>& sql() {
-    static std::set<std::string> sql;
-    return sql;
-  }
-
- private:
-  static int watch(sqlite3* connection, char**, const sqlite3_api_routines*) {
-    return sqlite3_trace_v2(connection, SQLITE_TRACE_STMT, &note, nullptr);
-  }
-  static int note(unsigned, void*, void* statement, void*) {
-    char* const text = sqlite3_expanded_sql(static_cast<sqlite3_stmt*>(statement));
-    static std::mutex mutex;
-    const std::lock_guard lock(mutex);
-    if (text != nullptr) sql().insert(text);
-    sqlite3_free(text);
-    return 0;
-  }
-};
 
 /// Whether a line of EXPLAIN QUERY PLAN reads a table that grows, by itself or by the name that the queries
 /// give it, from end to end.

@@ -124,7 +124,7 @@ TEST_CASE("upgrading a database of Code Wake for Python changes none of its rows
   }
   Database database(file);
   CHECK(older_rows(database) == before);
-  CHECK(database.number("SELECT version FROM codewake_schema") == 1);
+  CHECK(database.number("SELECT version FROM codewake_schema") == 2);
   CHECK(database.rows("PRAGMA integrity_check") == std::vector<std::vector<std::string>>{{"ok"}});
 }
 

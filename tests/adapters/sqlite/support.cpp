@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <mutex>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
@@ -64,6 +65,33 @@ std::int64_t Database::number(const std::string& sql) {
   return std::stoll(rows(sql).at(0).at(0));
 }
 
+Statements::Statements() {
+  sqlite3_auto_extension(reinterpret_cast<void (*)()>(&watch));
+  sql().clear();
+}
+
+Statements::~Statements() {
+  sqlite3_cancel_auto_extension(reinterpret_cast<void (*)()>(&watch));
+}
+
+std::set<std::string>& Statements::sql() {
+  static std::set<std::string> sql;
+  return sql;
+}
+
+int Statements::watch(sqlite3* connection, char**, const sqlite3_api_routines*) {
+  return sqlite3_trace_v2(connection, SQLITE_TRACE_STMT, &note, nullptr);
+}
+
+int Statements::note(unsigned, void*, void* statement, void*) {
+  char* const text = sqlite3_expanded_sql(static_cast<sqlite3_stmt*>(statement));
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  if (text != nullptr) sql().insert(text);
+  sqlite3_free(text);
+  return 0;
+}
+
 std::string dsn_of(const std::filesystem::path& path) {
   return "sqlite:///" + std::filesystem::absolute(path).string();
 }
@@ -73,6 +101,12 @@ std::filesystem::path copy_reference(const std::filesystem::path& folder) {
   std::filesystem::copy_file(test_data("reference/pycodewake.sqlite"), copy);
   std::filesystem::permissions(copy, std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
   return copy;
+}
+
+void make_version_1(Database& database) {
+  database.exec(
+      "DROP TRIGGER codewake_event_traces_gone; DROP TABLE trace_events; DROP TABLE event_traces; "
+      "UPDATE codewake_schema SET version = 1");
 }
 
 std::vector<std::vector<std::string>> older_rows(Database& database) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,11 +34,29 @@ class Database {
   std::unique_ptr<sqlite3, Close> connection_;
 };
 
+/// Every statement that connections run which are opened while this lives, with what is bound to it.
+class Statements {
+ public:
+  Statements();
+  Statements(const Statements&) = delete;
+  Statements& operator=(const Statements&) = delete;
+  ~Statements();
+
+  static std::set<std::string>& sql();
+
+ private:
+  static int watch(sqlite3* connection, char**, const sqlite3_api_routines*);
+  static int note(unsigned, void*, void* statement, void*);
+};
+
 /// `sqlite:////…` for the path.
 std::string dsn_of(const std::filesystem::path& path);
 
 /// A copy, in `folder`, of the database that Code Wake for Python wrote.
 std::filesystem::path copy_reference(const std::filesystem::path& folder);
+
+/// Takes away what version 2 of the tables has added.
+void make_version_1(Database& database);
 
 /// Every row of the older package's tables in their older columns, ordered by id.
 std::vector<std::vector<std::string>> older_rows(Database& database);

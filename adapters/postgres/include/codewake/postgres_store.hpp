@@ -50,6 +50,11 @@ class CODEWAKE_API PostgresStore : public Store {
   EventPage get_events(const EventQuery& query) override;
   std::vector<ExceptionGroup> get_exceptions(const ExceptionQuery& query) override;
 
+  bool stores_trace_events() const noexcept override;
+  TraceEventPage get_trace_events(const TraceEventQuery& query) override;
+  std::vector<TraceSummary> get_traces(const TraceQuery& query) override;
+  std::vector<EventRecord> get_events_of_trace(const TraceId& trace_id, std::size_t limit) override;
+
   /// Waits for transactions of the same run that are still under way in the server, such as one whose COMMIT
   /// got no answer: what it answers is final.
   std::vector<StoredPosition> get_positions(std::string_view prefix) override;

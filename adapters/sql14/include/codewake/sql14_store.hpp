@@ -46,6 +46,11 @@ class CODEWAKE_API Sql14Store : public Store {
   EventPage get_events(const EventQuery& query) override;
   std::vector<ExceptionGroup> get_exceptions(const ExceptionQuery& query) override;
 
+  bool stores_trace_events() const noexcept override;
+  TraceEventPage get_trace_events(const TraceEventQuery& query) override;
+  std::vector<TraceSummary> get_traces(const TraceQuery& query) override;
+  std::vector<EventRecord> get_events_of_trace(const TraceId& trace_id, std::size_t limit) override;
+
   std::vector<StoredPosition> get_positions(std::string_view prefix) override;
   void forget_positions(std::string_view prefix) override;
 

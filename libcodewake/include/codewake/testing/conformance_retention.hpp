@@ -30,6 +30,7 @@ inline Removed remove_all_older(Store& store, Time before, std::size_t most) {
     const Removed slice = store.remove_older(before, most);
     if (slice.empty()) return total;
     total.events += slice.events;
+    total.trace_events += slice.trace_events;
     total.stacktraces += slice.stacktraces;
     total.processes += slice.processes;
   }

@@ -33,6 +33,8 @@
 #include "codewake/stacktrace.hpp"
 #include "codewake/store.hpp"
 #include "codewake/time.hpp"
+#include "codewake/trace_context.hpp"
+#include "codewake/trace_event.hpp"
 
 namespace codewake::testing {
 
@@ -93,6 +95,27 @@ inline std::string shown(Time time) {
 }
 inline std::string shown(const Digest& digest) {
   return to_hex(digest);
+}
+inline std::string shown(const TraceId& id) {
+  return to_hex(id);
+}
+inline std::string shown(const SpanId& id) {
+  return to_hex(id);
+}
+inline std::string shown(const TraceTie& tie) {
+  return to_hex(tie.trace_id) + " " + to_hex(tie.span_id);
+}
+inline std::string shown(const TraceEventId& id) {
+  return to_uuid(id);
+}
+inline std::string shown(TraceKind kind) {
+  return std::string(to_string(kind));
+}
+inline std::string shown(Access access) {
+  return std::string(to_string(access));
+}
+inline std::string shown(std::chrono::nanoseconds duration) {
+  return std::to_string(duration.count()) + " ns";
 }
 template <std::integral I>
 requires(!std::same_as<I, bool>) std::string shown(I number) {
@@ -213,6 +236,52 @@ inline std::string explain(const EventRecord& a, const EventRecord& e) {
       .field("data", a.data, e.data)
       .field("stacktrace_id", a.stacktrace_id, e.stacktrace_id)
       .field("frames", a.frames, e.frames)
+      .field("trace", a.trace, e.trace)
+      .text();
+}
+template <class Text>
+std::string explain(const TraceEventTexts<Text>& a, const TraceEventTexts<Text>& e) {
+  return Differences()
+      .field("service", a.service, e.service)
+      .field("instance", a.instance, e.instance)
+      .field("environment", a.environment, e.environment)
+      .field("execution", a.execution, e.execution)
+      .field("thread", a.thread, e.thread)
+      .field("name", a.name, e.name)
+      .field("file", a.file, e.file)
+      .field("data", a.data, e.data)
+      .field("clock", a.clock, e.clock)
+      .field("locks", a.locks, e.locks)
+      .text();
+}
+inline std::string explain(const TraceEventRecord& a, const TraceEventRecord& e) {
+  return Differences()
+      .field("row", a.row, e.row)
+      .field("process_id", a.process_id, e.process_id)
+      .field("when", a.when, e.when)
+      .field("kind", a.kind, e.kind)
+      .field("access", a.access, e.access)
+      .field("id", a.id, e.id)
+      .field("trace_id", a.trace_id, e.trace_id)
+      .field("span_id", a.span_id, e.span_id)
+      .field("upstream_span_id", a.upstream_span_id, e.upstream_span_id)
+      .field("parent_id", a.parent_id, e.parent_id)
+      .field("step", a.step, e.step)
+      .field("duration", a.duration, e.duration)
+      .field("line", a.line, e.line)
+      .field("texts", a.texts, e.texts)
+      .text();
+}
+inline std::string explain(const TraceSummary& a, const TraceSummary& e) {
+  return Differences()
+      .field("trace_id", a.trace_id, e.trace_id)
+      .field("first", a.first, e.first)
+      .field("last", a.last, e.last)
+      .field("events", a.events, e.events)
+      .field("errors", a.errors, e.errors)
+      .field("executions", a.executions, e.executions)
+      .field("services", a.services, e.services)
+      .field("root", a.root, e.root)
       .text();
 }
 inline std::string explain(const ExceptionGroup& a, const ExceptionGroup& e) {
@@ -230,6 +299,7 @@ inline std::string explain(const ExceptionGroup& a, const ExceptionGroup& e) {
 inline std::string explain(const Removed& a, const Removed& e) {
   return Differences()
       .field("events", a.events, e.events)
+      .field("trace_events", a.trace_events, e.trace_events)
       .field("stacktraces", a.stacktraces, e.stacktraces)
       .field("processes", a.processes, e.processes)
       .text();
@@ -358,15 +428,32 @@ class BatchOfItsOwn {
   void position(std::string segment, std::uint64_t position, std::uint32_t process) {
     positions_.push_back({segments_.emplace_back(std::move(segment)), position, process});
   }
-  BatchResult write_to(Store& store) const { return store.write({processes_, events_, positions_}); }
+  /// Its row and process id mean nothing.
+  void trace_event(std::uint32_t process, TraceEventRecord event) {
+    const TraceEventRecord& held = held_.emplace_back(std::move(event));
+    const auto& t = held.texts;
+    trace_events_.push_back({{held},
+                             process,
+                             held.when,
+                             {t.service, t.instance, t.environment, t.execution, t.thread, t.name, t.file,
+                              t.data, t.clock, t.locks}});
+  }
+  /// Ties the event that was added last.
+  void tie(const TraceTie& trace) { events_.back().trace = trace; }
+  BatchResult write_to(Store& store) const {
+    return store.write(
+        {.processes = processes_, .events = events_, .trace_events = trace_events_, .positions = positions_});
+  }
 
  private:
   std::vector<BatchProcess> processes_;
   std::vector<BatchEvent> events_;
+  std::vector<BatchTraceEvent> trace_events_;
   std::vector<JournalPosition> positions_;
   std::deque<ProcessInfo> infos_;
   std::deque<Attributes> data_;
   std::deque<std::vector<AttributeView>> views_;
+  std::deque<TraceEventRecord> held_;
   std::deque<std::string> segments_;
 };
 

@@ -14,10 +14,11 @@
 // case begins with it. One executable may instantiate the suite for any number of stores. Needs doctest and
 // libcodewake, and doctest's main from elsewhere.
 //
-// The checks are in five files, by what they look at: conformance_records.hpp and conformance_attributes.hpp
+// The checks are in six files, by what they look at: conformance_records.hpp and conformance_attributes.hpp
 // (what goes in comes out), conformance_queries.hpp (what is found, in which order),
-// conformance_batches.hpp (all or nothing, positions, threads, several clients, life) and
-// conformance_retention.hpp (what goes when it is old, and what stays).
+// conformance_batches.hpp (all or nothing, positions, threads, several clients, life),
+// conformance_retention.hpp (what goes when it is old, and what stays) and conformance_traces.hpp (trace
+// events, where the store keeps them).
 #pragma once
 
 #include <doctest/doctest.h>
@@ -28,6 +29,7 @@
 #include "codewake/testing/conformance_records.hpp"
 #include "codewake/testing/conformance_retention.hpp"
 #include "codewake/testing/conformance_support.hpp"
+#include "codewake/testing/conformance_traces.hpp"
 
 /// Adds the whole suite for one store to a test executable. At namespace scope. `name`: a string literal. The
 /// second argument: a callable without parameters that returns a codewake::testing::Storage.
@@ -51,7 +53,8 @@
   CODEWAKE_STORE_CONFORMANCE_ATTRIBUTES(CASE, store, storage)  \
   CODEWAKE_STORE_CONFORMANCE_QUERIES(CASE, store, storage)     \
   CODEWAKE_STORE_CONFORMANCE_BATCHES(CASE, store, storage)     \
-  CODEWAKE_STORE_CONFORMANCE_RETENTION(CASE, store, storage)
+  CODEWAKE_STORE_CONFORMANCE_RETENTION(CASE, store, storage)   \
+  CODEWAKE_STORE_CONFORMANCE_TRACES(CASE, store, storage)
 
 #define CODEWAKE_STORE_CONFORMANCE_RECORDS(CASE, store, storage)                                          \
   CASE(store, storage, "an app is found again under the same id", app_is_found_again)                     \
@@ -141,3 +144,20 @@
        removed_events_are_not_found)                                                              \
   CASE(store, storage, "events are removed beside a writer of the same stacks",                   \
        events_are_removed_beside_a_writer)
+
+#define CODEWAKE_STORE_CONFORMANCE_TRACES(CASE, store, storage)                                            \
+  CASE(store, storage, "a trace event keeps every field", trace_event_keeps_every_field)                   \
+  CASE(store, storage, "whatever a trace event's texts say is only text", trace_event_texts_are_only_text) \
+  CASE(store, storage, "trace events are found by trace, variable and time",                               \
+       trace_events_are_found_by_trace_variable_and_time)                                                  \
+  CASE(store, storage, "trace events are paged, oldest first", trace_events_are_paged_oldest_first)        \
+  CASE(store, storage, "traces are summed up, the latest first", traces_are_summed_up)                     \
+  CASE(store, storage, "the newest traces are found among many, and behind a large one",                   \
+       newest_traces_are_found_among_many)                                                                 \
+  CASE(store, storage, "an event keeps the trace that it was logged in", event_keeps_its_trace)            \
+  CASE(store, storage, "events of a trace come oldest first", events_of_a_trace_come_oldest_first)         \
+  CASE(store, storage, "trace events are stored with their batch, or not at all",                          \
+       trace_events_are_stored_with_their_batch)                                                           \
+  CASE(store, storage, "a single trace event is stored, of the process recorded last",                     \
+       single_trace_event_is_stored)                                                                       \
+  CASE(store, storage, "old trace events are removed after old events", old_trace_events_are_removed)
