@@ -38,6 +38,7 @@ const std::map<std::string_view, std::string_view> kPublicHeaders = {
     {"plugin", "store"},
     {"queue_store", "queue"},
     {"recovery", "queue"},
+    {"httplib_tracing", "tracing"},
     {"vector_clock", "tracing"},
     {"trace_value", "tracing"},
     {"tracing", "tracing"},
