@@ -62,7 +62,7 @@ Row trace_row(const TraceSummary& trace) {
           Cell(trace.root)};
 }
 
-Json to_json(const TraceSummary& trace) {
+Json record_of(const TraceSummary& trace) {
   return {{"trace_id", to_hex(trace.trace_id)},
           {"first", format_time(trace.first)},
           {"last", format_time(trace.last)},
@@ -77,7 +77,7 @@ int run_traces(Session& session, const TraceQuery& query) {
   const std::shared_ptr<Store> store = open_store(session.options);
   Listing listing(session.out, session.options.format, trace_columns(), trace_fields());
   for (const TraceSummary& trace : store->get_traces(query)) {
-    listing.add([&] { return trace_row(trace); }, [&] { return to_json(trace); });
+    listing.add([&] { return trace_row(trace); }, [&] { return record_of(trace); });
   }
   listing.finish();
   return kSuccess;
@@ -103,7 +103,7 @@ Json parsed(const std::string& text) {
   return json.is_discarded() ? Json(text) : json;
 }
 
-Json to_json(const TraceEventRecord& event) {
+Json record_of(const TraceEventRecord& event) {
   const auto text_or_null = [](const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); };
   return {{"id", to_uuid(event.id)},
           {"when", format_time(event.when)},
@@ -129,13 +129,13 @@ Json to_json(const TraceEventRecord& event) {
           {"process_id", event.process_id}};
 }
 
-Json to_json(const TraceTree& tree, const std::string& id) {
+Json record_of(const TraceTree& tree, const std::string& id) {
   Json executions = Json::array();
   for (const TraceExecution& execution : tree.executions()) {
     Json events = Json::array(), logged = Json::array();
     for (const TraceEntry& entry : execution.entries) {
       if (entry.traced != nullptr) {
-        events.push_back(to_json(*entry.traced));
+        events.push_back(record_of(*entry.traced));
       } else {
         logged.push_back(to_json(*entry.logged, std::nullopt));
       }
@@ -233,7 +233,7 @@ int run_trace(Session& session, const TraceOptions& options) {
   }
   switch (session.options.format) {
     case Format::json:
-      session.out.write(to_line(to_json(tree, to_hex(*id))) + "\n");
+      session.out.write(to_line(record_of(tree, to_hex(*id))) + "\n");
       return kSuccess;
     case Format::table:
       session.out.write(fmt::format("Trace {}", to_hex(*id)), Style::heading);
@@ -246,7 +246,7 @@ int run_trace(Session& session, const TraceOptions& options) {
     default: {
       Listing listing(session.out, session.options.format, {}, trace_event_fields());
       for (const TraceEventRecord& event : tree.events()) {
-        listing.add([] { return Row(); }, [&] { return to_json(event); });
+        listing.add([] { return Row(); }, [&] { return record_of(event); });
       }
       listing.finish();
       return kSuccess;
