@@ -49,9 +49,14 @@ TraceEventPage Reader::trace_events(const TraceEventQuery& query) {
   if (query.trace_id) condition.add("e.trace_id = " + condition.bind(to_hex(*query.trace_id)));
   if (query.variable) {
     const std::string name = condition.bind(to_storable(*query.variable));
-    condition.add("e.kind = 'StateChange' AND e.name = " + name);
-    // Of a trace that is given, there are fewer events than of a variable.
-    if (!query.trace_id) condition.add(fmt::format("{} = hashtextextended({}, 0)", kVariableKey, name));
+    condition.add("e.name = " + name);
+    if (query.trace_id) {
+      // Of a trace there are fewer events than of a variable: not by that index, whose condition this is not.
+      condition.add("e.kind || '' = 'StateChange'");
+    } else {
+      condition.add(
+          fmt::format("e.kind = 'StateChange' AND {} = hashtextextended({}, 0)", kVariableKey, name));
+    }
   }
   add_times(condition, query);
   if (!query.cursor.empty()) {
@@ -158,7 +163,8 @@ std::vector<TraceSummary> Reader::traces(const TraceQuery& query) {
   const Snapshot snapshot(connection_);
   connection_.run(use_indexes());
   std::optional<std::vector<std::string>> found;
-  for (std::size_t most = 2'048; !found; most *= 8) {
+  constexpr std::size_t kFew = 2'048, kUsual = 32;  // events of a trace
+  for (std::size_t most = std::max(kFew, limit_of(query) * kUsual); !found; most *= 8) {
     found = newest_traces_by_events(query, most);
     if (!found) found = newest_traces_by_traces(query, most / 4);
   }
