@@ -92,7 +92,8 @@ void check_payload(std::span<const char> payload) {
         .process_id = event.process_id,
         .data = event.has_data ? std::optional(std::span<const AttributeArgument>(event.data)) : std::nullopt,
         .when = event.when,
-        .stacktrace = stack ? &*stack : nullptr};
+        .stacktrace = stack ? &*stack : nullptr,
+        .trace = event.trace ? &*event.trace : nullptr};
     std::string encoded(encoded_size(again) + kEncodingSlack, '\0');
     char* const end = encode_event(again, encoded.data(), encoded.data() + encoded.size());
     require(end != nullptr, "an event does not fit where it should");

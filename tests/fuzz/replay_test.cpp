@@ -107,6 +107,14 @@ TEST_CASE(
   replay("records", codewake::testing::fuzz_records);
 }
 
+TEST_CASE("Trace events hold their promises for the fuzzer's inputs and thousands that are like them") {
+  replay("trace_events", codewake::testing::fuzz_trace_events);
+}
+
+TEST_CASE("Headers of traces hold their promises for the fuzzer's inputs and thousands that are like them") {
+  replay("headers", codewake::testing::fuzz_headers);
+}
+
 TEST_CASE("A dead run's files hold their promises for the fuzzer's inputs and thousands that are like them") {
   replay("journal", codewake::testing::fuzz_journal);
 }

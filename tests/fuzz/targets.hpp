@@ -13,6 +13,10 @@ void fuzz_dsn(std::string_view input);
 /// A piece of a lane: two bytes for lane and position, one whose lowest bit says that checksums are made to
 /// fit first, then the records. What is behind the three bytes is read as payloads, too.
 void fuzz_records(std::string_view input);
+/// The payload of a trace event.
+void fuzz_trace_events(std::string_view input);
+/// Three lines: traceparent, tracestate, raceway-clock.
+void fuzz_headers(std::string_view input);
 /// A file of a dead run: a byte whose lowest bit is 1 for the front and 0 for the spill, and whose next says
 /// that checksums are made to fit first; then the file.
 void fuzz_journal(std::string_view input);

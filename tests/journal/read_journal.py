@@ -82,16 +82,34 @@ def read_value(reader, kind, size):
     raise ValueError('a kind of value that there is not')
 
 
+def read_trace_event(payload):
+    reader = Reader(payload)
+    event = {'kind': reader.number('B'), 'access': reader.number('B')}
+    shape = reader.number('H')
+    if shape >> 1:
+        raise ValueError('a trace event of a later version')
+    event['line'], event['step'], duration = reader.number('I'), reader.number('Q'), reader.number('q')
+    if shape & 1:
+        event['duration_ns'] = duration
+    for name, size in ('id', 16), ('trace_id', 16), ('parent_id', 16), ('span_id', 8), ('upstream_span_id', 8):
+        event[name] = reader.take(size).hex()
+    sizes = [reader.number('I') for _ in range(10)]
+    event['texts'] = [reader.text(size) for size in sizes]
+    return event
+
+
 def read_event(payload):
     reader = Reader(payload)
     shape = reader.number('I')
-    if shape >> 29:
+    if shape >> 30:
         raise ValueError('an event of a later version')
     event = {}
     if shape & 1 << 25:
         event['when'] = reader.number('q')
     if shape & 1 << 26:
         event['process_id'] = reader.number('q')
+    if shape & 1 << 29:
+        event['trace'] = [reader.take(16).hex(), reader.take(8).hex()]
     if shape & 1 << 27:
         event['addresses'] = [reader.number('Q') for _ in range(reader.number('I'))]
     if shape & 1 << 28:
@@ -240,6 +258,8 @@ def read_record(folders, lane, position, record, clock):
                 raise ValueError('the file of a large event is not what its record says')
         if kind == 1:
             result['event'] = read_event(payload)
+        elif kind == 4:
+            result['trace_event'] = read_trace_event(payload)
         elif kind == 2:
             result['process_info'] = read_process(payload)
     except (ValueError, StopIteration) as error:

@@ -44,7 +44,8 @@ std::string wide(std::size_t number) {
   return fmt::format("{:0>230}", number);
 }
 
-void append(LiveJournal& journal, Lane& lane, const EventInput& event) {
+template <class Event = EventInput>
+void append(LiveJournal& journal, Lane& lane, const Event& event) {
   std::uint64_t position = 0;
   REQUIRE(journal.append(lane, event, {.ticks = journal.ticks(), .process = 1, .flags = 0}, position) ==
           internal::Accepted::yes);
@@ -73,6 +74,17 @@ void write_kinds(LiveJournal& journal, Lane& lane) {
   const Stacktrace resolved(
       std::vector<Frame>{{.filename = "a.cpp", .lineno = 3, .src = "f();", .function = "f"}});
   append(journal, lane, {.stacktrace = &resolved});
+  TraceEventInput traced;
+  traced.kind = TraceKind::lock_acquire;
+  traced.id.bytes.fill(1);
+  traced.trace_id.bytes.fill(2);
+  traced.step = 9;
+  traced.duration = std::chrono::nanoseconds(-3);
+  traced.texts.service = "s\xC3\xA4";
+  traced.texts.locks = "[]";
+  append(journal, lane, traced);
+  const TraceTie tie{traced.trace_id, {}};
+  append(journal, lane, {.trace = &tie});
 }
 
 }  // namespace
@@ -86,7 +98,7 @@ TEST_CASE("A reader made from the specification reads every kind of record and o
   REQUIRE(journal.append_process(info, 1) == internal::Accepted::yes);
   write_kinds(journal, *journal.acquire_lane());
   const std::vector<Json> found = read_by_python(folder, journal.run());
-  REQUIRE(found.size() == 6);
+  REQUIRE(found.size() == 8);
   CHECK(found[0]["process_info"] == Json::parse(R"({"run_ts": 5, "pid": 42, "app": "shop", "version": null,
       "environment": null, "user": null, "host": "h", "executable": null})"));
   CHECK(found[1]["flags"] == internal::kExternal);
@@ -107,6 +119,14 @@ TEST_CASE("A reader made from the specification reads every kind of record and o
   CHECK(found[3]["event"] == Json::parse(R"({"process_id": 77, "data": []})"));
   CHECK(found[4]["event"] == Json::parse(R"({"addresses": [4198400, 139637976727568]})"));
   CHECK(found[5]["event"] == Json::parse(R"({"frames": [[3, 0, "a.cpp", "f();", "f", "", ""]]})"));
+  const Json& traced = found[6]["trace_event"];
+  CHECK(traced["kind"] == 6);
+  CHECK(traced["access"] == 0);
+  CHECK(traced["step"] == 9);
+  CHECK(traced["duration_ns"] == -3);
+  CHECK(traced["id"] == "01010101010101010101010101010101");
+  CHECK(traced["texts"] == Json::parse("[\"s\xC3\xA4\", \"\", \"\", \"\", \"\", \"\", \"\", \"\", \"\", \"[]\"]"));
+  CHECK(found[7]["event"]["trace"] == Json::parse(R"(["02020202020202020202020202020202", "0000000000000000"])"));
   for (const Json& record : found) CHECK_FALSE(record.contains("problem"));
   journal.remove_files();
 }

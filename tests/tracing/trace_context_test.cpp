@@ -11,7 +11,8 @@ namespace {
 
 constexpr std::string_view kGood = "00-11111111222233334444555555555555-aaaaaaaaaaaaaaaa-01";
 
-std::optional<TraceContext> parse(std::vector<std::string_view> parent, std::vector<std::string_view> state = {}) {
+std::optional<TraceContext> parse(std::vector<std::string_view> parent,
+                                  std::vector<std::string_view> state = {}) {
   return parse_trace_context(parent, state);
 }
 

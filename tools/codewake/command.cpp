@@ -68,14 +68,17 @@ std::optional<std::string> class_without_queue(const std::string& class_name) {
 
 template <class Choice>
 void add_choice(CLI::App* command, const std::string& name, Choice& target,
-                std::vector<std::pair<std::string, Choice>> choices, const std::string& description) {
+                std::vector<std::pair<std::string, Choice>> choices, const std::string& description,
+                std::optional<ExtraFormat> extra = std::nullopt) {
   std::vector<std::string> names;
   for (const auto& choice : choices) names.push_back(choice.first);
+  if (extra) names.push_back(extra->name);
   const std::string shown = fmt::format("{}", fmt::join(names, "|"));
   command
       ->add_option_function<std::string>(
           name,
-          [&target, choices = std::move(choices)](const std::string& text) {
+          [&target, choices = std::move(choices), extra](const std::string& text) {
+            if (extra) extra->is_chosen = text == extra->name;
             for (const auto& [choice, value] : choices) {
               if (choice == text) target = value;
             }
@@ -120,11 +123,11 @@ void add_store_options(CLI::App* command, Session& session) {
       ->type_name("MODULE,CLASS");
 }
 
-void add_output_options(CLI::App* command, Session& session) {
+void add_output_options(CLI::App* command, Session& session, std::optional<ExtraFormat> extra) {
   add_choice<Format>(
       command, "--format", session.options.format,
       {{"table", Format::table}, {"json", Format::json}, {"ndjson", Format::ndjson}, {"csv", Format::csv}},
-      "How to write the result (default: table)");
+      "How to write the result (default: table)", std::move(extra));
   add_choice<ColorMode>(
       command, "--color", session.options.color,
       {{"auto", ColorMode::automatic}, {"always", ColorMode::always}, {"never", ColorMode::never}},

@@ -69,8 +69,14 @@ void on_run(CLI::App* command, Session& session, std::shared_ptr<Options> option
 /// `--store` and `--adapter`.
 void add_store_options(CLI::App* command, Session& session);
 
+/// A format that one command has besides the others.
+struct ExtraFormat {
+  std::string name;
+  bool& is_chosen;
+};
+
 /// `--format` and `--color`.
-void add_output_options(CLI::App* command, Session& session);
+void add_output_options(CLI::App* command, Session& session, std::optional<ExtraFormat> extra = std::nullopt);
 
 /// An option that takes a moment of time; what is none is refused, and says what would be.
 void add_time_option(CLI::App* command, const std::string& name, std::optional<Time>& target,
@@ -98,6 +104,7 @@ void add_exceptions_command(CLI::App& app, Session& session);
 void add_process_commands(CLI::App& app, Session& session);
 void add_setup_commands(CLI::App& app, Session& session);
 void add_log_command(CLI::App& app, Session& session);
+void add_trace_commands(CLI::App& app, Session& session);
 void add_recover_command(CLI::App& app, Session& session);
 void add_retain_command(CLI::App& app, Session& session);
 void add_run_command(CLI::App& app, Session& session);

@@ -1,4 +1,4 @@
-// All that a program needs. For adapters: store.hpp, plugin.hpp; for their tests:
+// All that a program needs; for coroutines there is trace_coroutine.hpp besides. For adapters: store.hpp, plugin.hpp; for their tests:
 // testing/store_conformance.hpp.
 #pragma once
 
@@ -14,4 +14,7 @@
 #include "codewake/store.hpp"        // IWYU pragma: export
 #include "codewake/throw_hook.hpp"   // IWYU pragma: export
 #include "codewake/time.hpp"         // IWYU pragma: export
+#include "codewake/trace_tasks.hpp"  // IWYU pragma: export
+#include "codewake/traced.hpp"       // IWYU pragma: export
+#include "codewake/tracing.hpp"      // IWYU pragma: export
 #include "codewake/version.hpp"      // IWYU pragma: export

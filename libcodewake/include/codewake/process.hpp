@@ -84,6 +84,8 @@ struct ProcessStats {
   std::string problem = {};
 };
 
+class Tracer;
+
 /// The one process of a program. Made by the first `instance()`, never destroyed. Thread-safe.
 class CODEWAKE_API Process {
  public:
@@ -164,6 +166,11 @@ class CODEWAKE_API Process {
   /// The id of the process's record; empty until a store that queues has stored it. In a child made by
   /// fork(), of the child.
   std::optional<Id> id() const noexcept;
+
+  /// The tracer of this process: it records into the same store, or to the Raceway server of
+  /// `tracing.endpoint` where that is configured. The first call makes it, and throws PluginError and
+  /// ConfigError as `instance` does.
+  Tracer& tracer();
 
   /// The configuration it was made from.
   const Config& config() const noexcept;

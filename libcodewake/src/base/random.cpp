@@ -1,14 +1,13 @@
 #include "base/random.hpp"
 
-#include <pthread.h>
 #include <sys/random.h>
 
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <string>
 
+#include "base/fork_generation.hpp"
 #include "codewake/errors.hpp"
 
 namespace codewake::internal {
@@ -29,16 +28,12 @@ struct Stock {
 };
 
 constinit thread_local Stock stock{};
-constinit std::atomic<std::uint32_t> generation{0};
-// Fails only where there is no memory at the program's start.
-[[maybe_unused]] const int at_fork_registered =
-    pthread_atfork(nullptr, nullptr, [] { generation.fetch_add(1, std::memory_order_relaxed); });
 
 }  // namespace
 
 void fill_at_random(std::span<std::uint8_t> bytes) {
   Stock& mine = stock;
-  const std::uint32_t now = generation.load(std::memory_order_relaxed);
+  const std::uint32_t now = fork_generation();
   if (mine.left < bytes.size() || mine.generation != now) {
     ask_kernel(mine.bytes);
     mine.left = mine.bytes.size();

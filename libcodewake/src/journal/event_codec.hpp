@@ -99,7 +99,8 @@ inline std::size_t encoded_size(const EventInput& event) noexcept {
 __attribute__((always_inline)) inline char* encode_event(const EventInput& event, char* out,
                                                          const char* end) noexcept {
   std::uint32_t shape = 0;
-  std::size_t fixed = sizeof shape + sizeof(std::int64_t) + sizeof(Id) + sizeof(TraceTie);
+  std::size_t fixed = sizeof shape + sizeof(std::int64_t) + sizeof(Id);
+  if (event.trace != nullptr) fixed += sizeof(TraceTie);
   if (event.stacktrace != nullptr) [[unlikely]] {
     shape = encoding::stack_shape(*event.stacktrace);
     fixed += encoding::stack_size(*event.stacktrace);

@@ -89,11 +89,11 @@ class LiveJournal {
 
   /// The way of an EventInput or TraceEventInput that `append_event` has refused: into another slot, or a
   /// file of its own. May wait (see kPatience). `position` is told where the record begins.
-  template <class Event>
+  template <class Event = EventInput>
   Accepted append(Lane& lane, const Event& event, RecordContext context, std::uint64_t& position);
 
   /// For whoever has no lane. Blocks while another writes there.
-  template <class Event>
+  template <class Event = EventInput>
   Accepted append_common(const Event& event, RecordContext context, std::uint64_t& position);
   Accepted append_process(const ProcessInfo& info, std::uint16_t number);
 
@@ -203,7 +203,7 @@ class LiveJournal {
   Accepted make_room(Lane& lane, std::size_t size_bytes);
   std::optional<std::uint32_t> take_slot(std::unique_lock<std::mutex>& lock);
   std::optional<std::uint32_t> provide_slot();
-  template <class Event>
+  template <class Event = EventInput>
   Accepted append_external(Lane& lane, const Event& event, std::size_t size_bytes, RecordContext context,
                            std::uint64_t& position);
   Accepted reserve_external(std::uint64_t size_bytes, std::uint64_t limit_bytes);

@@ -14,6 +14,8 @@
 #include "codewake/errors.hpp"
 #include "codewake/plugin.hpp"
 #include "codewake/throw_hook.hpp"
+#include "codewake/tracing.hpp"
+#include "model/current_tie.hpp"
 #include "process/identity.hpp"
 #include "queue/crash_run.hpp"
 #include "queue/queues.hpp"
@@ -22,6 +24,7 @@
 #include "stacktrace/exceptions.hpp"
 #include "stacktrace/loaded_modules.hpp"
 #include "stacktrace/throw_observer.hpp"
+#include "tracing/tracer_core.hpp"
 
 // Invariants:
 //  - There is at most one Process. It is made under `setup_mutex`, published by `the_process`, and never
@@ -100,6 +103,13 @@ class ExceptionAttributes {
   std::vector<AttributeArgument> arguments_;
 };
 
+constexpr std::chrono::hours kForever{24 * 365};
+
+std::chrono::nanoseconds left_until(std::chrono::steady_clock::time_point deadline) {
+  return std::max<std::chrono::nanoseconds>(deadline - std::chrono::steady_clock::now(),
+                                            std::chrono::nanoseconds(0));
+}
+
 std::vector<AttributeArgument> borrow(const Attributes& data) {
   std::vector<AttributeArgument> arguments;
   arguments.reserve(data.size());
@@ -129,6 +139,9 @@ class Process::Impl {
   void record_throw(void* object, const std::type_info& type, std::span<void* const> addresses);
   void forked(ForkPhase phase) noexcept;
   void end_crash_run() noexcept;
+  Tracer& tracer();
+  /// The store of the tracer, where that is another one; may be null.
+  std::shared_ptr<Store> traces() const;
   /// What is recorded of a crash stays.
   void leave_to_recoverers() noexcept;
   /// The queue, if an event without options needs no more than it.
@@ -172,6 +185,8 @@ class Process::Impl {
   const std::vector<std::string> store_parameters_;
   std::optional<internal::CrashRun> crash_run_;  // where the store does not queue
   std::mutex register_mutex_;
+  mutable std::mutex tracer_mutex_;
+  std::unique_ptr<Tracer> tracer_;
   std::atomic<bool> unregistered_{true};
   std::atomic<bool> said_failure_{false};
   std::atomic<bool> said_no_hook_{false};
@@ -263,6 +278,7 @@ std::optional<EventRecord> Process::Impl::record(EventInput event, bool sync) {
 std::optional<EventRecord> Process::Impl::hand_over(EventInput event, bool sync) {
   if (unregistered_.load(std::memory_order_acquire)) register_process();
   if (const Id id = id_.load(std::memory_order_relaxed)) event.process_id = id;
+  event.trace = internal::current_tie;
   std::optional<EventRecord> record = store->insert_event(event, sync);
   if (!queues_) counters_.stored.fetch_add(1, std::memory_order_relaxed);
   return record;
@@ -346,6 +362,37 @@ void Process::Impl::record_throw(void* object, const std::type_info& type, std::
   record({.data = attributes.arguments(), .stacktrace = &stack}, false);
 }
 
+Tracer& Process::Impl::tracer() {
+  const std::lock_guard lock(tracer_mutex_);
+  if (tracer_ != nullptr) return *tracer_;
+  const Config::Tracing& options = config.tracing;
+  TracerOptions said{.service_name = options.service_name.value_or(info_.app_name),
+                     .instance_id = options.instance_id.value_or(""),
+                     .environment = options.environment.value_or(info_.env_name.value_or("development")),
+                     .debug = options.debug};
+  std::shared_ptr<internal::TracerCore> core;
+  if (options.endpoint) {
+    std::vector<std::string> parameters = {*options.endpoint};
+    if (options.api_key) parameters.push_back("api_key=" + *options.api_key);
+    parameters.push_back("batch_size=" + std::to_string(options.batch_size));
+    parameters.push_back("flush_interval=" + std::to_string(options.flush_interval.count()) + "ns");
+    auto server = load_store("code_wake_raceway_store", "RacewayQueueStore", parameters, config.plugin_path);
+    server->insert_process(info_, false);
+    core = std::make_shared<internal::TracerCore>(std::move(server), std::move(said));
+  } else {
+    core = std::make_shared<internal::TracerCore>(store, std::move(said), [this] {
+      if (unregistered_.load(std::memory_order_acquire)) register_process();
+    });
+  }
+  tracer_.reset(new Tracer(std::move(core)));
+  return *tracer_;
+}
+
+std::shared_ptr<Store> Process::Impl::traces() const {
+  const std::lock_guard lock(tracer_mutex_);
+  return tracer_ != nullptr && tracer_->store() != store ? tracer_->store() : nullptr;
+}
+
 void Process::Impl::end_crash_run() noexcept {
   const std::lock_guard lock(register_mutex_);
   if (crash_run_) crash_run_->end();
@@ -360,6 +407,7 @@ void Process::Impl::forked(ForkPhase phase) noexcept {
   if (phase == ForkPhase::before) {
     register_mutex_.lock();
     filter_mutex.lock();
+    tracer_mutex_.lock();
     store->at_fork(phase);
     return;
   }
@@ -378,6 +426,7 @@ void Process::Impl::forked(ForkPhase phase) noexcept {
       counter->store(0, std::memory_order_relaxed);
     }
   }
+  tracer_mutex_.unlock();
   filter_mutex.unlock();
   register_mutex_.unlock();
 }
@@ -492,7 +541,10 @@ void Process::at_fork(ForkPhase phase) noexcept {
     internal::let_captures_go_on(phase == ForkPhase::after_in_child);
     internal::unlock_loaded_modules(phase == ForkPhase::after_in_child);
   }
-  if (phase != ForkPhase::before) internal::queues_at_fork(phase);
+  if (phase != ForkPhase::before) {
+    internal::lock_clocks_at_fork(phase);
+    internal::queues_at_fork(phase);
+  }
   if (!making_it_here) {
     if (phase == ForkPhase::before) setup_mutex().lock();
     Process* const process = the_process.load(std::memory_order_relaxed);
@@ -503,6 +555,7 @@ void Process::at_fork(ForkPhase phase) noexcept {
   }
   if (phase == ForkPhase::before) {
     internal::queues_at_fork(phase);
+    internal::lock_clocks_at_fork(phase);
     internal::lock_loaded_modules();
     internal::stop_captures();
   }
@@ -565,13 +618,21 @@ void Process::set_filter(EventFilter filter) {
 }
 
 bool Process::flush(std::chrono::nanoseconds timeout) {
-  return impl_->store->flush(timeout);
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::min<std::chrono::nanoseconds>(timeout, kForever);
+  const bool stored = impl_->store->flush(timeout);
+  const std::shared_ptr<Store> traces = impl_->traces();
+  return (traces == nullptr || traces->flush(left_until(deadline))) && stored;
 }
 
 bool Process::shutdown(std::chrono::nanoseconds timeout) {
   if (impl_->shut_down.exchange(true)) return true;
   quick_.store(nullptr, std::memory_order_relaxed);
-  const bool stored = impl_->store->shutdown(timeout);
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::min<std::chrono::nanoseconds>(timeout, kForever);
+  bool stored = impl_->store->shutdown(timeout);
+  if (const std::shared_ptr<Store> traces = impl_->traces())
+    stored = traces->shutdown(left_until(deadline)) && stored;
   impl_->end_crash_run();
   return stored;
 }
@@ -582,6 +643,10 @@ ProcessStats Process::stats() const {
 
 std::optional<Id> Process::id() const noexcept {
   return impl_->id();
+}
+
+Tracer& Process::tracer() {
+  return impl_->tracer();
 }
 
 const Config& Process::config() const noexcept {

@@ -5,37 +5,34 @@
 namespace codewake {
 
 std::uint64_t VectorClock::steps_of(std::string_view execution) const noexcept {
-  const auto found = std::find_if(components_.begin(), components_.end(),
-                                  [&](const Component& known) { return known.execution == execution; });
-  return found == components_.end() ? 0 : found->steps;
+  if (execution == own_.execution) return own_.steps;
+  const auto known = std::ranges::find(others_, execution, &Component::execution);
+  return known == others_.end() ? 0 : known->steps;
 }
 
-// It moves to the end: it is the one that was heard of last.
-VectorClock::Component& VectorClock::component(std::string_view execution) {
-  const auto found = std::find_if(components_.begin(), components_.end(),
-                                  [&](const Component& known) { return known.execution == execution; });
-  if (found != components_.end()) {
-    std::rotate(found, found + 1, components_.end());
-  } else {
-    if (components_.size() == kMaxComponents) {
-      const bool own_is_first = components_.front().execution == own_;
-      components_.erase(components_.begin() + (own_is_first ? 1 : 0));
-    }
-    components_.push_back({std::string(execution), 0});
+bool VectorClock::learn(const Component& said) {
+  if (said.execution == own_.execution || said.steps == 0) return false;
+  const auto known = std::ranges::find(others_, said.execution, &Component::execution);
+  if (known != others_.end()) {
+    const bool is_new = said.steps > known->steps;
+    if (is_new) known->steps = said.steps;
+    std::rotate(known, known + 1, others_.end());
+    return is_new;
   }
-  return components_.back();
+  if (others_.size() == kMaxOthers) others_.erase(others_.begin());
+  others_.push_back(said);
+  return true;
 }
 
-std::uint64_t VectorClock::tick() {
-  return ++component(own_).steps;
+bool VectorClock::merge(std::span<const Component> said) {
+  bool is_new = false;
+  for (const Component& component : said) is_new = learn(component) || is_new;
+  return is_new;
 }
 
-void VectorClock::merge(const std::vector<Component>& other) {
-  for (const Component& said : other) {
-    if (said.execution == own_) continue;
-    Component& known = component(said.execution);
-    known.steps = std::max(known.steps, said.steps);
-  }
+bool VectorClock::merge(const VectorClock& said) {
+  const bool has_new_others = merge(said.others_);
+  return learn(said.own_) || has_new_others;
 }
 
 }  // namespace codewake

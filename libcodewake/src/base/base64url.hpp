@@ -1,0 +1,16 @@
+// Base64 with the alphabet that URLs and headers can carry (RFC 4648, section 5).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace codewake::internal {
+
+/// Without padding.
+std::string encode_base64url(std::string_view bytes);
+
+/// With or without padding; empty where the text is not base64url. Bits that are left over must be 0.
+std::optional<std::string> decode_base64url(std::string_view text);
+
+}  // namespace codewake::internal

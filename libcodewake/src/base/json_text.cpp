@@ -1,0 +1,48 @@
+#include "base/json_text.hpp"
+
+#include <algorithm>
+
+#include "codewake/utf8.hpp"
+
+namespace codewake::internal {
+namespace {
+
+constexpr bool is_plain(char c) noexcept {
+  return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\';
+}
+
+void append_escaped(std::string& json, std::string_view text) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  for (const char c : text) {
+    if (is_plain(c)) {
+      json += c;
+    } else if (c == '"' || c == '\\') {
+      json += '\\';
+      json += c;
+    } else if (c == '\n') {
+      json += "\\n";
+    } else {
+      json += "\\u00";
+      json += kDigits[static_cast<unsigned char>(c) >> 4];
+      json += kDigits[static_cast<unsigned char>(c) & 15];
+    }
+  }
+}
+
+}  // namespace
+
+void append_json_string(std::string& json, std::string_view text) {
+  json += '"';
+  // A NUL byte is not storable, but can be escaped: it takes the way of what is not UTF-8, and becomes
+  // U+2400.
+  if (!is_storable(text)) {
+    append_escaped(json, to_storable(text));
+  } else if (std::all_of(text.begin(), text.end(), is_plain)) {
+    json += text;
+  } else {
+    append_escaped(json, text);
+  }
+  json += '"';
+}
+
+}  // namespace codewake::internal
