@@ -19,6 +19,8 @@ const int kOpenFlags = SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE | SQLite::OP
 constexpr int kCheckpointPages = 16'000;
 constexpr int kWalLimitBytes = 96 << 20;
 
+constexpr int kWriterCacheKiB = 16 << 10;
+
 std::string immutable_uri(const std::string& path) {
   std::string uri = "file:";
   for (const char c : path) {
@@ -57,6 +59,8 @@ Connection::Connection(const SqliteParameters& parameters, Mode mode)
   exec(pragma_of(parameters.synchronous));
   exec(fmt::format("PRAGMA wal_autocheckpoint={}", kCheckpointPages).c_str());
   exec(fmt::format("PRAGMA journal_size_limit={}", kWalLimitBytes).c_str());
+  // The indexes of traces grow at random places.
+  if (mode == Mode::writing) exec(fmt::format("PRAGMA cache_size=-{}", kWriterCacheKiB).c_str());
   exec("PRAGMA secure_delete=FAST");  // overwrites what is deleted where that costs no writes of its own
   if (mode == Mode::reading && !parameters.memory) exec("PRAGMA query_only=ON");
 }

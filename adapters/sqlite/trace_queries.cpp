@@ -137,7 +137,8 @@ std::vector<TraceSummary> Reader::traces(const TraceQuery& query) {
   if (schema_.version < kTracesVersion || query.limit == 0) return summaries;
   const Snapshot snapshot(connection_);
   std::optional<std::vector<std::string>> found;
-  for (std::size_t most = 8'192; !found; most *= 8) {
+  constexpr std::size_t kFew = 8'192, kUsual = 32;  // events of a trace
+  for (std::size_t most = std::max(kFew, std::min(query.limit, kMostRows) * kUsual); !found; most *= 8) {
     found = newest_traces_by_events(query, most);
     if (!found) found = newest_traces_by_traces(query, most / 4);
   }

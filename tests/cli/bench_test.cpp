@@ -108,7 +108,7 @@ TEST_CASE("bench --list shows what there is, with goals") {
   CHECK(table.exit_code == 0);
   CHECK(table.err.empty());
   CHECK(table.out.starts_with("NAME "));
-  CHECK(lines_of(table.out).size() == 29);
+  CHECK(lines_of(table.out).size() == 30);
   const json rows = cli.run_json({"bench", "--list", "--filter", "sqlite.commit*", "--format", "json"});
   REQUIRE(rows.size() == 2);
   CHECK(rows[0]["name"] == "sqlite.commit.1000");
@@ -149,6 +149,10 @@ TEST_CASE("A goal is met by the median, and never where something went wrong") {
   const Goal value{.kind = Goal::Kind::value_at_most, .bound = 20};
   CHECK(is_met(value, Samples{.ours = {20}}) == true);
   CHECK(is_met(value, Samples{.ours = {20.1}}) == false);
+  const Goal rate{.kind = Goal::Kind::value_at_least, .bound = 20};
+  CHECK(is_met(rate, Samples{.ours = {20}}) == true);
+  CHECK(is_met(rate, Samples{.ours = {19.9, 30, 19.9}}) == false);
+  CHECK(to_string(rate, "events/s") == ">= 20 events/s");
   CHECK(is_met(value, Samples{}) == std::nullopt);
   CHECK(is_met({}, Samples{.ours = {1}}) == std::nullopt);
 }

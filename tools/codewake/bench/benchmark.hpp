@@ -12,7 +12,7 @@ class Runner;
 
 /// What a result should be.
 struct Goal {
-  enum class Kind { none, ratio_at_most, ratio_at_least, value_at_most };
+  enum class Kind { none, ratio_at_most, ratio_at_least, value_at_most, value_at_least };
 
   Kind kind = Kind::none;
   double bound = 0;

@@ -196,6 +196,28 @@ Group commit_group(std::size_t batch) {
           .run = [batch](Runner& runner) { return run_commit(runner, batch); }};
 }
 
+std::vector<Samples> run_trace_commit(Runner& runner) {
+  Samples samples;
+  const std::size_t rounds = runner.sizes().rounds;
+  for (std::size_t round = 0; round < rounds; ++round) {
+    runner.say(fmt::format("commits of trace events, round {} of {}", round + 1, rounds));
+    const Json answer = runner.run(
+        {{"pass", "sqlite_trace_commit"}, {"events", runner.sizes().commit_events}, {"batch", 1000}});
+    samples.ours.push_back(answer.at("ours"));
+  }
+  return {samples};
+}
+
+Group trace_commit_group() {
+  return {.benchmarks = {{"sqlite.trace_commit",
+                          "trace events committed in batches of 1000",
+                          "events/s",
+                          "",
+                          {Goal::Kind::value_at_least, 150'000}}},
+          .missing = no_sqlite,
+          .run = run_trace_commit};
+}
+
 struct PostgresSides {
   const char* name;
   const char* what;
@@ -319,6 +341,7 @@ const std::vector<Group>& all_groups() {
       busy_group(),
       commit_group(1000),
       commit_group(10000),
+      trace_commit_group(),
       queries_group("sqlite", no_adapter),
       sustained_group(),
       postgres_group({"postgres.commit.10000", "events committed in batches of 10000", "libpq COPY", 10'000,

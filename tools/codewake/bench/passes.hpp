@@ -32,6 +32,9 @@ Json log_sustained(const Json& request);
 /// `events`, `batch`, `folder`, `plugin_path`; `ours` and `peer` in events a second.
 Json sqlite_commit(const Json& request);
 
+/// `events`, `batch`, `folder`, `plugin_path`; `ours` in trace events a second.
+Json sqlite_trace_commit(const Json& request);
+
 /// `events`, `batch`, `peer_batch`, `by_copy` or else by single rows, `postgres`: a database's URL,
 /// `plugin_path`; `ours` and `peer` in events a second.
 Json postgres_commit(const Json& request);
