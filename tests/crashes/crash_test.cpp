@@ -244,6 +244,7 @@ TEST_CASE("A handler of the program that exits, or returns to abort(), does not 
     int signal;
     const char* guilty;
   } const ways[] = {{"handler exits", 3, 0, "guilty_write"},
+                    {"handler jumps inside", 3, 0, "guilty_write"},
                     {"terminate handler exits", 3, 0, "guilty_throw"},
                     {"abort with a handler", -1, SIGABRT, "guilty_abort"}};
   for (const char* store : {"SqliteQueueStore", "SqliteStore"}) {
@@ -271,6 +272,35 @@ TEST_CASE("What the program survives is no crash") {
     CHECK(bed.run({program(variants()[0]), how}).exit_code == 0);
     bed.recover();
     CHECK(bed.crashes().empty());
+  }
+}
+
+TEST_CASE("A handler that is left is no crash, however it is left: not of a process that is killed later") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  for (const char* how :
+       {"jump", "plain jump", "exception", "thread's end", "terminate and jump", "mend", "ignored"}) {
+    for (const char* store : {"SqliteQueueStore", "SqliteStore"}) {
+      CAPTURE(how);
+      CAPTURE(store);
+      const Deathbed bed(store);
+      CHECK(bed.run({program(variants()[0]), how, "killed"}).signal == SIGKILL);
+      bed.recover();
+      CHECK(bed.crashes().empty());
+    }
+  }
+}
+
+TEST_CASE("A handler that one thread has left does not keep another's crash from being told") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  for (const char* how : {"jump", "plain jump", "exception", "terminate and jump"}) {
+    CAPTURE(how);
+    const Deathbed bed;
+    CHECK(bed.run({program(variants()[0]), how, "another thread dies"}).signal == SIGSEGV);
+    bed.recover();
+    REQUIRE(bed.crashes().size() == 1);
+    CHECK(value(bed.crashes()[0], "crash.thread") == "the-guilty");
+    CHECK(value(bed.crashes()[0], "exception.type") == "");
+    CHECK(is_named(bed.crashes()[0], "guilty_recursion"));
   }
 }
 

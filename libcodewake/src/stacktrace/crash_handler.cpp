@@ -26,16 +26,16 @@
 #include "stacktrace/alternate_stack.hpp"
 #include "stacktrace/crash_stack.hpp"
 #include "stacktrace/exceptions.hpp"
+#include "stacktrace/jump_hook.hpp"
 #include "stacktrace/signal_hook.hpp"
 #include "stacktrace/terminate_hook.hpp"
 
 // Invariants:
 //  - One thread writes the page: the one whose id is in `writer`. It stays there while the process dies, and
-//  is
-//    taken out where the program's own handler has mended what was wrong.
+//    is taken out where the program's own handler has mended what was wrong, or is left by a jump, by an
+//    exception, or with its thread.
 //  - A signal of the writer's own while it writes is a fault of ours: it jumps back and goes on with what
-//  there
-//    is. Any other is the program's, and is handed on.
+//    there is. Any other is the program's, and is handed on.
 
 namespace codewake::internal {
 namespace {
@@ -49,6 +49,9 @@ constinit std::atomic<pid_t> writer{0};
 constinit CrashPage* written = nullptr;  // the writer's own, as what follows
 constinit volatile sig_atomic_t is_capturing = 0;
 sigjmp_buf after_capture;
+// Where the stack was when the first handler of the program was called: what it calls lies below. 0: it is
+// in none.
+constinit std::atomic<std::uintptr_t> handler_frame{0};
 
 pid_t thread_id() noexcept {
   return static_cast<pid_t>(syscall(SYS_gettid));
@@ -162,6 +165,7 @@ void record(int signal, const siginfo_t& info, ucontext_t& context) noexcept {
       return;
     }
     if (is_in_handler(at.stack_pointer)) return;
+    handler_frame.store(0);
   } else {
     if (!become_writer(self)) return;
     written = find_page();
@@ -169,14 +173,48 @@ void record(int signal, const siginfo_t& info, ucontext_t& context) noexcept {
   if (written != nullptr) write_page(*written, signal, info, context, self);
 }
 
-// Not where the program has terminated, or called abort(): that ends it whatever its handler does.
-void forget_record(int signal, const siginfo_t& info) noexcept {
-  if (writer.load() != thread_id()) return;
-  if (written != nullptr && written->is_uncaught != 0) return;
-  if (signal == SIGABRT && info.si_code == SI_TKILL && info.si_pid == getpid()) return;
+// The writer lives on.
+void forget_record() noexcept {
+  handler_frame.store(0);
   if (CrashPage* const page = std::exchange(written, nullptr)) set_state(*page, CrashState::none);
   writer.store(0);
 }
+
+// Whether a handler that returns has mended what was wrong. Not where the program has terminated, or called
+// abort(): that ends it whatever its handler does.
+bool is_mended(int signal, const siginfo_t& info) noexcept {
+  if (written != nullptr && written->is_uncaught != 0) return false;
+  return signal != SIGABRT || info.si_code != SI_TKILL || info.si_pid != getpid();
+}
+
+// By a jump within the handler nothing changes.
+void on_jump(std::uintptr_t target) noexcept {
+  if (writer.load() == 0 || writer.load() != thread_id()) return;
+  const std::uintptr_t frame = handler_frame.load();
+  if (frame == 0) return;
+  const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+  if (target < here || target >= frame) forget_record();
+}
+
+/// While the program's handler runs. It may be one in another, for what went wrong there.
+class InHandler {
+ public:
+  InHandler() noexcept : is_first_(writer.load() == thread_id() && handler_frame.load() == 0) {
+    if (is_first_) handler_frame.store(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)));
+  }
+  InHandler(const InHandler&) = delete;
+  InHandler& operator=(const InHandler&) = delete;
+  // By an exception or the thread's end, unless it has returned.
+  ~InHandler() {
+    if (is_first_) keeps_ ? handler_frame.store(0) : forget_record();
+  }
+
+  void keep_record() noexcept { keeps_ = true; }
+
+ private:
+  bool is_first_;
+  bool keeps_ = false;
+};
 
 // Comes back as soon as the handler has returned, with the registers as they were: so the core that the
 // kernel writes is that of the fault.
@@ -218,12 +256,14 @@ void on_fatal_signal(int signal, siginfo_t* info, void* data) {
     if (action.sa_handler == SIG_DFL || is_ignored) {  // no fault can be ignored
       die_on_return(signal, *info, context);
     } else {
+      InHandler guard;
       call_handler(action, signal, *info, context);
       const bool was_reset = (action.sa_flags & static_cast<int>(SA_RESETHAND)) != 0;
       if (action_of_program(signal).sa_handler == SIG_DFL && !was_reset) {
         give_up_signal(signal);  // the fault comes again, or was sent again, and ends the program
-      } else {
-        forget_record(signal, *info);
+        guard.keep_record();
+      } else if (!is_mended(signal, *info)) {
+        guard.keep_record();
       }
     }
   }
@@ -267,12 +307,14 @@ void record_terminate() noexcept {
   note_exception(page, exception);
   find_modules(page);
   set_state(page, CrashState::whole);
+  handler_frame.store(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)));
 }
 
 }  // namespace
 
 void watch_for_crashes(bool signals, bool uncaught) noexcept {
   prepare_crash_stack();
+  observe_jumps(&on_jump);
   if (uncaught) take_terminate(&record_terminate);
   if (signals) {
     provide_alternate_stack();
@@ -305,6 +347,7 @@ void begin_crash_child() noexcept {
   own_signals_in_child();
   writer.store(0);
   written = nullptr;
+  handler_frame.store(0);
   is_capturing = 0;
   use_crash_page(nullptr);
 }

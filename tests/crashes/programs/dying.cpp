@@ -184,6 +184,21 @@ void on_signal_and_jump(int) {
   siglongjmp(before_fault, 1);
 }
 
+void on_signal_and_throw(int) {
+  throw std::runtime_error("the handler is left");
+}
+
+void on_signal_and_end_thread(int) {
+  pthread_exit(nullptr);
+}
+
+// A jump within the handler leaves nothing.
+void on_signal_and_jump_inside(int) {
+  sigjmp_buf inside;
+  if (sigsetjmp(inside, 0) == 0) siglongjmp(inside, 1);
+  _exit(3);
+}
+
 void* page = nullptr;
 
 void on_signal_and_mend(int) {
@@ -200,6 +215,31 @@ void handle(void (*handler)(int, siginfo_t*, void*)) {
 void survive_by_jump() {
   std::signal(SIGSEGV, on_signal_and_jump);
   if (sigsetjmp(before_fault, 1) == 0) guilty_write();
+}
+
+void survive_by_plain_jump() {
+  static jmp_buf before;
+  std::signal(SIGSEGV, [](int) { longjmp(before, 1); });
+  if (setjmp(before) == 0) guilty_write();
+  sigset_t fault;
+  sigemptyset(&fault);
+  sigaddset(&fault, SIGSEGV);
+  pthread_sigmask(SIG_UNBLOCK, &fault, nullptr);
+}
+
+void survive_by_exception() {
+  std::signal(SIGTRAP, on_signal_and_throw);
+  try {
+    guilty_call([] { guilty_trap(); });
+  } catch (const std::runtime_error&) {
+    return;
+  }
+  _exit(4);
+}
+
+void survive_terminate() {
+  std::set_terminate([] { siglongjmp(before_fault, 1); });
+  if (sigsetjmp(before_fault, 1) == 0) guilty_throw();
 }
 
 void survive_by_mending() {
@@ -221,6 +261,19 @@ void in_plugin(const char* path) {
   using Function = int (*)(volatile int*);
   const auto function = reinterpret_cast<Function>(dlsym(dlopen(path, RTLD_NOW), "guilty_plugin"));
   sink = function(nowhere);
+}
+
+void survive_by_ending_a_thread() {
+  std::signal(SIGSEGV, on_signal_and_end_thread);
+  pthread_t thread{};
+  pthread_create(
+      &thread, nullptr,
+      [](void*) -> void* {
+        guilty_write();
+        return nullptr;
+      },
+      nullptr);
+  pthread_join(thread, nullptr);
 }
 
 int in_child(void (*function)()) {
@@ -311,7 +364,20 @@ int main(int argc, char** argv) {
   }
   if (how == "terminate handler after") std::set_terminate(on_terminate);
   if (how.starts_with("terminate handler ")) guilty_throw();
+  if (how == "handler jumps inside") {
+    std::signal(SIGSEGV, on_signal_and_jump_inside);
+    guilty_write();
+  }
   if (how == "jump") survive_by_jump();
+  if (how == "plain jump") survive_by_plain_jump();
+  if (how == "exception") survive_by_exception();
+  if (how == "thread's end") survive_by_ending_a_thread();
+  if (how == "terminate and jump") survive_terminate();
+  if (std::string_view(what) == "killed") kill(getpid(), SIGKILL);
+  if (std::string_view(what) == "another thread dies") {
+    std::signal(SIGSEGV, SIG_DFL);
+    in_thread([] { guilty_recursion(1); });
+  }
   if (how == "mend") survive_by_mending();
   if (how == "ignored") raise(SIGTRAP);
   if (how == "jump, then die") {
