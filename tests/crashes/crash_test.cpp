@@ -108,12 +108,14 @@ std::vector<Way> ways() {
        SIGSEGV,
        "guilty_recursion",
        {{"crash.thread", "the-guilty"}, {"crash.reason", "stack overflow"}}},
+      {{"C11 thread overflow"}, SIGSEGV, "guilty_recursion", {{"crash.reason", "stack overflow"}}},
       {{"fifty"}, SIGSEGV, "guilty_write"},
       {{"exit"}, SIGSEGV, "guilty_write"},
       {{"handler before"}, SIGSEGV, "guilty_write"},
       {{"handler after"}, SIGSEGV, "guilty_write"},
       {{"handler chains"}, SIGSEGV, "guilty_write"},
       {{"handler crashes"}, SIGSEGV, "guilty_write"},
+      {{"handler overflows"}, SIGSEGV, "guilty_write"},
       {{"terminate handler before"}, SIGABRT, "guilty_throw", {{"exception.type", "std::runtime_error"}}},
       {{"terminate handler after"}, SIGABRT, "guilty_throw", {{"exception.type", "std::runtime_error"}}},
       {{"jump, then die"}, SIGSEGV, "guilty_recursion", {{"crash.reason", "stack overflow"}}},
@@ -272,6 +274,21 @@ TEST_CASE("What the program survives is no crash") {
     CHECK(bed.run({program(variants()[0]), how}).exit_code == 0);
     bed.recover();
     CHECK(bed.crashes().empty());
+  }
+}
+
+TEST_CASE("A handler has as much room as it has without us, and reads what alternate stack it has set") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  for (const std::string& variant : variants()) {
+    for (const char* how : {"handler needs much", "small stack"}) {
+      CAPTURE(variant);
+      CAPTURE(how);
+      const Deathbed bed;
+      CHECK(bed.run({program(variant), how}).exit_code == 5);
+      bed.recover();
+      REQUIRE(bed.crashes().size() == 1);
+      CHECK(is_named(bed.crashes()[0], "guilty_write"));
+    }
   }
 }
 

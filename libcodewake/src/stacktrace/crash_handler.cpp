@@ -141,15 +141,6 @@ class NoCancellation {
   int before_ = 0;
 };
 
-// Whether the writer was interrupted in a handler of the program that we had called, and not somewhere that
-// it has jumped to out of it.
-bool is_in_handler(std::uintptr_t stack_pointer) noexcept {
-  stack_t stack{};
-  if (sigaltstack(nullptr, &stack) != 0 || (stack.ss_flags & SS_DISABLE) != 0) return true;
-  const auto begin = reinterpret_cast<std::uintptr_t>(stack.ss_sp);
-  return stack_pointer >= begin && stack_pointer < begin + stack.ss_size;
-}
-
 void record(int signal, const siginfo_t& info, ucontext_t& context) noexcept {
   const NoCancellation guard;
   const pid_t self = thread_id();
@@ -164,7 +155,7 @@ void record(int signal, const siginfo_t& info, ucontext_t& context) noexcept {
       if (written->signal == 0) note_signal(*written, signal, info, at);
       return;
     }
-    if (is_in_handler(at.stack_pointer)) return;
+    if (is_on_alternate_stack(at.stack_pointer)) return;  // in a handler that we have called
     handler_frame.store(0);
   } else {
     if (!become_writer(self)) return;
@@ -253,7 +244,9 @@ void on_fatal_signal(int signal, siginfo_t* info, void* data) {
   const bool is_ignored = action.sa_handler == SIG_IGN;
   if (!is_ignored || !is_sent) {
     record(signal, *info, context);
-    if (action.sa_handler == SIG_DFL || is_ignored) {  // no fault can be ignored
+    // A handler that needs more than there is would come here again and again.
+    const bool is_lost = is_alternate_stack_overflown(interrupted_at(&context).stack_pointer);
+    if (action.sa_handler == SIG_DFL || is_ignored || is_lost) {  // no fault can be ignored
       die_on_return(signal, *info, context);
     } else {
       InHandler guard;
@@ -332,7 +325,7 @@ void use_crash_page(CrashPage* page) noexcept {
 bool is_dying() noexcept {
   if (writer.load() != thread_id() || written == nullptr) return false;
   return written->is_uncaught != 0 ||
-         is_in_handler(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)));
+         is_on_alternate_stack(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)));
 }
 
 void keep_crash() noexcept {

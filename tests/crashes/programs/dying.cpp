@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <threads.h>
 #include <unistd.h>
 
 #include <cassert>
@@ -199,6 +200,50 @@ void on_signal_and_jump_inside(int) {
   _exit(3);
 }
 
+void on_signal_and_use_much(int) {
+  volatile char much[700 << 10];
+  std::memset(const_cast<char*>(much), 1, sizeof much);
+  _exit(5);
+}
+
+void on_signal_and_recur(int) {
+  sink = guilty_recursion(1);
+}
+
+// Behind it is what a handler that needs too much would overwrite.
+struct SmallStack {
+  char guard[64 << 10];
+  char room[20 << 10];
+};
+alignas(64) SmallStack small_stack;
+
+void on_signal_and_look_at_stack(int) {
+  for (const char c : small_stack.guard) {
+    if (c != 7) _exit(6);
+  }
+  _exit(5);
+}
+
+void use_small_stack() {
+  std::memset(small_stack.guard, 7, sizeof small_stack.guard);
+  stack_t none{};
+  sigaltstack(nullptr, &none);
+  if (none.ss_flags != SS_DISABLE) _exit(7);
+  stack_t stack{};
+  stack.ss_sp = small_stack.room;
+  stack.ss_size = static_cast<std::size_t>(sysconf(_SC_MINSIGSTKSZ));  // as small as can be
+  if (sigaltstack(&stack, nullptr) != 0) _exit(8);
+  stack_t before{};
+  sigaltstack(&none, &before);
+  if (before.ss_sp != stack.ss_sp || before.ss_size != stack.ss_size || before.ss_flags != 0) _exit(9);
+  sigaltstack(&stack, &before);
+  if (before.ss_flags != SS_DISABLE || before.ss_sp != nullptr) _exit(10);
+  struct sigaction action {};
+  action.sa_handler = on_signal_and_look_at_stack;
+  action.sa_flags = SA_ONSTACK;
+  sigaction(SIGSEGV, &action, nullptr);
+}
+
 void* page = nullptr;
 
 void on_signal_and_mend(int) {
@@ -367,6 +412,27 @@ int main(int argc, char** argv) {
   if (how == "handler jumps inside") {
     std::signal(SIGSEGV, on_signal_and_jump_inside);
     guilty_write();
+  }
+  if (how == "handler needs much") {
+    std::signal(SIGSEGV, on_signal_and_use_much);
+    guilty_write();
+  }
+  if (how == "handler overflows") {
+    alarm(30);
+    struct sigaction action {};
+    action.sa_handler = on_signal_and_recur;
+    action.sa_flags = SA_NODEFER;
+    sigaction(SIGSEGV, &action, nullptr);
+    guilty_write();
+  }
+  if (how == "small stack") {
+    use_small_stack();
+    guilty_write();
+  }
+  if (how == "C11 thread overflow") {
+    thrd_t thread{};
+    thrd_create(&thread, [](void*) { return guilty_recursion(1); }, nullptr);
+    thrd_join(thread, nullptr);
   }
   if (how == "jump") survive_by_jump();
   if (how == "plain jump") survive_by_plain_jump();
