@@ -116,6 +116,10 @@ std::vector<Way> ways() {
       {{"handler chains"}, SIGSEGV, "guilty_write"},
       {{"handler crashes"}, SIGSEGV, "guilty_write"},
       {{"handler overflows"}, SIGSEGV, "guilty_write"},
+      {{"handler by", "sigset"}, SIGSEGV, "guilty_write"},
+      {{"handler by", "ssignal"}, SIGSEGV, "guilty_write"},
+      {{"handler by", "bsd_signal"}, SIGSEGV, "guilty_write"},
+      {{"handler by", "sysv_signal"}, SIGSEGV, "guilty_write"},
       {{"terminate handler before"}, SIGABRT, "guilty_throw", {{"exception.type", "std::runtime_error"}}},
       {{"terminate handler after"}, SIGABRT, "guilty_throw", {{"exception.type", "std::runtime_error"}}},
       {{"jump, then die"}, SIGSEGV, "guilty_recursion", {{"crash.reason", "stack overflow"}}},
@@ -232,6 +236,10 @@ TEST_CASE("The program's own handlers run, whenever they were set") {
     CAPTURE(how);
     CHECK(Deathbed().run({program(variants()[0]), how}).err == "program's handler\n");
   }
+  for (const char* function : {"sigset", "ssignal", "bsd_signal", "sysv_signal"}) {
+    CAPTURE(function);
+    CHECK(Deathbed().run({program(variants()[0]), "handler by", function}).err == "program's handler\n");
+  }
   for (const char* how : {"terminate handler before", "terminate handler after"}) {
     CAPTURE(how);
     CHECK(Deathbed().run({program(variants()[0]), how}).err == "program's terminate handler\n");
@@ -295,7 +303,8 @@ TEST_CASE("A handler has as much room as it has without us, and reads what alter
 TEST_CASE("A handler that is left is no crash, however it is left: not of a process that is killed later") {
   if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
   for (const char* how :
-       {"jump", "plain jump", "exception", "thread's end", "terminate and jump", "mend", "ignored"}) {
+       {"jump", "plain jump", "exception", "thread's end", "terminate and jump", "mend", "ignored",
+        "ignored by sigignore"}) {
     for (const char* store : {"SqliteQueueStore", "SqliteStore"}) {
       CAPTURE(how);
       CAPTURE(store);

@@ -10,13 +10,14 @@
 #include "codewake/export.hpp"
 #include "stacktrace/next_function.hpp"
 
+using PlainSignalHandler = void (*)(int);
+
 namespace codewake::internal {
 namespace {
 
 using Action = struct sigaction;
-using PlainHandler = void (*)(int);
 using ActionFunction = int (*)(int, const Action*, Action*);
-using SignalFunction = PlainHandler (*)(int, PlainHandler);
+using SignalFunction = PlainSignalHandler (*)(int, PlainSignalHandler);
 
 /// What the program wants, for a signal that is ours. A reader may be interrupted at any point by a handler
 /// that writes: so the one in force is never changed, the next place is taken for a new one.
@@ -50,13 +51,18 @@ Wish* wish_for(int signal) noexcept {
 constinit std::atomic<ActionFunction> real_action{nullptr};
 constinit std::atomic<SignalFunction> real_signal{nullptr};
 constinit std::atomic<SignalFunction> real_system_v_signal{nullptr};
+constinit std::atomic<SignalFunction> real_sigset{nullptr};
 
 int call_real_action(int signal, const Action* action, Action* before) noexcept {
   return next_function(real_action, "sigaction")(signal, action, before);
 }
 
-PlainHandler set_plain_handler(Wish& wish, PlainHandler handler, int flags) noexcept {
-  const PlainHandler before = wish.current.load(std::memory_order_acquire)->sa_handler;
+PlainSignalHandler set_plain_handler(Wish& wish, PlainSignalHandler handler, int flags) noexcept {
+  if (handler == SIG_ERR) {
+    errno = EINVAL;
+    return SIG_ERR;
+  }
+  const PlainSignalHandler before = wish.current.load(std::memory_order_acquire)->sa_handler;
   Action action{};
   action.sa_handler = handler;
   action.sa_flags = flags;
@@ -113,9 +119,19 @@ void give_up_signal(int signal) noexcept {
 extern "C" {
 CODEWAKE_API int codewake_sigaction(int signal, const struct sigaction* action,
                                     struct sigaction* before) noexcept __asm__("sigaction");
-CODEWAKE_API void (*codewake_signal(int signal, void (*handler)(int)) noexcept)(int) __asm__("signal");
-CODEWAKE_API void (*codewake_system_v_signal(int signal,
-                                             void (*handler)(int)) noexcept)(int) __asm__("__sysv_signal");
+CODEWAKE_API PlainSignalHandler codewake_signal(int signal,
+                                                PlainSignalHandler handler) noexcept __asm__("signal");
+CODEWAKE_API PlainSignalHandler codewake_bsd_signal(int signal,
+                                                    PlainSignalHandler handler) noexcept __asm__("bsd_signal");
+CODEWAKE_API PlainSignalHandler codewake_ssignal(int signal,
+                                                 PlainSignalHandler handler) noexcept __asm__("ssignal");
+CODEWAKE_API PlainSignalHandler codewake_system_v_signal(
+    int signal, PlainSignalHandler handler) noexcept __asm__("__sysv_signal");
+CODEWAKE_API PlainSignalHandler codewake_sysv_signal(
+    int signal, PlainSignalHandler handler) noexcept __asm__("sysv_signal");
+CODEWAKE_API PlainSignalHandler codewake_sigset(int signal,
+                                                PlainSignalHandler handler) noexcept __asm__("sigset");
+CODEWAKE_API int codewake_sigignore(int signal) noexcept __asm__("sigignore");
 }
 
 int codewake_sigaction(int signal, const struct sigaction* action, struct sigaction* before) noexcept {
@@ -127,19 +143,57 @@ int codewake_sigaction(int signal, const struct sigaction* action, struct sigact
   return 0;
 }
 
-void (*codewake_signal(int signal, void (*handler)(int)) noexcept)(int) {
+PlainSignalHandler codewake_signal(int signal, PlainSignalHandler handler) noexcept {
   using namespace codewake::internal;
   Wish* const wish = wish_for(signal);
   if (wish == nullptr || !is_owner()) return next_function(real_signal, "signal")(signal, handler);
   return set_plain_handler(*wish, handler, SA_RESTART);
 }
 
+// Older names of the same.
+PlainSignalHandler codewake_bsd_signal(int signal, PlainSignalHandler handler) noexcept {
+  return codewake_signal(signal, handler);
+}
+
+PlainSignalHandler codewake_ssignal(int signal, PlainSignalHandler handler) noexcept {
+  return codewake_signal(signal, handler);
+}
+
 // What `signal` is to a program that is compiled by the letter of ISO C.
-void (*codewake_system_v_signal(int signal, void (*handler)(int)) noexcept)(int) {
+PlainSignalHandler codewake_system_v_signal(int signal, PlainSignalHandler handler) noexcept {
   using namespace codewake::internal;
   Wish* const wish = wish_for(signal);
   if (wish == nullptr || !is_owner()) {
     return next_function(real_system_v_signal, "__sysv_signal")(signal, handler);
   }
   return set_plain_handler(*wish, handler, static_cast<int>(SA_RESETHAND | SA_NODEFER));
+}
+
+PlainSignalHandler codewake_sysv_signal(int signal, PlainSignalHandler handler) noexcept {
+  return codewake_system_v_signal(signal, handler);
+}
+
+// Also unblocks the signal, or only blocks it where that is what `handler` says.
+PlainSignalHandler codewake_sigset(int signal, PlainSignalHandler handler) noexcept {
+  using namespace codewake::internal;
+  Wish* const wish = wish_for(signal);
+  if (wish == nullptr || !is_owner()) return next_function(real_sigset, "sigset")(signal, handler);
+  sigset_t only;
+  sigset_t mask;
+  sigemptyset(&only);
+  sigaddset(&only, signal);
+  const PlainSignalHandler before =
+      handler == SIG_HOLD ? action_of_program(signal).sa_handler : set_plain_handler(*wish, handler, 0);
+  if (before == SIG_ERR) return SIG_ERR;
+  if (const int error = pthread_sigmask(handler == SIG_HOLD ? SIG_BLOCK : SIG_UNBLOCK, &only, &mask)) {
+    errno = error;
+    return SIG_ERR;
+  }
+  return sigismember(&mask, signal) == 1 ? SIG_HOLD : before;
+}
+
+int codewake_sigignore(int signal) noexcept {
+  struct sigaction ignore {};
+  ignore.sa_handler = SIG_IGN;
+  return codewake_sigaction(signal, &ignore, nullptr);
 }

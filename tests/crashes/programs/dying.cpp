@@ -47,6 +47,9 @@ class Finished : public Unfinished {
   void finish() override {}
 };
 
+// Not in every header.
+extern "C" void (*bsd_signal(int, void (*)(int)))(int);
+
 namespace {
 
 int* volatile nowhere = nullptr;
@@ -257,6 +260,16 @@ void handle(void (*handler)(int, siginfo_t*, void*)) {
   sigaction(SIGSEGV, &action, &action_before);
 }
 
+void set_handler(std::string_view function) {
+  if (function == "sigset") sigset(SIGSEGV, on_signal);
+  if (function == "ssignal") ssignal(SIGSEGV, on_signal);
+  if (function == "bsd_signal") bsd_signal(SIGSEGV, on_signal);
+  if (function == "sysv_signal") sysv_signal(SIGSEGV, on_signal);
+  struct sigaction action {};
+  sigaction(SIGSEGV, nullptr, &action);
+  if (action.sa_handler != on_signal) _exit(6);
+}
+
 void survive_by_jump() {
   std::signal(SIGSEGV, on_signal_and_jump);
   if (sigsetjmp(before_fault, 1) == 0) guilty_write();
@@ -387,6 +400,11 @@ int main(int argc, char** argv) {
     std::signal(SIGSEGV, on_signal);
     guilty_write();
   }
+  if (how == "handler by") {
+    alarm(30);
+    set_handler(what);
+    guilty_write();
+  }
   if (how == "handler chains") {
     handle(on_signal_with_chain);
     guilty_write();
@@ -445,7 +463,8 @@ int main(int argc, char** argv) {
     in_thread([] { guilty_recursion(1); });
   }
   if (how == "mend") survive_by_mending();
-  if (how == "ignored") raise(SIGTRAP);
+  if (how == "ignored by sigignore") sigignore(SIGTRAP);
+  if (how.starts_with("ignored")) raise(SIGTRAP);
   if (how == "jump, then die") {
     survive_by_jump();
     std::signal(SIGSEGV, SIG_DFL);
