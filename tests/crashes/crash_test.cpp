@@ -54,7 +54,8 @@ void check(const Way& way, const std::string& variant, const Deathbed& bed, cons
   REQUIRE(crashes.size() == 1);
   const std::string frames = show(crashes[0]);
   CAPTURE(frames);
-  const bool is_behind_others = way.signal == SIGABRT || way.how[0] == "raise" || way.how[0] == "log";
+  const bool is_behind_others = way.signal == SIGABRT || way.how[0] == "raise" ||
+                                way.how[0] == "log" || way.how[0] == "raised while blocked";
   CHECK((is_behind_others ? is_named_somewhere(crashes[0], way.guilty) : is_named(crashes[0], way.guilty)));
   for (const auto& [key, expected] : way.says) {
     CAPTURE(key);
@@ -109,6 +110,13 @@ std::vector<Way> ways() {
        "guilty_recursion",
        {{"crash.thread", "the-guilty"}, {"crash.reason", "stack overflow"}}},
       {{"C11 thread overflow"}, SIGSEGV, "guilty_recursion", {{"crash.reason", "stack overflow"}}},
+      {{"all blocked"}, SIGFPE, "guilty_divide"},
+      {{"all blocked in a thread"},
+       SIGSEGV,
+       "guilty_recursion",
+       {{"crash.thread", "the-guilty"}, {"crash.reason", "stack overflow"}}},
+      {{"all blocked before"}, SIGSEGV, "guilty_write"},
+      {{"raised while blocked"}, SIGSEGV, "guilty_unblocking"},
       {{"fifty"}, SIGSEGV, "guilty_write"},
       {{"exit"}, SIGSEGV, "guilty_write"},
       {{"handler before"}, SIGSEGV, "guilty_write"},
@@ -298,6 +306,14 @@ TEST_CASE("A handler has as much room as it has without us, and reads what alter
       CHECK(is_named(bed.crashes()[0], "guilty_write"));
     }
   }
+}
+
+TEST_CASE("What is sent while it is blocked waits, for sigwait() too, and the program reads the mask it has set") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  const Deathbed bed;
+  CHECK(bed.run({program(variants()[0]), "blocked signals"}).exit_code == 5);
+  bed.recover();
+  CHECK(bed.crashes().empty());
 }
 
 TEST_CASE("A handler that is left is no crash, however it is left: not of a process that is killed later") {

@@ -14,6 +14,7 @@
 #include <new>
 
 #include "codewake/export.hpp"
+#include "stacktrace/fault_mask.hpp"
 #include "stacktrace/next_function.hpp"
 #include "stacktrace/sanitizers.hpp"
 
@@ -106,6 +107,7 @@ template <class Result>
 Result begin_thread(void* data) {
   const Start<Result> start = *std::unique_ptr<Start<Result>>(static_cast<Start<Result>*>(data));
   provide_alternate_stack();
+  begin_with_faults_unblocked();
   return start.function(start.argument);
 }
 
@@ -115,6 +117,7 @@ int create_thread(Result (*function)(void*), void* argument, Create create) noex
   if (!provides.load(std::memory_order_relaxed) || is_sanitized()) return create(function, argument);
   std::unique_ptr<Start<Result>> start(new (std::nothrow) Start<Result>{function, argument});
   if (start == nullptr) return create(function, argument);
+  const BlockedFaults guard;
   const int error = create(&begin_thread<Result>, start.get());
   if (error == 0) static_cast<void>(start.release());
   return error;

@@ -26,6 +26,7 @@
 #include "stacktrace/alternate_stack.hpp"
 #include "stacktrace/crash_stack.hpp"
 #include "stacktrace/exceptions.hpp"
+#include "stacktrace/fault_mask.hpp"
 #include "stacktrace/jump_hook.hpp"
 #include "stacktrace/signal_hook.hpp"
 #include "stacktrace/terminate_hook.hpp"
@@ -207,18 +208,37 @@ class InHandler {
   bool keeps_ = false;
 };
 
-// Comes back as soon as the handler has returned, with the registers as they were: so the core that the
-// kernel writes is that of the fault.
-void die_on_return(int signal, siginfo_t& info, ucontext_t& context) noexcept {
+void block(int signal) noexcept {
   sigset_t only;
   sigemptyset(&only);
   sigaddset(&only, signal);
-  pthread_sigmask(SIG_BLOCK, &only, nullptr);
-  give_up_signal(signal);
+  set_real_mask(SIG_BLOCK, &only, nullptr);
+}
+
+void send_to_this_thread(int signal, siginfo_t& info) noexcept {
   if (syscall(SYS_rt_tgsigqueueinfo, getpid(), thread_id(), signal, &info) != 0) {
     syscall(SYS_tgkill, getpid(), thread_id(), signal);
   }
+}
+
+// Comes back as soon as the handler has returned, with the registers as they were: so the core that the
+// kernel writes is that of the fault.
+void die_on_return(int signal, siginfo_t& info, ucontext_t& context) noexcept {
+  block(signal);
+  give_up_signal(signal);
+  send_to_this_thread(signal, info);
   sigdelset(&context.uc_sigmask, signal);
+}
+
+// As if it had been blocked when it came: it waits for whoever unblocks it, or takes it by sigwait().
+void put_off(int signal, siginfo_t& info, ucontext_t& context) noexcept {
+  block(signal);
+  sigaddset(&context.uc_sigmask, signal);
+  if (info.si_code == SI_TKILL) {
+    send_to_this_thread(signal, info);
+  } else if (syscall(SYS_rt_sigqueueinfo, getpid(), signal, &info) != 0) {
+    kill(getpid(), signal);  // only a process's first thread may tell who sent it
+  }
 }
 
 void call_handler(const struct sigaction& action, int signal, siginfo_t& info, ucontext_t& context) {
@@ -228,7 +248,7 @@ void call_handler(const struct sigaction& action, int signal, siginfo_t& info, u
     if (sigismember(&action.sa_mask, other) == 1) sigaddset(&mask, other);
   }
   if ((action.sa_flags & SA_NODEFER) == 0) sigaddset(&mask, signal);
-  pthread_sigmask(SIG_SETMASK, &mask, nullptr);
+  set_real_mask(SIG_SETMASK, &mask, nullptr);
   if ((action.sa_flags & SA_SIGINFO) != 0) {
     action.sa_sigaction(signal, &info, &context);
   } else {
@@ -242,7 +262,9 @@ void on_fatal_signal(int signal, siginfo_t* info, void* data) {
   const struct sigaction action = action_of_program(signal);
   const bool is_sent = info->si_code <= 0;
   const bool is_ignored = action.sa_handler == SIG_IGN;
-  if (!is_ignored || !is_sent) {
+  if (is_sent && is_fault_blocked(signal, context.uc_sigmask)) {
+    put_off(signal, *info, context);
+  } else if (!is_ignored || !is_sent) {
     record(signal, *info, context);
     // A handler that needs more than there is would come here again and again.
     const bool is_lost = is_alternate_stack_overflown(interrupted_at(&context).stack_pointer);
@@ -312,6 +334,7 @@ void watch_for_crashes(bool signals, bool uncaught) noexcept {
   if (signals) {
     provide_alternate_stack();
     take_fatal_signals(&on_fatal_signal);
+    keep_faults_unblocked();
   } else {
     stop_providing_alternate_stacks();
   }

@@ -133,7 +133,9 @@ GUILTY void guilty_promise() noexcept {
 
 GUILTY void guilty_allocation() {
   const rlimit little{256u << 20, 256u << 20};
+  void* const room = std::malloc(64 << 10);  // for what dying takes: without it the linker itself gives up
   setrlimit(RLIMIT_AS, &little);
+  std::free(room);
   sink = *new char[1u << 30];
 }
 
@@ -201,6 +203,51 @@ void on_signal_and_jump_inside(int) {
   sigjmp_buf inside;
   if (sigsetjmp(inside, 0) == 0) siglongjmp(inside, 1);
   _exit(3);
+}
+
+sigset_t block_all() {
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  return before;
+}
+
+GUILTY void guilty_unblocking(const sigset_t& mask) {
+  sigprocmask(SIG_SETMASK, &mask, nullptr);
+  sink = 1;
+}
+
+bool blocks(int signal) {
+  sigset_t now;
+  sigprocmask(SIG_BLOCK, nullptr, &now);
+  return sigismember(&now, signal) == 1;
+}
+
+// As without us: what is blocked waits, and is taken by sigwait().
+int use_blocked_signals() {
+  const sigset_t before = block_all();
+  if (sigismember(&before, SIGSEGV) != 0 || !blocks(SIGSEGV) || !blocks(SIGUSR1)) return 6;
+  raise(SIGSEGV);
+  sigset_t only;
+  sigpending(&only);
+  if (sigismember(&only, SIGSEGV) != 1) return 7;
+  int taken = 0;
+  sigemptyset(&only);
+  sigaddset(&only, SIGSEGV);
+  if (sigwait(&only, &taken) != 0 || taken != SIGSEGV) return 8;
+  for (const int signal : {SIGBUS, SIGABRT, SIGTRAP}) {
+    kill(getpid(), signal);
+    sigaddset(&only, signal);
+    std::thread([&] { sigwait(&only, &taken); }).join();
+    if (taken != signal) return 9;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (blocks(SIGSEGV) || blocks(SIGUSR1)) return 10;
+  // What a handler leaves blocked ends with it.
+  std::signal(SIGUSR1, [](int) { block_all(); });
+  raise(SIGUSR1);
+  return blocks(SIGSEGV) || blocks(SIGUSR1) ? 11 : 5;
 }
 
 void on_signal_and_use_much(int) {
@@ -366,6 +413,7 @@ int main(int argc, char** argv) {
   if (how == "handler before") std::signal(SIGSEGV, on_signal);
   if (how == "terminate handler before") std::set_terminate(on_terminate);
   if (how == "ignored") std::signal(SIGTRAP, SIG_IGN);
+  if (how == "all blocked before") block_all();
   begin_recording();
   for (int i = 1; i <= 30; ++i) note(i);
   if (how == "write" || how == "handler before") guilty_write();
@@ -443,6 +491,21 @@ int main(int argc, char** argv) {
     sigaction(SIGSEGV, &action, nullptr);
     guilty_write();
   }
+  if (how == "all blocked") {
+    block_all();
+    guilty_divide();
+  }
+  if (how == "all blocked in a thread") {
+    block_all();
+    in_thread([] { guilty_recursion(1); });
+  }
+  if (how == "all blocked before") in_thread(guilty_write);
+  if (how == "raised while blocked") {
+    const sigset_t before = block_all();
+    raise(SIGSEGV);
+    guilty_unblocking(before);
+  }
+  if (how == "blocked signals") return use_blocked_signals();
   if (how == "small stack") {
     use_small_stack();
     guilty_write();
