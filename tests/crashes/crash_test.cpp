@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -314,6 +315,22 @@ TEST_CASE("What is sent while it is blocked waits, for sigwait() too, and the pr
   CHECK(bed.run({program(variants()[0]), "blocked signals"}).exit_code == 5);
   bed.recover();
   CHECK(bed.crashes().empty());
+}
+
+TEST_CASE("A program that closes all descriptors keeps its run: nobody recovers it while it lives") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  const Deathbed bed;
+  const std::string recover = std::string(std::getenv("CODEWAKE_TEST_TOOL")) + " recover";
+  CHECK(bed.run({program(variants()[0]), "closes all", recover}).signal == SIGSEGV);
+  bed.recover();
+  REQUIRE(bed.crashes().size() == 1);
+  CHECK(is_named(bed.crashes()[0], "guilty_write"));
+  SqliteStore reader({bed.dsn()});
+  for (int number = 1; number <= 20010; number += number < 20000 ? 100 : 1) {
+    CAPTURE(number);
+    CHECK(reader.get_events_by_data({{"number", std::to_string(number)}}).size() == 1);
+  }
+  CHECK(bed.journal().runs().empty());
 }
 
 TEST_CASE("A handler that is left is no crash, however it is left: not of a process that is killed later") {

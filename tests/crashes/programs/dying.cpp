@@ -506,6 +506,13 @@ int main(int argc, char** argv) {
     guilty_unblocking(before);
   }
   if (how == "blocked signals") return use_blocked_signals();
+  if (how == "closes all") {
+    for (int fd = 3; fd < 1024; ++fd) close(fd);
+    for (int i = 31; i <= 20000; ++i) note(i);
+    if (std::system(what) != 0) _exit(6);  // another looks for what dead ones have left
+    for (int i = 20001; i <= 20010; ++i) note(i);
+    guilty_write();
+  }
   if (how == "small stack") {
     use_small_stack();
     guilty_write();
