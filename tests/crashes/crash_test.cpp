@@ -133,6 +133,7 @@ std::vector<Way> ways() {
       {{"terminate handler after"}, SIGABRT, "guilty_throw", {{"exception.type", "std::runtime_error"}}},
       {{"jump, then die"}, SIGSEGV, "guilty_recursion", {{"crash.reason", "stack overflow"}}},
       {{"fork"}, 0, "guilty_write", {{"crash.signal", "SIGSEGV"}}},
+      {{"fork without descriptors"}, 0, "guilty_write", {{"crash.signal", "SIGSEGV"}}},
       {{"fork throw"}, 0, "guilty_throw", {{"exception.type", "std::runtime_error"}}},
   };
   return all;
@@ -315,6 +316,11 @@ TEST_CASE("What is sent while it is blocked waits, for sigwait() too, and the pr
   CHECK(bed.run({program(variants()[0]), "blocked signals"}).exit_code == 5);
   bed.recover();
   CHECK(bed.crashes().empty());
+}
+
+TEST_CASE("What signal() promises of interrupted calls is kept") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  CHECK(Deathbed().run({program(variants()[0]), "restarts"}).exit_code == 5);
 }
 
 TEST_CASE("A program that closes all descriptors keeps its run: nobody recovers it while it lives") {

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <ucontext.h>
@@ -142,6 +143,34 @@ class NoCancellation {
   int before_ = 0;
 };
 
+// The program may have come to the number of its files, or to their size; it may have more than it has asked for.
+class MoreFiles {
+ public:
+  MoreFiles() noexcept {
+    for (Limit& limit : limits_) {
+      limit.is_raised = getrlimit(limit.resource, &limit.before) == 0 &&
+                        limit.before.rlim_cur < limit.before.rlim_max;
+      const rlimit most{limit.before.rlim_max, limit.before.rlim_max};
+      if (limit.is_raised) setrlimit(limit.resource, &most);
+    }
+  }
+  MoreFiles(const MoreFiles&) = delete;
+  MoreFiles& operator=(const MoreFiles&) = delete;
+  ~MoreFiles() {
+    for (const Limit& limit : limits_) {
+      if (limit.is_raised) setrlimit(limit.resource, &limit.before);
+    }
+  }
+
+ private:
+  struct Limit {
+    decltype(RLIMIT_NOFILE) resource;
+    rlimit before{};
+    bool is_raised = false;
+  };
+  Limit limits_[2] = {{.resource = RLIMIT_NOFILE}, {.resource = RLIMIT_FSIZE}};
+};
+
 void record(int signal, const siginfo_t& info, ucontext_t& context) noexcept {
   const NoCancellation guard;
   const pid_t self = thread_id();
@@ -160,8 +189,10 @@ void record(int signal, const siginfo_t& info, ucontext_t& context) noexcept {
     handler_frame.store(0);
   } else {
     if (!become_writer(self)) return;
-    written = find_page();
+    written = nullptr;
   }
+  const MoreFiles limits;
+  if (written == nullptr) written = find_page();
   if (written != nullptr) write_page(*written, signal, info, context, self);
 }
 
@@ -309,6 +340,7 @@ void record_terminate() noexcept {
   const NoCancellation guard;
   const pid_t self = thread_id();
   if (writer.load() == self || !become_writer(self)) return;
+  const MoreFiles limits;
   written = find_page();
   if (written == nullptr) return;
   CrashPage& page = *written;

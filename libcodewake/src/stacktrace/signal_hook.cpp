@@ -57,7 +57,26 @@ int call_real_action(int signal, const Action* action, Action* before) noexcept 
   return next_function(real_action, "sigaction")(signal, action, before);
 }
 
-PlainSignalHandler set_plain_handler(Wish& wish, PlainSignalHandler handler, int flags) noexcept {
+constinit std::atomic<SignalHandler> our_handler{nullptr};
+
+// Calls of the system go on after ours as they would after the program's; what is ignored interrupts none.
+int take_signal(int signal, const Action& wished) noexcept {
+  Action ours{};
+  ours.sa_sigaction = our_handler.load(std::memory_order_relaxed);
+  // Not deferred: what goes wrong in the handler comes to the handler, which knows what to do about it.
+  ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+  ours.sa_flags |= wished.sa_handler == SIG_IGN ? SA_RESTART : wished.sa_flags & SA_RESTART;
+  sigfillset(&ours.sa_mask);
+  for (const int fatal : kFatalSignals) sigdelset(&ours.sa_mask, fatal);
+  return call_real_action(signal, &ours, nullptr);
+}
+
+void set_wish(int signal, Wish& wish, const Action& action) noexcept {
+  wish.set(action);
+  take_signal(signal, action);
+}
+
+PlainSignalHandler set_plain_handler(int signal, Wish& wish, PlainSignalHandler handler, int flags) noexcept {
   if (handler == SIG_ERR) {
     errno = EINVAL;
     return SIG_ERR;
@@ -66,7 +85,7 @@ PlainSignalHandler set_plain_handler(Wish& wish, PlainSignalHandler handler, int
   Action action{};
   action.sa_handler = handler;
   action.sa_flags = flags;
-  wish.set(action);
+  set_wish(signal, wish, action);
   return before;
 }
 
@@ -78,18 +97,13 @@ void own_signals_in_child() noexcept {
 
 void take_fatal_signals(SignalHandler handler) noexcept {
   owner.store(getpid(), std::memory_order_relaxed);
-  Action ours{};
-  ours.sa_sigaction = handler;
-  // Not deferred: what goes wrong in the handler comes to the handler, which knows what to do about it.
-  ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-  sigfillset(&ours.sa_mask);
-  for (const int signal : kFatalSignals) sigdelset(&ours.sa_mask, signal);
+  our_handler.store(handler, std::memory_order_relaxed);
   for (const int signal : kFatalSignals) {
     if (wish_for(signal) != nullptr) continue;
     Action before{};
     if (call_real_action(signal, nullptr, &before) != 0) continue;
     wishes[static_cast<std::size_t>(signal)].set(before);
-    call_real_action(signal, &ours, nullptr);
+    take_signal(signal, before);
   }
 }
 
@@ -139,7 +153,7 @@ int codewake_sigaction(int signal, const struct sigaction* action, struct sigact
   Wish* const wish = wish_for(signal);
   if (wish == nullptr || !is_owner()) return call_real_action(signal, action, before);
   if (before != nullptr) *before = *wish->current.load(std::memory_order_acquire);
-  if (action != nullptr) wish->set(*action);
+  if (action != nullptr) set_wish(signal, *wish, *action);
   return 0;
 }
 
@@ -147,7 +161,7 @@ PlainSignalHandler codewake_signal(int signal, PlainSignalHandler handler) noexc
   using namespace codewake::internal;
   Wish* const wish = wish_for(signal);
   if (wish == nullptr || !is_owner()) return next_function(real_signal, "signal")(signal, handler);
-  return set_plain_handler(*wish, handler, SA_RESTART);
+  return set_plain_handler(signal, *wish, handler, SA_RESTART);
 }
 
 // Older names of the same.
@@ -166,7 +180,7 @@ PlainSignalHandler codewake_system_v_signal(int signal, PlainSignalHandler handl
   if (wish == nullptr || !is_owner()) {
     return next_function(real_system_v_signal, "__sysv_signal")(signal, handler);
   }
-  return set_plain_handler(*wish, handler, static_cast<int>(SA_RESETHAND | SA_NODEFER));
+  return set_plain_handler(signal, *wish, handler, static_cast<int>(SA_RESETHAND | SA_NODEFER));
 }
 
 PlainSignalHandler codewake_sysv_signal(int signal, PlainSignalHandler handler) noexcept {
@@ -183,7 +197,7 @@ PlainSignalHandler codewake_sigset(int signal, PlainSignalHandler handler) noexc
   sigemptyset(&only);
   sigaddset(&only, signal);
   const PlainSignalHandler before =
-      handler == SIG_HOLD ? action_of_program(signal).sa_handler : set_plain_handler(*wish, handler, 0);
+      handler == SIG_HOLD ? action_of_program(signal).sa_handler : set_plain_handler(signal, *wish, handler, 0);
   if (before == SIG_ERR) return SIG_ERR;
   if (const int error = pthread_sigmask(handler == SIG_HOLD ? SIG_BLOCK : SIG_UNBLOCK, &only, &mask)) {
     errno = error;

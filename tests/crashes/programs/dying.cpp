@@ -8,6 +8,7 @@
 #include <threads.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cassert>
 #include <csignal>
 #include <cstdint>
@@ -15,8 +16,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <fstream>
 #include <new>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -353,6 +356,38 @@ void survive_by_mending() {
   *static_cast<volatile int*>(page) = 1;
 }
 
+// As signal() promises: a call that has been interrupted goes on.
+int read_beside_signals() {
+  static std::atomic<bool> was_interrupted{false};
+  std::signal(SIGTRAP, [](int) { was_interrupted = true; });
+  int ends[2];
+  if (pipe(ends) != 0) return 6;
+  const pthread_t reader = pthread_self();
+  std::thread other([&] {
+    std::string state;
+    do {  // until it is in the call
+      std::ifstream status("/proc/self/task/" + std::to_string(getpid()) + "/stat");
+      std::getline(status, state);
+    } while (state.find(") S ") == state.npos);
+    pthread_kill(reader, SIGTRAP);
+    while (!was_interrupted) sched_yield();
+    static_cast<void>(!write(ends[1], "x", 1));
+  });
+  char byte = 0;
+  const ssize_t bytes = read(ends[0], &byte, 1);
+  other.join();
+  return bytes == 1 ? 5 : 7;
+}
+
+// More than it may have, unless it asks for more.
+void use_up_descriptors() {
+  rlimit few{};
+  getrlimit(RLIMIT_NOFILE, &few);
+  few.rlim_cur = 64;
+  setrlimit(RLIMIT_NOFILE, &few);
+  while (dup(STDERR_FILENO) >= 0) continue;
+}
+
 template <class Function>
 void in_thread(Function function) {
   std::thread thread([function] {
@@ -512,6 +547,13 @@ int main(int argc, char** argv) {
     if (std::system(what) != 0) _exit(6);  // another looks for what dead ones have left
     for (int i = 20001; i <= 20010; ++i) note(i);
     guilty_write();
+  }
+  if (how == "restarts") return read_beside_signals();
+  if (how == "fork without descriptors") {
+    return in_child([] {
+      use_up_descriptors();
+      guilty_write();
+    });
   }
   if (how == "small stack") {
     use_small_stack();
