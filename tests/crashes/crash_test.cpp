@@ -55,8 +55,8 @@ void check(const Way& way, const std::string& variant, const Deathbed& bed, cons
   REQUIRE(crashes.size() == 1);
   const std::string frames = show(crashes[0]);
   CAPTURE(frames);
-  const bool is_behind_others = way.signal == SIGABRT || way.how[0] == "raise" ||
-                                way.how[0] == "log" || way.how[0] == "raised while blocked";
+  const bool is_behind_others = way.signal == SIGABRT || way.how[0] == "raise" || way.how[0] == "log" ||
+                                way.how[0] == "raised while blocked";
   CHECK((is_behind_others ? is_named_somewhere(crashes[0], way.guilty) : is_named(crashes[0], way.guilty)));
   for (const auto& [key, expected] : way.says) {
     CAPTURE(key);
@@ -310,7 +310,8 @@ TEST_CASE("A handler has as much room as it has without us, and reads what alter
   }
 }
 
-TEST_CASE("What is sent while it is blocked waits, for sigwait() too, and the program reads the mask it has set") {
+TEST_CASE(
+    "What is sent while it is blocked waits, for sigwait() too, and the program reads the mask it has set") {
   if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
   const Deathbed bed;
   CHECK(bed.run({program(variants()[0]), "blocked signals"}).exit_code == 5);
@@ -341,9 +342,8 @@ TEST_CASE("A program that closes all descriptors keeps its run: nobody recovers 
 
 TEST_CASE("A handler that is left is no crash, however it is left: not of a process that is killed later") {
   if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
-  for (const char* how :
-       {"jump", "plain jump", "exception", "thread's end", "terminate and jump", "mend", "ignored",
-        "ignored by sigignore"}) {
+  for (const char* how : {"jump", "plain jump", "exception", "thread's end", "terminate and jump", "mend",
+                          "ignored", "ignored by sigignore"}) {
     for (const char* store : {"SqliteQueueStore", "SqliteStore"}) {
       CAPTURE(how);
       CAPTURE(store);

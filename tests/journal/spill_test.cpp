@@ -251,7 +251,8 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("A program that closes the files' descriptors finds its own files as they were, and the spill goes on") {
+TEST_CASE(
+    "A program that closes the files' descriptors finds its own files as they were, and the spill goes on") {
   const TemporaryFolder folder;
   const ChildResult child = in_child([&] {
     Spill spill(folder.path(), 1 << 20);

@@ -95,8 +95,7 @@ void Front::map_file(const std::optional<std::filesystem::path>& path) {
   if (error == 0) error = reserve_range(file_.fd(), 0, slots_offset_);
   void* mapped = MAP_FAILED;
   if (error == 0) {
-    mapped =
-        mmap(nullptr, size_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file_.fd(), 0);
+    mapped = mmap(nullptr, size_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file_.fd(), 0);
     if (mapped == MAP_FAILED) error = errno;
   }
   if (error != 0) {

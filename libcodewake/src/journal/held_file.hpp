@@ -7,8 +7,9 @@
 
 namespace codewake::internal {
 
-/// Programs close descriptors that they do not know, as by closefrom(3) when they become daemons; the number is
-/// another file's then. So whoever uses the descriptor asks before whether it is still this file's. Reentrant.
+/// Programs close descriptors that they do not know, as by closefrom(3) when they become daemons; the number
+/// is another file's then. So whoever uses the descriptor asks before whether it is still this file's.
+/// Reentrant.
 class HeldFile {
  public:
   HeldFile() noexcept = default;

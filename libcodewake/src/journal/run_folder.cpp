@@ -174,8 +174,8 @@ std::optional<RunFolder> RunFolder::lock(const fs::path& folder) {
   return std::nullopt;
 }
 
-// The lock is the open file's, and a mapping keeps that open as a descriptor does; but nobody closes it by its
-// number. Some file systems cannot map.
+// The lock is the open file's, and a mapping keeps that open as a descriptor does; but nobody closes it by
+// its number. Some file systems cannot map.
 RunFolder::RunFolder(fs::path path, int lock_fd) noexcept : path_(std::move(path)), lock_fd_(lock_fd) {
   void* const memory = mmap(nullptr, 1, PROT_NONE, MAP_SHARED, lock_fd, 0);
   if (memory == MAP_FAILED) return;

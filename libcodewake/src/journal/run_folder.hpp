@@ -39,8 +39,8 @@ struct RunAbout {
   bool operator==(const RunAbout&) const = default;
 };
 
-/// One of the folders of a run, locked by this object until it is destroyed or removed, whatever the program does
-/// with descriptors meanwhile. Thread-bound.
+/// One of the folders of a run, locked by this object until it is destroyed or removed, whatever the program
+/// does with descriptors meanwhile. Thread-bound.
 class RunFolder {
  public:
   /// Makes the folder and its parents, for this user alone, and locks it. Throws std::system_error.

@@ -1,7 +1,7 @@
 // A stack for signal handlers, for each thread: where a thread's own has overflown nothing else can run.
 //
-// It stays where the program sets a smaller one: that was made for the program's handlers, and ours come before
-// them. `sigaltstack` is replaced, so that the program reads what it has set.
+// It stays where the program sets a smaller one: that was made for the program's handlers, and ours come
+// before them. `sigaltstack` is replaced, so that the program reads what it has set.
 #pragma once
 
 #include <cstdint>

@@ -143,13 +143,14 @@ class NoCancellation {
   int before_ = 0;
 };
 
-// The program may have come to the number of its files, or to their size; it may have more than it has asked for.
+// The program may have come to the number of its files, or to their size; it may have more than it has asked
+// for.
 class MoreFiles {
  public:
   MoreFiles() noexcept {
     for (Limit& limit : limits_) {
-      limit.is_raised = getrlimit(limit.resource, &limit.before) == 0 &&
-                        limit.before.rlim_cur < limit.before.rlim_max;
+      limit.is_raised =
+          getrlimit(limit.resource, &limit.before) == 0 && limit.before.rlim_cur < limit.before.rlim_max;
       const rlimit most{limit.before.rlim_max, limit.before.rlim_max};
       if (limit.is_raised) setrlimit(limit.resource, &most);
     }

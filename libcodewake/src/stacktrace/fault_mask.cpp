@@ -64,8 +64,8 @@ Bits believed(const sigset_t& mask) noexcept {
   return (bits_of(mask) & kFaultBits) | (is_true ? belief.faults : 0);
 }
 
-// `now`: the kernel's. What is blocked there stays so until the program unblocks it: it is in a handler of that
-// signal, or the signal waits. The belief comes first: what waits is delivered before the call returns.
+// `now`: the kernel's. What is blocked there stays so until the program unblocks it: it is in a handler of
+// that signal, or the signal waits. The belief comes first: what waits is delivered before the call returns.
 int set_mask(int how, const sigset_t& set, const sigset_t& now) noexcept {
   const Belief before = belief;
   const Bits named = bits_of(set) & kFaultBits;
@@ -143,10 +143,10 @@ bool is_fault_blocked(int signal, const sigset_t& interrupted) noexcept {
 }  // namespace codewake::internal
 
 extern "C" {
-CODEWAKE_API int codewake_pthread_sigmask(int how, const sigset_t* set,
-                                          sigset_t* before) noexcept __asm__("pthread_sigmask");
-CODEWAKE_API int codewake_sigprocmask(int how, const sigset_t* set,
-                                      sigset_t* before) noexcept __asm__("sigprocmask");
+CODEWAKE_API int codewake_pthread_sigmask(int how, const sigset_t* set, sigset_t* before) noexcept
+    __asm__("pthread_sigmask");
+CODEWAKE_API int codewake_sigprocmask(int how, const sigset_t* set, sigset_t* before) noexcept
+    __asm__("sigprocmask");
 }
 
 int codewake_pthread_sigmask(int how, const sigset_t* set, sigset_t* before) noexcept {

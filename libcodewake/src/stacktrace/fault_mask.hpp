@@ -1,6 +1,6 @@
 // A fault whose signal the thread has blocked ends the program before any handler: so those signals are not
-// blocked in the kernel where the program blocks them, unless one waits that was sent. `pthread_sigmask` and `sigprocmask` are replaced
-// for that, and tell the program what it has set.
+// blocked in the kernel where the program blocks them, unless one waits that was sent. `pthread_sigmask` and
+// `sigprocmask` are replaced for that, and tell the program what it has set.
 #pragma once
 
 #include <signal.h>
@@ -11,8 +11,8 @@ namespace codewake::internal {
 /// Thread-safe.
 void keep_faults_unblocked() noexcept;
 
-/// While a thread is made: it begins with those fault signals really blocked that the program has blocked, so that
-/// none that is sent can reach it before it calls begin_with_faults_unblocked().
+/// While a thread is made: it begins with those fault signals really blocked that the program has blocked, so
+/// that none that is sent can reach it before it calls begin_with_faults_unblocked().
 class BlockedFaults {
  public:
   BlockedFaults() noexcept;
@@ -26,9 +26,8 @@ class BlockedFaults {
 };
 void begin_with_faults_unblocked() noexcept;
 
-/// Whether the program had the signal blocked where the mask was `interrupted`; the library's threads take none
-/// that is sent. Async-signal-safe, as what
-/// follows.
+/// Whether the program had the signal blocked where the mask was `interrupted`; the library's threads take
+/// none that is sent. Async-signal-safe, as what follows.
 bool is_fault_blocked(int signal, const sigset_t& interrupted) noexcept;
 
 /// pthread_sigmask as the kernel has it.

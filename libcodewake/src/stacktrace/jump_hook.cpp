@@ -30,8 +30,7 @@ constinit NextJump next_checked_longjmp{"__longjmp_chk"};
 
 // A signal handler must not be the first to look them up.
 [[maybe_unused]] const bool are_known = [] {
-  for (NextJump* const next :
-       {&next_longjmp, &next_plain_longjmp, &next_siglongjmp, &next_checked_longjmp}) {
+  for (NextJump* const next : {&next_longjmp, &next_plain_longjmp, &next_siglongjmp, &next_checked_longjmp}) {
     next->function.store(reinterpret_cast<JumpFunction>(dlsym(RTLD_NEXT, next->name)));
   }
   return true;

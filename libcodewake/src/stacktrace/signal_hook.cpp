@@ -133,18 +133,18 @@ void give_up_signal(int signal) noexcept {
 extern "C" {
 CODEWAKE_API int codewake_sigaction(int signal, const struct sigaction* action,
                                     struct sigaction* before) noexcept __asm__("sigaction");
-CODEWAKE_API PlainSignalHandler codewake_signal(int signal,
-                                                PlainSignalHandler handler) noexcept __asm__("signal");
-CODEWAKE_API PlainSignalHandler codewake_bsd_signal(int signal,
-                                                    PlainSignalHandler handler) noexcept __asm__("bsd_signal");
-CODEWAKE_API PlainSignalHandler codewake_ssignal(int signal,
-                                                 PlainSignalHandler handler) noexcept __asm__("ssignal");
-CODEWAKE_API PlainSignalHandler codewake_system_v_signal(
-    int signal, PlainSignalHandler handler) noexcept __asm__("__sysv_signal");
-CODEWAKE_API PlainSignalHandler codewake_sysv_signal(
-    int signal, PlainSignalHandler handler) noexcept __asm__("sysv_signal");
-CODEWAKE_API PlainSignalHandler codewake_sigset(int signal,
-                                                PlainSignalHandler handler) noexcept __asm__("sigset");
+CODEWAKE_API PlainSignalHandler codewake_signal(int signal, PlainSignalHandler handler) noexcept
+    __asm__("signal");
+CODEWAKE_API PlainSignalHandler codewake_bsd_signal(int signal, PlainSignalHandler handler) noexcept
+    __asm__("bsd_signal");
+CODEWAKE_API PlainSignalHandler codewake_ssignal(int signal, PlainSignalHandler handler) noexcept
+    __asm__("ssignal");
+CODEWAKE_API PlainSignalHandler codewake_system_v_signal(int signal, PlainSignalHandler handler) noexcept
+    __asm__("__sysv_signal");
+CODEWAKE_API PlainSignalHandler codewake_sysv_signal(int signal, PlainSignalHandler handler) noexcept
+    __asm__("sysv_signal");
+CODEWAKE_API PlainSignalHandler codewake_sigset(int signal, PlainSignalHandler handler) noexcept
+    __asm__("sigset");
 CODEWAKE_API int codewake_sigignore(int signal) noexcept __asm__("sigignore");
 }
 
@@ -196,8 +196,8 @@ PlainSignalHandler codewake_sigset(int signal, PlainSignalHandler handler) noexc
   sigset_t mask;
   sigemptyset(&only);
   sigaddset(&only, signal);
-  const PlainSignalHandler before =
-      handler == SIG_HOLD ? action_of_program(signal).sa_handler : set_plain_handler(signal, *wish, handler, 0);
+  const PlainSignalHandler before = handler == SIG_HOLD ? action_of_program(signal).sa_handler
+                                                        : set_plain_handler(signal, *wish, handler, 0);
   if (before == SIG_ERR) return SIG_ERR;
   if (const int error = pthread_sigmask(handler == SIG_HOLD ? SIG_BLOCK : SIG_UNBLOCK, &only, &mask)) {
     errno = error;

@@ -561,7 +561,8 @@ int main(int argc, char** argv) {
   }
   if (how == "C11 thread overflow") {
     thrd_t thread{};
-    thrd_create(&thread, [](void*) { return guilty_recursion(1); }, nullptr);
+    thrd_create(
+        &thread, [](void*) { return guilty_recursion(1); }, nullptr);
     thrd_join(thread, nullptr);
   }
   if (how == "jump") survive_by_jump();
