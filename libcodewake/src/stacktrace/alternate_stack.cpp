@@ -4,7 +4,9 @@
 #include <signal.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <threads.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -23,7 +25,6 @@ namespace {
 
 using CreateFunction = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
 using PlainCreateFunction = int (*)(thrd_t*, thrd_start_t, void*);
-using StackFunction = int (*)(const stack_t*, stack_t*);
 
 // Room for handlers of the program, too, that think that they are on the thread's own stack. What is not
 // touched takes no memory.
@@ -33,14 +34,11 @@ constexpr std::size_t kGuardBytes = 64 << 10;
 constinit std::atomic<bool> provides{true};
 constinit std::atomic<CreateFunction> real_create{nullptr};
 constinit std::atomic<PlainCreateFunction> real_plain_create{nullptr};
-constinit std::atomic<StackFunction> real_stack{nullptr};
 
+// Not by the C library: a sanitizer comes here while it begins, before there is anything to look it up with.
 int call_real_stack(const stack_t* stack, stack_t* before) noexcept {
-  return next_function(real_stack, "sigaltstack")(stack, before);
+  return static_cast<int>(syscall(SYS_sigaltstack, stack, before));
 }
-
-// A signal handler must not be the first to look it up.
-[[maybe_unused]] const bool is_known = (call_real_stack(nullptr, nullptr), true);
 
 /// The thread's, where it has been given one of ours.
 struct Stacks {
@@ -170,8 +168,9 @@ CODEWAKE_API int codewake_pthread_create(pthread_t* thread, const pthread_attr_t
                                          void* (*function)(void*), void* argument) noexcept
     __asm__("pthread_create");
 CODEWAKE_API int codewake_thrd_create(thrd_t* thread, thrd_start_t function, void* argument) noexcept
-    __asm__("thrd_create");
-CODEWAKE_API int codewake_sigaltstack(const stack_t* stack, stack_t* before) noexcept __asm__("sigaltstack");
+    CODEWAKE_REPLACES("thrd_create");
+CODEWAKE_API int codewake_sigaltstack(const stack_t* stack, stack_t* before) noexcept
+    CODEWAKE_REPLACES("sigaltstack");
 }
 
 int codewake_pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*function)(void*),

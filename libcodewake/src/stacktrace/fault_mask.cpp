@@ -144,9 +144,9 @@ bool is_fault_blocked(int signal, const sigset_t& interrupted) noexcept {
 
 extern "C" {
 CODEWAKE_API int codewake_pthread_sigmask(int how, const sigset_t* set, sigset_t* before) noexcept
-    __asm__("pthread_sigmask");
+    CODEWAKE_REPLACES("pthread_sigmask");
 CODEWAKE_API int codewake_sigprocmask(int how, const sigset_t* set, sigset_t* before) noexcept
-    __asm__("sigprocmask");
+    CODEWAKE_REPLACES("sigprocmask");
 }
 
 int codewake_pthread_sigmask(int how, const sigset_t* set, sigset_t* before) noexcept {

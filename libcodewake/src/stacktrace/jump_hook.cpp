@@ -7,9 +7,7 @@
 
 #include "codewake/export.hpp"
 #include "stacktrace/next_function.hpp"
-
-// A sanitizer that follows calls and returns has dealt with the jump already: it must not see this one.
-#define CODEWAKE_UNSEEN __attribute__((no_sanitize("thread", "address", "undefined")))
+#include "stacktrace/sanitizers.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -36,7 +34,7 @@ constinit NextJump next_checked_longjmp{"__longjmp_chk"};
   return true;
 }();
 
-CODEWAKE_UNSEEN std::uintptr_t stack_pointer_at([[maybe_unused]] const JumpTarget& target) noexcept {
+std::uintptr_t stack_pointer_at([[maybe_unused]] const JumpTarget& target) noexcept {
 #if defined(__x86_64__) && defined(__LP64__) && defined(__GLIBC__)
   // As glibc keeps it: turned, and mixed with the thread's pointer guard.
   auto kept = static_cast<std::uintptr_t>(target.__jmpbuf[6]);
@@ -47,7 +45,7 @@ CODEWAKE_UNSEEN std::uintptr_t stack_pointer_at([[maybe_unused]] const JumpTarge
 #endif
 }
 
-[[noreturn]] CODEWAKE_UNSEEN void jump(NextJump& next, JumpTarget* target, int value) noexcept {
+[[noreturn]] void jump(NextJump& next, JumpTarget* target, int value) noexcept {
   if (const JumpObserver observe = jump_observer.load(std::memory_order_acquire)) {
     observe(stack_pointer_at(*target));
   }
@@ -64,32 +62,33 @@ void observe_jumps(JumpObserver observer) noexcept {
 }  // namespace codewake::internal
 
 extern "C" {
-[[noreturn]] CODEWAKE_API void codewake_longjmp(struct __jmp_buf_tag* target, int value) __asm__("longjmp");
-[[noreturn]] CODEWAKE_API void codewake_plain_longjmp(struct __jmp_buf_tag* target,
-                                                      int value) __asm__("_longjmp");
-[[noreturn]] CODEWAKE_API void codewake_siglongjmp(struct __jmp_buf_tag* target,
-                                                   int value) __asm__("siglongjmp");
-[[noreturn]] CODEWAKE_API void codewake_checked_longjmp(struct __jmp_buf_tag* target,
-                                                        int value) __asm__("__longjmp_chk");
+[[noreturn]] CODEWAKE_API void codewake_longjmp(struct __jmp_buf_tag* target, int value)
+    CODEWAKE_REPLACES("longjmp");
+[[noreturn]] CODEWAKE_API void codewake_plain_longjmp(struct __jmp_buf_tag* target, int value)
+    CODEWAKE_REPLACES("_longjmp");
+[[noreturn]] CODEWAKE_API void codewake_siglongjmp(struct __jmp_buf_tag* target, int value)
+    CODEWAKE_REPLACES("siglongjmp");
+[[noreturn]] CODEWAKE_API void codewake_checked_longjmp(struct __jmp_buf_tag* target, int value)
+    CODEWAKE_REPLACES("__longjmp_chk");
 }
 
-CODEWAKE_UNSEEN void codewake_longjmp(struct __jmp_buf_tag* target, int value) {
+void codewake_longjmp(struct __jmp_buf_tag* target, int value) {
   using namespace codewake::internal;
   jump(next_longjmp, target, value);
 }
 
-CODEWAKE_UNSEEN void codewake_plain_longjmp(struct __jmp_buf_tag* target, int value) {
+void codewake_plain_longjmp(struct __jmp_buf_tag* target, int value) {
   using namespace codewake::internal;
   jump(next_plain_longjmp, target, value);
 }
 
-CODEWAKE_UNSEEN void codewake_siglongjmp(struct __jmp_buf_tag* target, int value) {
+void codewake_siglongjmp(struct __jmp_buf_tag* target, int value) {
   using namespace codewake::internal;
   jump(next_siglongjmp, target, value);
 }
 
 // What the others are to a program that is compiled with _FORTIFY_SOURCE.
-CODEWAKE_UNSEEN void codewake_checked_longjmp(struct __jmp_buf_tag* target, int value) {
+void codewake_checked_longjmp(struct __jmp_buf_tag* target, int value) {
   using namespace codewake::internal;
   jump(next_checked_longjmp, target, value);
 }
