@@ -13,6 +13,9 @@ bool has_spdlog() noexcept;
 bool has_sqlite() noexcept;
 bool has_postgres() noexcept;
 
+/// Whether libunwind is installed, which the library captures stacks with then.
+bool has_libunwind() noexcept;
+
 /// Does what `request["pass"]` names.
 Json run_pass(const Json& request);
 
@@ -40,5 +43,19 @@ Json postgres_commit(const Json& request);
 /// `page`, `page_pair`, `page_app`, `page_env`, `exceptions`, `exceptions_app`.
 Json sqlite_queries(const Json& request);
 Json postgres_queries(const Json& request);
+
+/// `calls`; `ours` and `peer` in ns, for 20 frames.
+Json capture_stack(const Json& request);
+
+/// `calls`, `recorded`: whether the hook takes the stack; `ours` and `peer` in ns for a throw that is caught
+/// two frames up, with twenty frames and more below that.
+Json throw_exceptions(const Json& request);
+
+/// `frames`: addresses, all different; `cold_ms` for all of them, `known_ns` for a frame that was asked for
+/// before, `with_line`: which part of the frames has a line.
+Json symbolize_frames(const Json& request);
+
+/// `frames`: addresses, all different; `memory_mib`, the most that it took meanwhile.
+Json symbolize_memory(const Json& request);
 
 }  // namespace codewake::cli::bench
