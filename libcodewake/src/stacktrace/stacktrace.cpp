@@ -139,4 +139,13 @@ void Stacktrace::truncate(std::size_t max_frames) noexcept {
     frames_.erase(frames_.begin() + static_cast<std::ptrdiff_t>(limit_), frames_.end());
 }
 
+bool symbolize(std::vector<Frame>& frames) {
+  std::vector<Frame> resolved = internal::symbolize_stored(frames);
+  if (resolved.size() > Stacktrace::kMaxFrames) resolved.resize(Stacktrace::kMaxFrames);
+  make_storable(resolved);
+  if (resolved == frames) return false;
+  frames = std::move(resolved);
+  return true;
+}
+
 }  // namespace codewake

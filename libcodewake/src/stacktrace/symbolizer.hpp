@@ -27,6 +27,10 @@ std::vector<Frame> symbolize(std::span<void* const> addresses);
 /// had itself, as far as the modules' files are still the same.
 std::vector<Frame> symbolize(std::span<void* const> addresses, const std::vector<Module>& modules);
 
+/// Resolves what is not known of frames of whatever process, as the public `symbolize` promises it; text is
+/// not made fit.
+std::vector<Frame> symbolize_stored(std::span<const Frame> frames);
+
 /// What `symbolize` keeps for all threads. Thread-safe.
 class Symbolizer {
  public:
@@ -45,6 +49,7 @@ class Symbolizer {
 
   std::vector<Frame> resolve(std::span<void* const> addresses);
   std::vector<Frame> resolve(std::span<void* const> addresses, const std::vector<Module>& modules);
+  std::vector<Frame> resolve_stored(std::span<const Frame> stored);
 
   /// Whether no thread is at work here: in the child of a fork() it would never end.
   bool is_idle() noexcept;
@@ -79,6 +84,7 @@ class Symbolizer {
     ModuleSymbols symbols;
   };
 
+  static void append(const Frames& found, std::vector<Frame>& frames);
   template <class Find>
   std::vector<Frame> resolve_by(std::span<void* const> addresses, Find find_module);
   const Frames& frames_at(const Module& module, std::uint64_t offset);
