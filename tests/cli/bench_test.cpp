@@ -35,7 +35,7 @@ json measure(const CommandLine& cli, const std::string& filter) {
 
 void check_measured(const json& row) {
   CAPTURE(row.dump());
-  for (const char* key : {"ours", "ours_low", "ours_high", "peer", "ratio"}) {
+  for (const std::string key : {"ours", "ours_low", "ours_high", "peer", "ratio"}) {
     CAPTURE(key);
     REQUIRE(row[key].is_number());
     CHECK(row[key] > 0);
@@ -62,7 +62,7 @@ TEST_CASE("bench measures log() beside its peer, and says on what machine") {
   REQUIRE(rows.size() == 3);
   CHECK(rows[0]["name"] == "log.median");
   CHECK(rows[0]["goal"] == "<= 0.12x");
-  for (const char* key : {"cpu", "kernel", "build", "version", "date"}) {
+  for (const std::string key : {"cpu", "kernel", "build", "version", "date"}) {
     CAPTURE(key);
     CHECK_FALSE(rows[0][key].get<std::string>().empty());
   }

@@ -8,6 +8,8 @@
 #include <thread>
 #include <utility>
 
+#include "base/fatal_signals.hpp"
+
 namespace codewake::internal {
 
 /// Starts a thread of this name (at most 15 characters) that gets none of the program's signals, but for
@@ -16,7 +18,7 @@ template <class Work>
 void start_worker(const char* name, Work work) {
   sigset_t all, before;
   sigfillset(&all);
-  for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS}) sigdelset(&all, fault);
+  for (const int fault : kFatalSignals) sigdelset(&all, fault);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   try {
     std::thread thread(std::move(work));

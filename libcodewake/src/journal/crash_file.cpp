@@ -77,9 +77,9 @@ struct Nest {
   std::string process;
   Id id;
   pid_t pid;
+  const Nest* before;  // nobody knows whether a handler still reads it: none is deleted
 };
 
-// Nobody knows whether a handler still reads the one before: none is deleted.
 constinit std::atomic<const Nest*> nest{nullptr};
 constinit std::atomic<std::int64_t> child_begin{0};
 
@@ -244,7 +244,8 @@ void prepare_crash_runs(const fs::path& root, const RunAbout& about, const Crash
                                format_time(about.started) + "\", \"pid\": ",
                       .process = encode_process(subject.info),
                       .id = subject.id,
-                      .pid = getpid()},
+                      .pid = getpid(),
+                      .before = nest.load(std::memory_order_relaxed)},
              std::memory_order_release);
   set_crash_page_maker(&make_run);
 }

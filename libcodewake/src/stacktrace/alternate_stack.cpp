@@ -9,11 +9,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
 #include <new>
 
 #include "codewake/export.hpp"
+#include "stacktrace/next_function.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -53,14 +53,6 @@ pthread_key_t stack_key() noexcept {
     return made;
   }();
   return key;
-}
-
-CreateFunction real_pthread_create() noexcept {
-  if (const CreateFunction known = real_create.load(std::memory_order_relaxed)) return known;
-  const auto function = reinterpret_cast<CreateFunction>(dlsym(RTLD_NEXT, "pthread_create"));
-  if (function == nullptr) std::abort();  // no C library
-  real_create.store(function, std::memory_order_relaxed);
-  return function;
 }
 
 // Sanitizers do this by themselves, and do not expect to find code of ours at a thread's very begin.
@@ -115,7 +107,7 @@ CODEWAKE_API int codewake_pthread_create(pthread_t* thread, const pthread_attr_t
 int codewake_pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*function)(void*),
                             void* argument) noexcept {
   using namespace codewake::internal;
-  const CreateFunction real = real_pthread_create();
+  const CreateFunction real = next_function(real_create, "pthread_create");
   if (!provides.load(std::memory_order_relaxed) || is_sanitized()) {
     return real(thread, attributes, function, argument);
   }

@@ -230,25 +230,19 @@ void on_fatal_signal(int signal, siginfo_t* info, void* data) {
   errno = error;
 }
 
-void copy_text(std::string_view text, std::span<char> to) noexcept {
-  const std::size_t size = std::min(text.size(), to.size() - 1);
-  std::memcpy(to.data(), text.data(), size);
-  to[size] = '\0';
-}
-
 // Memory may be what is short.
 void note_exception(CrashPage& page, const std::exception_ptr& exception) noexcept {
   const ThrownObject thrown(exception);
   if (thrown.type() == nullptr) return;
-  copy_text(thrown.type()->name(), page.exception[0].type);
+  set_text(page.exception[0].type, thrown.type()->name());
   page.exception[0].message[0] = '\0';
   page.exceptions = 1;
   try {
     std::uint32_t count = 0;
     for (const ExceptionDescription& one : describe(exception)) {
       if (count == CrashPage::kMaxExceptions) break;
-      copy_text(one.type, page.exception[count].type);
-      copy_text(one.message.value_or(""), page.exception[count].message);
+      set_text(page.exception[count].type, one.type);
+      set_text(page.exception[count].message, one.message.value_or(""));
       page.exceptions = ++count;
     }
   } catch (...) {

@@ -2,8 +2,12 @@
 // journal/FORMAT.md describes it as the file `crash`.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <span>
+#include <string_view>
 
 namespace codewake::internal {
 
@@ -67,6 +71,13 @@ struct CrashPage {
   CrashModule module[kMaxModules];
   CrashException exception[kMaxExceptions];
 };
+
+/// Copies text into a field of the page, as much as it takes, and ends it. Async-signal-safe.
+inline void set_text(std::span<char> field, std::string_view text) noexcept {
+  const std::size_t size = std::min(text.size(), field.size() - 1);
+  std::memcpy(field.data(), text.data(), size);
+  field[size] = '\0';
+}
 
 static_assert(offsetof(CrashPage, state) == 4128 &&
               offsetof(CrashPage, exception) == 17520);  // as in FORMAT.md

@@ -166,12 +166,6 @@ class Mappings {
   std::size_t size_ = 0;
 };
 
-void copy_text(std::string_view text, std::span<char> to) noexcept {
-  const std::size_t size = std::min(text.size(), to.size() - 1);
-  std::memcpy(to.data(), text.data(), size);
-  to[size] = '\0';
-}
-
 std::size_t align_up(std::size_t size) noexcept {
   return (size + 3) & ~std::size_t{3};
 }
@@ -272,7 +266,7 @@ void find_modules(CrashPage& page) noexcept {
   while (page.modules < CrashPage::kMaxModules && mappings.next(mapping)) {
     if (mapping.path.empty()) continue;
     char shortened[sizeof path];
-    copy_text(mapping.path, shortened);
+    set_text(shortened, mapping.path);
     if (mapping.offset == 0 || std::strcmp(shortened, path) != 0) {
       first = mapping;
       std::memcpy(path, shortened, sizeof path);

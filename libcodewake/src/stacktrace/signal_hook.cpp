@@ -1,15 +1,14 @@
 #include "stacktrace/signal_hook.hpp"
 
-#include <dlfcn.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
-#include <cstdlib>
 
 #include "codewake/export.hpp"
+#include "stacktrace/next_function.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -48,21 +47,12 @@ Wish* wish_for(int signal) noexcept {
   return wish.current.load(std::memory_order_acquire) == nullptr ? nullptr : &wish;
 }
 
-template <class Function>
-Function find_real(std::atomic<Function>& cache, const char* name) noexcept {
-  if (const Function known = cache.load(std::memory_order_relaxed)) return known;
-  const auto function = reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
-  if (function == nullptr) std::abort();  // no C library
-  cache.store(function, std::memory_order_relaxed);
-  return function;
-}
-
 constinit std::atomic<ActionFunction> real_action{nullptr};
 constinit std::atomic<SignalFunction> real_signal{nullptr};
 constinit std::atomic<SignalFunction> real_system_v_signal{nullptr};
 
 int call_real_action(int signal, const Action* action, Action* before) noexcept {
-  return find_real(real_action, "sigaction")(signal, action, before);
+  return next_function(real_action, "sigaction")(signal, action, before);
 }
 
 PlainHandler set_plain_handler(Wish& wish, PlainHandler handler, int flags) noexcept {
@@ -140,7 +130,7 @@ int codewake_sigaction(int signal, const struct sigaction* action, struct sigact
 void (*codewake_signal(int signal, void (*handler)(int)) noexcept)(int) {
   using namespace codewake::internal;
   Wish* const wish = wish_for(signal);
-  if (wish == nullptr || !is_owner()) return find_real(real_signal, "signal")(signal, handler);
+  if (wish == nullptr || !is_owner()) return next_function(real_signal, "signal")(signal, handler);
   return set_plain_handler(*wish, handler, SA_RESTART);
 }
 
@@ -149,7 +139,7 @@ void (*codewake_system_v_signal(int signal, void (*handler)(int)) noexcept)(int)
   using namespace codewake::internal;
   Wish* const wish = wish_for(signal);
   if (wish == nullptr || !is_owner()) {
-    return find_real(real_system_v_signal, "__sysv_signal")(signal, handler);
+    return next_function(real_system_v_signal, "__sysv_signal")(signal, handler);
   }
   return set_plain_handler(*wish, handler, static_cast<int>(SA_RESETHAND | SA_NODEFER));
 }

@@ -6,10 +6,9 @@
 
 #include <signal.h>
 
-namespace codewake::internal {
+#include "base/fatal_signals.hpp"
 
-/// What is fatal by default and comes from the program's own doing.
-inline constexpr int kFatalSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+namespace codewake::internal {
 
 using SignalHandler = void (*)(int signal, siginfo_t* info, void* context);
 

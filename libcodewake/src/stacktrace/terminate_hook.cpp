@@ -1,31 +1,23 @@
 #include "stacktrace/terminate_hook.hpp"
 
-#include <dlfcn.h>
-
 #include <atomic>
 #include <cstdlib>
 #include <exception>
 
 #include "codewake/export.hpp"
+#include "stacktrace/next_function.hpp"
 
 namespace codewake::internal {
 namespace {
 
 using SetFunction = std::terminate_handler (*)(std::terminate_handler);
 
+constinit std::atomic<SetFunction> real_set{nullptr};
 constinit std::atomic<void (*)() noexcept> recorder{nullptr};
 constinit std::atomic<std::terminate_handler> handler_of_program{nullptr};  // null: terminate is not ours
 
-template <class Function>
-Function find_real(const char* name) noexcept {
-  const auto function = reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
-  if (function == nullptr) std::abort();  // no C++ runtime
-  return function;
-}
-
 std::terminate_handler real_set_terminate(std::terminate_handler handler) noexcept {
-  static const auto function = find_real<SetFunction>("_ZSt13set_terminatePFvvE");
-  return function(handler);
+  return next_function(real_set, "_ZSt13set_terminatePFvvE")(handler);
 }
 
 [[noreturn]] void on_terminate() noexcept {

@@ -20,6 +20,7 @@
 #include "codewake/export.hpp"
 #include "codewake/stacktrace.hpp"
 #include "stacktrace/capture.hpp"
+#include "stacktrace/next_function.hpp"
 #include "stacktrace/throw_observer.hpp"
 #include "stacktrace/thrown_stacks.hpp"
 
@@ -45,15 +46,6 @@ struct Probe {
 
 constinit std::atomic<ThrowFunction> real_throw{nullptr};
 constinit std::atomic<InitFunction> real_init{nullptr};
-
-template <class Function>
-Function find_real(std::atomic<Function>& cache, const char* name) noexcept {
-  if (const Function known = cache.load(std::memory_order_relaxed)) return known;
-  const auto function = reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
-  if (function == nullptr) std::abort();  // no C++ runtime: nothing could be thrown
-  cache.store(function, std::memory_order_relaxed);
-  return function;
-}
 
 // Stands in for the destructor of each exception whose stack is kept.
 void destroy_thrown(void* object) {
@@ -81,12 +73,13 @@ ExceptionDestructor record(void* object, const std::type_info* type, ExceptionDe
 // registers.
 [[gnu::noinline]] void throw_recorded(void* object, std::type_info* type, ExceptionDestructor destructor) {
   const internal::ThrowObserver observer = throw_observer.load(std::memory_order_relaxed);
-  return find_real(real_throw, "__cxa_throw")(object, type, record(object, type, destructor, observer));
+  return internal::next_function(real_throw, "__cxa_throw")(object, type,
+                                                            record(object, type, destructor, observer));
 }
 
 [[gnu::noinline]] auto init_recorded(void* object, std::type_info* type, ExceptionDestructor destructor) {
-  return find_real(real_init, "__cxa_init_primary_exception")(object, type,
-                                                              record(object, type, destructor, nullptr));
+  return internal::next_function(real_init, "__cxa_init_primary_exception")(
+      object, type, record(object, type, destructor, nullptr));
 }
 
 }  // namespace

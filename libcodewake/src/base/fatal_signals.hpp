@@ -1,0 +1,11 @@
+// The signals of a program's own faults.
+#pragma once
+
+#include <signal.h>
+
+namespace codewake::internal {
+
+/// What is fatal by default and comes from the program's own doing.
+inline constexpr int kFatalSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+
+}  // namespace codewake::internal
