@@ -136,9 +136,9 @@ std::uint64_t count_to_symbolize(Connection& connection, const SchemaState& sche
 
 FramesReplaced replace_frames(Connection& connection, const std::vector<StacktraceRecord>& stacktraces) {
   FramesReplaced result;
-  const std::set<Id> unchanged = lock_unchanged(connection, stacktraces);
+  std::set<Id> unchanged = lock_unchanged(connection, stacktraces);
   for (const StacktraceRecord& stacktrace : stacktraces) {
-    if (!unchanged.contains(stacktrace.id)) continue;
+    if (unchanged.erase(stacktrace.id) == 0) continue;
     const Stacktrace fit(stacktrace.frames);
     const Digest digest = digest_of(fit.frames());
     const Rows found = connection.run(

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "codewake/utf8.hpp"
 #include "stacktrace/demangle.hpp"
 
 namespace codewake::internal {
@@ -98,8 +99,8 @@ Symbolizer& symbolizer() {
 
 }  // namespace
 
-std::vector<Frame> symbolize(std::span<void* const> addresses) {
-  return symbolizer().resolve(addresses);
+std::vector<Frame> symbolize(std::span<void* const> addresses, std::size_t max_frames) {
+  return symbolizer().resolve(addresses, max_frames);
 }
 
 std::vector<Frame> symbolize(std::span<void* const> addresses, const std::vector<Module>& modules) {
@@ -110,17 +111,23 @@ std::vector<Frame> symbolize_stored(std::span<const Frame> frames) {
   return symbolizer().resolve_stored(frames);
 }
 
+void make_storable(Frame& frame) {
+  for (std::string* text : {&frame.filename, &frame.src, &frame.function, &frame.module, &frame.build_id}) {
+    if (!is_storable(*text)) *text = to_storable(*text);
+  }
+}
+
 Symbolizer::Symbolizer(SymbolOptions options) : options_(std::move(options)) {}
 
-std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses) {
+std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, std::size_t max_frames) {
   const std::lock_guard lock(mutex_);
   modules_.refresh();
-  return resolve_by(addresses, [this](std::uintptr_t address) { return modules_.find(address); });
+  return resolve_by(addresses, max_frames, [this](std::uintptr_t address) { return modules_.find(address); });
 }
 
 std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, const std::vector<Module>& modules) {
   const std::lock_guard lock(mutex_);
-  return resolve_by(addresses, [&](std::uintptr_t address) -> const Module* {
+  return resolve_by(addresses, SIZE_MAX, [&](std::uintptr_t address) -> const Module* {
     const auto module =
         std::find_if(modules.begin(), modules.end(), [&](const Module& m) { return m.contains(address); });
     return module == modules.end() ? nullptr : &*module;
@@ -128,10 +135,12 @@ std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, const s
 }
 
 template <class Find>
-std::vector<Frame> Symbolizer::resolve_by(std::span<void* const> addresses, Find find_module) {
+std::vector<Frame> Symbolizer::resolve_by(std::span<void* const> addresses, std::size_t max_frames,
+                                          Find find_module) {
   std::vector<Frame> frames;
-  frames.reserve(addresses.size());
+  frames.reserve(std::min(2 * addresses.size(), max_frames));  // about as many were inlined
   for (void* const return_address : addresses) {
+    if (frames.size() >= max_frames) break;
     // The call ends before the address that it returns to, which may belong to the next line or function.
     const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(return_address) - 1;
     const Module* module = find_module(address);
@@ -141,6 +150,7 @@ std::vector<Frame> Symbolizer::resolve_by(std::span<void* const> addresses, Find
     }
     append(frames_at(*module, address - module->base), frames);
   }
+  if (frames.size() > max_frames) frames.resize(max_frames);
   return frames;
 }
 
@@ -210,6 +220,7 @@ Symbolizer::Frames Symbolizer::resolve_in(const Module& module, std::uint64_t of
     frame.lineno = call.line;
     frame.filename = call.line == 0 ? module.path : locate_source(call.file, module.path);
     frame.src = call.line == 0 ? hexadecimal(offset) : sources_.line(frame.filename, call.line);
+    make_storable(frame);
   }
   return frames;
 }

@@ -66,6 +66,10 @@ bool is_release_build() noexcept {
   return kBuildType == "release" && !kAssertions && !kSanitizer;
 }
 
+bool is_sanitized() noexcept {
+  return kSanitizer;
+}
+
 double resident_mib() {
   constexpr std::string_view kLine = "VmRSS:";
   std::ifstream status("/proc/self/status");

@@ -4,6 +4,8 @@
 // A pass takes its request and gives its result as JSON. Each throws Error, or what it calls throws.
 #pragma once
 
+#include <string>
+
 #include "json.hpp"
 
 namespace codewake::cli::bench {
@@ -15,6 +17,10 @@ bool has_postgres() noexcept;
 
 /// Whether libunwind is installed, which the library captures stacks with then.
 bool has_libunwind() noexcept;
+
+/// The file of the C++ runtime that is loaded; empty where that is not libstdc++.so.6. Preloaded, it comes
+/// ahead of this library: then each `throw` goes to it, as in a program without the library.
+std::string path_of_runtime();
 
 /// Does what `request["pass"]` names.
 Json run_pass(const Json& request);
@@ -47,8 +53,8 @@ Json postgres_queries(const Json& request);
 /// `calls`; `ours` and `peer` in ns, for 20 frames.
 Json capture_stack(const Json& request);
 
-/// `calls`, `recorded`: whether the hook takes the stack; `ours` and `peer` in ns for a throw that is caught
-/// two frames up, with twenty frames and more below that.
+/// `calls`, `hooked`: whether the throw hook must be in force, or must not, `recorded`: whether it takes the
+/// stack; `median` in ns of a throw that is caught two frames up, with twenty frames and more below that.
 Json throw_exceptions(const Json& request);
 
 /// `frames`: addresses, all different; `cold_ms` for all of them, `known_ns` for a frame that was asked for

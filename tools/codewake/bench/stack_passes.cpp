@@ -1,5 +1,4 @@
 // Stacks: captured, remembered at a throw, and resolved.
-#include <cxxabi.h>
 #include <dlfcn.h>
 #include <execinfo.h>
 #include <link.h>
@@ -7,12 +6,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <new>
 #include <span>
 #include <stdexcept>
+#include <string>
 #include <string_view>
-#include <typeinfo>
 #include <vector>
 
 #include "bench/batches.hpp"
@@ -41,63 +38,40 @@ template <class Work>
   asm volatile("");  // no tail call
 }
 
-/// Medians of both, in nanoseconds. They alternate, so that both meet the same machine.
-template <class Ours, class Peer>
-Json time_in_turns(std::size_t calls, Ours ours, Peer peer) {
-  constexpr std::size_t kWarmUp = 100;
-  const TickScale scale = measure_tick_scale();
-  std::vector<double> our_times(calls, 1.0), peer_times(calls, 1.0);
-  const auto time = [](auto& work) {
+/// Takes the time of calls of `work` one by one, and says which is their median, in nanoseconds.
+class MedianTime {
+ public:
+  explicit MedianTime(std::size_t calls) : ticks_(calls, 1.0) {}
+
+  template <class Work>
+  void take(std::size_t call, Work& work) {
     const std::uint64_t begin = ticks_at_begin();
     work();
-    return static_cast<double>(ticks_at_end() - begin);
-  };
-  for (std::size_t i = 0; i < kWarmUp; ++i) {
-    ours();
-    peer();
+    ticks_[call] = static_cast<double>(ticks_at_end() - begin);
   }
-  for (std::size_t i = 0; i < calls; ++i) {
-    our_times[i] = time(ours);
-    peer_times[i] = time(peer);
+
+  double ns(const TickScale& scale) {
+    return quantile_of_steps(ticks_, 0.5, scale.step_ticks) * scale.ns_per_tick - scale.overhead_ns;
   }
-  const auto ns = [&](std::vector<double>& times) {
-    return quantile_of_steps(times, 0.5, scale.step_ticks) * scale.ns_per_tick - scale.overhead_ns;
-  };
-  return {{"ours", ns(our_times)}, {"peer", ns(peer_times)}};
-}
+
+ private:
+  std::vector<double> ticks_;
+};
+
+constexpr std::size_t kWarmUp = 100;
 
 // ── throwing ──
 
-using Throw = void (*)(void* object, std::type_info* type, void (*destroy)(void*));
-
-/// What `throw` calls in a program without this library.
-Throw throw_of_runtime() {
-  void* const runtime = ::dlopen("libstdc++.so.6", RTLD_NOW | RTLD_NOLOAD);
-  void* const function = runtime == nullptr ? nullptr : ::dlsym(runtime, "__cxa_throw");
-  if (function == nullptr) {
-    throw Error("the C++ runtime is not libstdc++.so.6: there is nothing to compare with");
-  }
-  return reinterpret_cast<Throw>(function);
-}
-
 constexpr const char* kMessage = "no such article";
 
-void destroy(void* exception) {
-  static_cast<std::runtime_error*>(exception)->~runtime_error();
+[[gnu::noinline]] void throw_one() {
+  throw std::runtime_error(kMessage);
 }
 
-/// As the compiler does it for a `throw`.
-void throw_by(Throw function) {
-  void* const object = abi::__cxa_allocate_exception(sizeof(std::runtime_error));
-  new (object) std::runtime_error(kMessage);
-  function(object, const_cast<std::type_info*>(&typeid(std::runtime_error)), &destroy);
-}
-
-template <class Work>
-void throw_and_catch(Work& work) {
+void throw_and_catch() {
   constexpr std::size_t kFramesBetween = 2;
   try {
-    below(kFramesBetween, work);
+    below(kFramesBetween, throw_one);
   } catch (const std::runtime_error&) {
   }
 }
@@ -157,36 +131,55 @@ bool has_libunwind() noexcept {
   return found;
 }
 
+std::string path_of_runtime() {
+  void* const runtime = ::dlopen("libstdc++.so.6", RTLD_NOW | RTLD_NOLOAD);
+  link_map* module = nullptr;
+  if (runtime == nullptr || ::dlinfo(runtime, RTLD_DI_LINKMAP, &module) != 0) return {};
+  return module->l_name;
+}
+
 Json capture_stack(const Json& request) {
-  Json times;
+  const std::size_t calls = request.at("calls");
+  const TickScale scale = measure_tick_scale();
+  MedianTime our_time(calls), peer_time(calls);
+  auto ours = [] {
+    const Stacktrace trace = Stacktrace::current(kFrames);
+    if (trace.addresses().size() != kFrames) throw Error("not all frames were captured");
+  };
+  auto peer = [] {
+    void* addresses[kFrames];
+    if (::backtrace(addresses, kFrames) != kFrames) throw Error("backtrace() did not capture all frames");
+  };
+  // In turns, so that both meet the same machine.
   auto measure = [&] {
-    const auto ours = [] {
-      const Stacktrace trace = Stacktrace::current(kFrames);
-      if (trace.addresses().size() != kFrames) throw Error("not all frames were captured");
-    };
-    const auto peer = [] {
-      void* addresses[kFrames];
-      if (::backtrace(addresses, kFrames) != kFrames) throw Error("backtrace() did not capture all frames");
-    };
-    times = time_in_turns(request.at("calls"), ours, peer);
+    for (std::size_t i = 0; i < kWarmUp; ++i) {
+      ours();
+      peer();
+    }
+    for (std::size_t i = 0; i < calls; ++i) {
+      our_time.take(i, ours);
+      peer_time.take(i, peer);
+    }
   };
   below(kFrames, measure);
-  return times;
+  return {{"ours", our_time.ns(scale)}, {"peer", peer_time.ns(scale)}};
 }
 
 Json throw_exceptions(const Json& request) {
-  const Throw runtime = throw_of_runtime();
-  record_throws(request.at("recorded"));
-  Json times;
+  const std::size_t calls = request.at("calls");
+  const bool is_hooked = request.at("hooked");
+  if (throw_hook_in_force() != is_hooked) {
+    throw Error(is_hooked ? "the throw hook is not in force" : "the throw hook is in force");
+  }
+  if (is_hooked) record_throws(request.at("recorded"));
+  const TickScale scale = measure_tick_scale();
+  MedianTime time(calls);
   auto measure = [&] {
-    // The same code on both sides, so that the hook is all that differs.
-    const std::function<void()> throw_ours = [] { throw_by(&abi::__cxa_throw); };
-    const std::function<void()> throw_peer = [runtime] { throw_by(runtime); };
-    times = time_in_turns(
-        request.at("calls"), [&] { throw_and_catch(throw_ours); }, [&] { throw_and_catch(throw_peer); });
+    for (std::size_t i = 0; i < kWarmUp; ++i) throw_and_catch();
+    for (std::size_t i = 0; i < calls; ++i) time.take(i, throw_and_catch);
   };
   below(kFrames, measure);
-  return times;
+  return {{"median", time.ns(scale)}};
 }
 
 Json symbolize_frames(const Json& request) {
