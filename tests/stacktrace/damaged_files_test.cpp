@@ -105,6 +105,7 @@ void read_damaged(const fs::path& program, const fs::path& copy) {
   internal::Module module = module_of(program);
   module.path = copy.string();
   limit_memory();
+  std::size_t with_line = 0;
   for (std::uint64_t seed = 0; seed < kDamagesOfOneProgram; ++seed) {
     const std::string said = std::to_string(seed) + "\n";
     if (write(STDOUT_FILENO, said.data(), said.size()) < 0) throw std::runtime_error("write failed");
@@ -115,8 +116,12 @@ void read_damaged(const fs::path& program, const fs::path& copy) {
       void* const addresses[] = {reinterpret_cast<void*>(place.address + 1)};
       const std::vector<Frame> frames = symbolizer.resolve(addresses, {module});
       if (frames.empty() || frames.back().offset != place.address) throw std::runtime_error("no frame");
+      if (frames.back().lineno != 0) ++with_line;
     }
   }
+  alarm(0);
+  // Else it was not damage that was looked at.
+  if (with_line < places.size() * kDamagesOfOneProgram / 4) throw std::runtime_error("hardly any has a line");
 }
 
 }  // namespace
