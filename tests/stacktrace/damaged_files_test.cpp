@@ -21,6 +21,7 @@
 #include "stacktrace/symbolizer.hpp"
 #include "support/child.hpp"
 #include "support/sanitizers.hpp"
+#include "support/skip.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace codewake::testing {
@@ -137,6 +138,31 @@ TEST_CASE("A program's file with damage anywhere does no harm") {
     CHECK(result.signal == 0);
     CHECK(result.exit_code == 0);
   }
+}
+
+TEST_CASE("A file whose units all refer to the same endless list of ranges is read within bounds") {
+  constexpr int kUnits = 20'000, kRanges = 20'000;
+  const TemporaryFolder folder;
+  std::string source =
+      ".section .debug_abbrev,\"\"\n.byte 1,0x11,0,0x55,0x17,0x11,1,0,0,0\n"
+      ".section .debug_ranges,\"\"\n";
+  source += ".rept " + std::to_string(kRanges) + "\n.quad 0x1000,0x2000\n.endr\n.quad 0,0\n";
+  source += ".section .debug_info,\"\"\n.rept " + std::to_string(kUnits) +
+            "\n.long 21\n.short 4\n.long 0\n.byte 8\n.byte 1\n.long 0\n.quad 0\n.byte 0\n.endr\n";
+  const fs::path assembly = folder.write("hostile.s", source);
+  const fs::path object = folder / "hostile";
+  if (!run_quietly("as " + assembly.string() + " -o " + object.string()))
+    CODEWAKE_SKIP("as does not work here");
+  const ChildResult result = in_child([&] {
+    constexpr unsigned kSeconds = 60;
+    limit_memory();
+    alarm(kSeconds);
+    const std::vector<Frame> frames = frames_at(module_of(object, ""), 0x1800);
+    if (frames.size() != 1) throw std::runtime_error("no frame");
+  });
+  CHECK(result.err == "");
+  CHECK(result.signal == 0);
+  CHECK(result.exit_code == 0);
 }
 
 }  // namespace codewake::testing
