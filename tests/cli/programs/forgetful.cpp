@@ -1,7 +1,8 @@
 // Records what a function throws that was inlined, below so many calls of another one. To be stripped.
-#include <codewake/codewake.hpp>
 #include <cstdlib>
 #include <stdexcept>
+
+#include "codewake/codewake.hpp"
 
 namespace {
 
