@@ -87,7 +87,8 @@ TEST_CASE("a batch that comes just after its stack trace was given other frames 
   write_one(store, kUnresolved);
   // Another session that replaces frames, in the middle.
   database.exec("BEGIN; SELECT id FROM stacktraces FOR UPDATE; UPDATE stacktraces SET digest = '\\x" +
-                to_hex(digest_of(kResolved)) + "'; UPDATE stackframes SET src = 'sell();', lineno = 7");
+                to_hex(digest_of(kResolved)) +
+                "'; UPDATE stackframes SET src = 'sell();', lineno = 7, \"function\" = 'main'");
   std::thread writer([&] { write_one(store, kUnresolved); });
   wait_for_a_waiter(database);
   database.exec("COMMIT");
