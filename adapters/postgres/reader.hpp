@@ -1,6 +1,8 @@
 // Everything that is read.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -55,6 +57,8 @@ class Reader {
   std::vector<ExceptionGroup> exceptions(const ExceptionQuery& query);
   std::vector<StoredPosition> positions(std::string_view prefix);
   Removed count_older(Time before);
+  std::vector<StacktraceRecord> stacktraces_to_symbolize(Id after, std::size_t limit);
+  std::uint64_t count_to_symbolize();
 
  private:
   /// The events of these ids that are there (and are of the process), in the order of `ids`.

@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -61,6 +62,8 @@ class Reader {
   std::vector<ExceptionGroup> exceptions(const ExceptionQuery& query);
   std::vector<StoredPosition> positions(std::string_view prefix);
   Removed count_older(Time before);
+  std::vector<StacktraceRecord> stacktraces_to_symbolize(Id after, std::size_t limit);
+  std::uint64_t count_to_symbolize();
 
  private:
   /// The events of these ids that are there (and are of the process), in the order of `ids`.

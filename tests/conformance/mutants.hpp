@@ -75,4 +75,10 @@
   M("removes recent processes", "old processes are removed that have neither events nor a journal")      \
   M("removes what it counts", "counting what is old says what removing it will do, and changes nothing") \
   M("finds what was removed", "what was removed is not found, whatever came after it")                   \
-  M("removes everything", "events are removed beside a writer of the same stacks")
+  M("removes everything", "events are removed beside a writer of the same stacks")                       \
+  M("lists resolved stacks", "unresolved stack traces are listed by their ids")                          \
+  M("pages unresolved stacks from the first", "unresolved stack traces are listed by their ids")         \
+  M("keeps frames as they came", "replaced frames are of the same stack trace")                          \
+  M("keeps stacks apart that become equal", "stack traces that become equal are merged")                 \
+  M("replaces what it finds", "a stack trace that is another by now is passed over")                     \
+  M("keeps one frame of those it replaces", "frames are replaced beside a writer of the same stacks")

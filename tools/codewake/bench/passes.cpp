@@ -16,15 +16,19 @@ struct Pass {
   Json (*run)(const Json& request);
 };
 
-constexpr std::array<Pass, 9> kPasses = {{{"log_calls", log_calls},
-                                          {"spdlog_calls", spdlog_calls},
-                                          {"log_burst", log_burst},
-                                          {"spdlog_burst", spdlog_burst},
-                                          {"log_sustained", log_sustained},
-                                          {"sqlite_commit", sqlite_commit},
-                                          {"sqlite_queries", sqlite_queries},
-                                          {"postgres_commit", postgres_commit},
-                                          {"postgres_queries", postgres_queries}}};
+constexpr std::array<Pass, 13> kPasses = {{{"log_calls", log_calls},
+                                           {"spdlog_calls", spdlog_calls},
+                                           {"log_burst", log_burst},
+                                           {"spdlog_burst", spdlog_burst},
+                                           {"log_sustained", log_sustained},
+                                           {"sqlite_commit", sqlite_commit},
+                                           {"sqlite_queries", sqlite_queries},
+                                           {"postgres_commit", postgres_commit},
+                                           {"postgres_queries", postgres_queries},
+                                           {"capture_stack", capture_stack},
+                                           {"throw_exceptions", throw_exceptions},
+                                           {"symbolize_frames", symbolize_frames},
+                                           {"symbolize_memory", symbolize_memory}}};
 
 }  // namespace
 

@@ -14,16 +14,18 @@
 // case begins with it. One executable may instantiate the suite for any number of stores. Needs doctest and
 // libcodewake, and doctest's main from elsewhere.
 //
-// The checks are in five files, by what they look at: conformance_records.hpp and conformance_attributes.hpp
+// The checks are in six files, by what they look at: conformance_records.hpp and conformance_attributes.hpp
 // (what goes in comes out), conformance_queries.hpp (what is found, in which order),
-// conformance_batches.hpp (all or nothing, positions, threads, several clients, life) and
-// conformance_retention.hpp (what goes when it is old, and what stays).
+// conformance_batches.hpp (all or nothing, positions, threads, several clients, life),
+// conformance_retention.hpp (what goes when it is old, and what stays) and conformance_frames.hpp (frames
+// that are resolved later).
 #pragma once
 
 #include <doctest/doctest.h>
 
 #include "codewake/testing/conformance_attributes.hpp"
 #include "codewake/testing/conformance_batches.hpp"
+#include "codewake/testing/conformance_frames.hpp"
 #include "codewake/testing/conformance_queries.hpp"
 #include "codewake/testing/conformance_records.hpp"
 #include "codewake/testing/conformance_retention.hpp"
@@ -51,7 +53,8 @@
   CODEWAKE_STORE_CONFORMANCE_ATTRIBUTES(CASE, store, storage)  \
   CODEWAKE_STORE_CONFORMANCE_QUERIES(CASE, store, storage)     \
   CODEWAKE_STORE_CONFORMANCE_BATCHES(CASE, store, storage)     \
-  CODEWAKE_STORE_CONFORMANCE_RETENTION(CASE, store, storage)
+  CODEWAKE_STORE_CONFORMANCE_RETENTION(CASE, store, storage)   \
+  CODEWAKE_STORE_CONFORMANCE_FRAMES(CASE, store, storage)
 
 #define CODEWAKE_STORE_CONFORMANCE_RECORDS(CASE, store, storage)                                          \
   CASE(store, storage, "an app is found again under the same id", app_is_found_again)                     \
@@ -141,3 +144,13 @@
        removed_events_are_not_found)                                                              \
   CASE(store, storage, "events are removed beside a writer of the same stacks",                   \
        events_are_removed_beside_a_writer)
+
+#define CODEWAKE_STORE_CONFORMANCE_FRAMES(CASE, store, storage)                                              \
+  CASE(store, storage, "unresolved stack traces are listed by their ids", unresolved_stacktraces_are_listed) \
+  CASE(store, storage, "replaced frames are of the same stack trace",                                        \
+       replaced_frames_are_of_the_same_stacktrace)                                                           \
+  CASE(store, storage, "stack traces that become equal are merged", equal_stacktraces_are_merged)            \
+  CASE(store, storage, "a stack trace that is another by now is passed over",                                \
+       stacktraces_that_changed_are_passed_over)                                                             \
+  CASE(store, storage, "frames are replaced beside a writer of the same stacks",                             \
+       frames_are_replaced_beside_a_writer)
