@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "codewake/digest.hpp"
 #include "codewake/frame.hpp"
 #include "place_programs.hpp"
 #include "stacktrace/loaded_modules.hpp"
@@ -154,20 +153,6 @@ TEST_CASE("A program that was stripped for good gives module and offset") {
     check_unknown(frames.front(), module, place.address);
     CHECK(frames.front().function == "");
   }
-}
-
-TEST_CASE("The same place in two builds is two different stacks where the lines are not known") {
-  const TemporaryFolder folder;
-  const std::string path = (folder / "program").string();
-  std::vector<codewake::Digest> digests;
-  for (const char* build_id : {"0123", "4567", ""}) {
-    const std::vector<Frame> frames = frames_at(module_of(path, build_id), 0x1234);
-    check_unknown(frames.at(0), module_of(path, build_id), 0x1234);
-    digests.push_back(codewake::digest_of(frames));
-  }
-  CHECK(digests[0] != digests[1]);
-  CHECK(digests[1] != digests[2]);
-  CHECK(digests[0] != digests[2]);
 }
 
 TEST_CASE("A shared object that was stripped for good gives the functions that it exports") {

@@ -27,7 +27,7 @@ std::vector<Frame> unresolved_frames(const Stripped& stripped) {
   for (const Place& place : stripped.places) {
     Frame& frame = frames.emplace_back();
     frame.filename = frame.module = stripped.program.string();
-    frame.src = fmt::format("+0x{:x} of {}", place.address, stripped.build_id);
+    frame.src = fmt::format("+0x{:x}", place.address);
     frame.build_id = stripped.build_id;
     frame.offset = place.address;
   }

@@ -13,8 +13,8 @@ struct Frame {
   std::string filename = {};
   /// Counts from 1; 0 where it is not known.
   std::uint32_t lineno = 0;
-  /// The source line without white space around it, empty where the file could not be read. Where the line is
-  /// not known, `+0xOFFSET of BUILD_ID`, so that stacks of two places or builds do not look the same.
+  /// The source line without the white space around it, empty where the file could not be read; `+0xOFFSET`
+  /// within the module where the line is not known, so that two stacks of unknown lines do not look the same.
   std::string src = {};
   /// Demangled; empty where it is not known, as in frames that Code Wake for Python wrote.
   std::string function = {};

@@ -30,14 +30,6 @@ std::string hexadecimal(std::uint64_t number) {
   return fmt::format("+0x{:x}", number);
 }
 
-// What stands for the source line where that is not known. Digests are of files, lines and source lines
-// alone: so stacks of two places, or of two builds, are not taken for one.
-std::string place_in(const Module& module, std::uint64_t offset) {
-  std::string place = hexadecimal(offset);
-  if (!module.build_id.empty()) place += " of " + module.build_id;
-  return place;
-}
-
 Frame unknown_frame(std::uintptr_t address) {
   Frame frame;
   frame.filename = "[unknown]";
@@ -227,7 +219,7 @@ Symbolizer::Frames Symbolizer::resolve_in(const Module& module, std::uint64_t of
     frame.offset = offset;
     frame.lineno = call.line;
     frame.filename = call.line == 0 ? module.path : locate_source(call.file, module.path);
-    frame.src = call.line == 0 ? place_in(module, offset) : sources_.line(frame.filename, call.line);
+    frame.src = call.line == 0 ? hexadecimal(offset) : sources_.line(frame.filename, call.line);
     make_storable(frame);
   }
   return frames;
