@@ -166,7 +166,7 @@ void stop_providing_alternate_stacks() noexcept {
 extern "C" {
 CODEWAKE_API int codewake_pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
                                          void* (*function)(void*), void* argument) noexcept
-    __asm__("pthread_create");
+    CODEWAKE_REPLACES("pthread_create");
 CODEWAKE_API int codewake_thrd_create(thrd_t* thread, thrd_start_t function, void* argument) noexcept
     CODEWAKE_REPLACES("thrd_create");
 CODEWAKE_API int codewake_sigaltstack(const stack_t* stack, stack_t* before) noexcept

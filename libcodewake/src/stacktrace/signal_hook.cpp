@@ -9,6 +9,7 @@
 
 #include "codewake/export.hpp"
 #include "stacktrace/next_function.hpp"
+#include "stacktrace/sanitizers.hpp"
 
 using PlainSignalHandler = void (*)(int);
 
@@ -132,20 +133,20 @@ void give_up_signal(int signal) noexcept {
 
 extern "C" {
 CODEWAKE_API int codewake_sigaction(int signal, const struct sigaction* action,
-                                    struct sigaction* before) noexcept __asm__("sigaction");
+                                    struct sigaction* before) noexcept CODEWAKE_REPLACES("sigaction");
 CODEWAKE_API PlainSignalHandler codewake_signal(int signal, PlainSignalHandler handler) noexcept
-    __asm__("signal");
+    CODEWAKE_REPLACES("signal");
 CODEWAKE_API PlainSignalHandler codewake_bsd_signal(int signal, PlainSignalHandler handler) noexcept
-    __asm__("bsd_signal");
+    CODEWAKE_REPLACES("bsd_signal");
 CODEWAKE_API PlainSignalHandler codewake_ssignal(int signal, PlainSignalHandler handler) noexcept
-    __asm__("ssignal");
+    CODEWAKE_REPLACES("ssignal");
 CODEWAKE_API PlainSignalHandler codewake_system_v_signal(int signal, PlainSignalHandler handler) noexcept
-    __asm__("__sysv_signal");
+    CODEWAKE_REPLACES("__sysv_signal");
 CODEWAKE_API PlainSignalHandler codewake_sysv_signal(int signal, PlainSignalHandler handler) noexcept
-    __asm__("sysv_signal");
+    CODEWAKE_REPLACES("sysv_signal");
 CODEWAKE_API PlainSignalHandler codewake_sigset(int signal, PlainSignalHandler handler) noexcept
-    __asm__("sigset");
-CODEWAKE_API int codewake_sigignore(int signal) noexcept __asm__("sigignore");
+    CODEWAKE_REPLACES("sigset");
+CODEWAKE_API int codewake_sigignore(int signal) noexcept CODEWAKE_REPLACES("sigignore");
 }
 
 int codewake_sigaction(int signal, const struct sigaction* action, struct sigaction* before) noexcept {
