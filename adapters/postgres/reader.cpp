@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 #include <unordered_map>
 #include <utility>
 
 #include "condition.hpp"
 #include "removal.hpp"
+#include "stored_frames.hpp"
 #include "writer.hpp"
 
 namespace codewake::internal {
@@ -36,18 +36,6 @@ ProcessRecord to_process(const Row& row) {
 
 AppVersionRecord to_version(const Row& row) {
   return {row.integer(0), row.text(1), row.integer(2)};
-}
-
-Frame to_frame(const Row& row) {
-  constexpr std::int64_t kLastLine = std::numeric_limits<std::uint32_t>::max();
-  const auto line = static_cast<std::uint32_t>(std::clamp<std::int64_t>(row.integer(2), 0, kLastLine));
-  return {row.text(1),
-          line,
-          row.text(3),
-          row.text(4),
-          row.text(5),
-          row.text(6),
-          static_cast<std::uint64_t>(row.integer(7))};
 }
 
 }  // namespace
@@ -136,6 +124,15 @@ Removed Reader::count_older(Time before) {
   return count_old(connection_, schema_, rounds_up_to(before));
 }
 
+std::vector<StacktraceRecord> Reader::stacktraces_to_symbolize(Id after, std::size_t limit) {
+  const Snapshot snapshot(connection_);
+  return internal::stacktraces_to_symbolize(connection_, schema_, after, limit);
+}
+
+std::uint64_t Reader::count_to_symbolize() {
+  return internal::count_to_symbolize(connection_, schema_);
+}
+
 std::optional<EventRecord> Reader::event(Id id) {
   const Snapshot snapshot(connection_);
   auto events = load(std::span(&id, 1));
@@ -194,16 +191,7 @@ void Reader::load_frames(std::vector<EventRecord>& events) {
   if (ids.empty()) return;
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-  const std::string_view added = schema_.version < kAdditionsVersion
-                                     ? "NULL, NULL, NULL, NULL"
-                                     : "\"function\", \"module\", \"build_id\", \"offset\"";
-  std::unordered_map<Id, std::vector<Frame>> frames;
-  const Rows rows =
-      connection_.run({fmt::format("SELECT stacktrace_id, filename, lineno, src, {} FROM stackframes "
-                                   "WHERE stacktrace_id = ANY($1) ORDER BY id DESC",
-                                   added),
-                       Arguments(to_array(ids))});
-  for (const Row row : rows) frames[row.integer(0)].push_back(to_frame(row));
+  std::unordered_map<Id, std::vector<Frame>> frames = frames_of(connection_, schema_, ids);
   for (EventRecord& event : events) {
     if (event.stacktrace_id) event.frames = frames[*event.stacktrace_id];
   }

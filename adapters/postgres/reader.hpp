@@ -1,6 +1,8 @@
 // Everything that is read.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -63,6 +65,8 @@ class Reader {
   TraceEventPage trace_events(const TraceEventQuery& query);
   std::vector<TraceSummary> traces(const TraceQuery& query);
   std::vector<EventRecord> events_of_trace(const TraceId& trace_id, std::size_t limit);
+  std::vector<StacktraceRecord> stacktraces_to_symbolize(Id after, std::size_t limit);
+  std::uint64_t count_to_symbolize();
 
  private:
   /// The events of these ids that are there (and are of the process), in the order of `ids`.

@@ -1,22 +1,14 @@
 #include "stacktraces.hpp"
 
 #include <algorithm>
-#include <string_view>
 #include <utility>
 
 #include "codewake/digest.hpp"
 #include "codewake/stacktrace.hpp"
 #include "postgres_error.hpp"
+#include "stored_frames.hpp"
 
 namespace codewake::internal {
-namespace {
-
-std::optional<std::string_view> not_empty(const std::string& text) {
-  return text.empty() ? std::nullopt : std::optional<std::string_view>(text);
-}
-
-}  // namespace
-
 Stacktraces::Stacktraces(const Batch& batch) {
   std::unordered_map<const Stacktrace*, Known*> same_object;
   of_events_.reserve(batch.events.size());
@@ -58,28 +50,11 @@ void Stacktraces::note(const Rows& inserted, const Rows& found) {
 }
 
 std::optional<Statement> Stacktraces::insert_frames() const {
-  Array traces(Type::int8), files(Type::text), lines(Type::int8), sources(Type::text);
-  Array functions(Type::text), modules(Type::text), build_ids(Type::text), offsets(Type::int8);
+  FrameRows rows;
   for (const auto& [digest, known] : known_) {
-    if (!known.is_new) continue;
-    for (auto frame = known.frames->rbegin(); frame != known.frames->rend(); ++frame) {
-      traces.add(known.id);  // the outermost has the lowest id
-      files.add(frame->filename);
-      lines.add(static_cast<std::int64_t>(frame->lineno));
-      sources.add(frame->src);
-      functions.add(not_empty(frame->function));
-      modules.add(not_empty(frame->module));
-      build_ids.add(not_empty(frame->build_id));
-      std::optional<std::int64_t> offset;
-      if (!frame->module.empty()) offset = static_cast<std::int64_t>(frame->offset);
-      offsets.add(offset);
-    }
+    if (known.is_new) rows.add(known.id, *known.frames);
   }
-  if (traces.size() == 0) return std::nullopt;
-  return Statement{
-      "INSERT INTO stackframes(stacktrace_id, filename, lineno, src, \"function\", \"module\", \"build_id\", "
-      "\"offset\") SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)",
-      Arguments(traces, files, lines, sources, functions, modules, build_ids, offsets)};
+  return rows.insert();
 }
 
 std::vector<Id> Stacktraces::ids() const {

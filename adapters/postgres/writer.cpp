@@ -15,6 +15,7 @@
 #include "removal.hpp"
 #include "schema.hpp"
 #include "stacktraces.hpp"
+#include "stored_frames.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -306,13 +307,26 @@ Removed Writer::remove_older(Time before, std::size_t most) {
   return transact([&] { return remove_slice(rounds_up_to(before), limit); });
 }
 
-Removed Writer::remove_slice(double before, std::int64_t most) {
+FramesReplaced Writer::replace_frames(const std::vector<StacktraceRecord>& stacktraces) {
+  return transact([&] {
+    begin_removal();
+    const FramesReplaced replaced = internal::replace_frames(connection_, stacktraces);
+    commit({});
+    return replaced;
+  });
+}
+
+void Writer::begin_removal() {
   const auto answers =
       connection_.run(std::vector<Statement>{{kBegin, {}, true},
                                              {"SELECT max(version) FROM codewake_schema", {}, true},
                                              lock_removal(),
                                              use_indexes()});
   check_version(answers[1].front().integer(0), parameters_.display);
+}
+
+Removed Writer::remove_slice(double before, std::int64_t most) {
+  begin_removal();
   Removed removed = remove_events(connection_, before, most);
   if (removed.events == 0) removed.trace_events = remove_trace_events(connection_, before, most);
   if (removed.empty()) removed.processes = remove_processes(connection_, before, most);

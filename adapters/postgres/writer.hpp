@@ -35,6 +35,7 @@ class Writer {
   AppInserted insert_app(std::string_view name, std::optional<std::string_view> vsn);
   void forget_positions(std::string_view prefix);
   Removed remove_older(Time before, std::size_t most);
+  FramesReplaced replace_frames(const std::vector<StacktraceRecord>& stacktraces);
 
  private:
   /// Runs `work` in a transaction of its own, again where somebody else was in the way. `work` commits.
@@ -43,6 +44,8 @@ class Writer {
   void roll_back() noexcept;
   BatchResult write_all(const Batch& batch);
   Removed remove_slice(double before, std::int64_t most);
+  /// Begins a transaction that takes rows away: there is one at a time in a database.
+  void begin_removal();
   /// Sends the last statements of the transaction, and COMMIT with them.
   void commit(std::vector<Statement> last);
 

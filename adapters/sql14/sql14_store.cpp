@@ -143,6 +143,18 @@ Removed Sql14Store::count_older(Time before) {
   return store_->count_older(before);
 }
 
+std::vector<StacktraceRecord> Sql14Store::get_stacktraces_to_symbolize(Id after, std::size_t limit) {
+  return store_->get_stacktraces_to_symbolize(after, limit);
+}
+
+std::uint64_t Sql14Store::count_stacktraces_to_symbolize() {
+  return store_->count_stacktraces_to_symbolize();
+}
+
+FramesReplaced Sql14Store::replace_frames(const std::vector<StacktraceRecord>& stacktraces) {
+  return store_->replace_frames(stacktraces);
+}
+
 bool Sql14Store::shutdown(std::chrono::nanoseconds timeout) {
   return store_->shutdown(timeout);
 }

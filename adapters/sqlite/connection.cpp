@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "codewake/utf8.hpp"
+#include "descriptors.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -31,6 +32,7 @@ std::string immutable_uri(const std::string& path) {
 }
 
 SQLite::Database open(const SqliteParameters& parameters, Connection::Mode mode) {
+  guard_descriptors();
   if (mode == Connection::Mode::checkpointing) return {parameters.path, kOpenFlags & ~SQLite::OPEN_CREATE};
   if (mode != Connection::Mode::immutable) return {parameters.path, kOpenFlags};
   return {immutable_uri(parameters.path), SQLite::OPEN_READONLY | SQLite::OPEN_URI | SQLite::OPEN_NOMUTEX};

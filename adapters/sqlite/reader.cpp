@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 #include <unordered_map>
 #include <utility>
 
 #include "condition.hpp"
 #include "removal.hpp"
+#include "stored_frames.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -115,6 +115,15 @@ Removed Reader::count_older(Time before) {
   return count_old(connection_, schema_, before);
 }
 
+std::vector<StacktraceRecord> Reader::stacktraces_to_symbolize(Id after, std::size_t limit) {
+  const Snapshot snapshot(connection_);
+  return internal::stacktraces_to_symbolize(connection_, schema_, after, limit);
+}
+
+std::uint64_t Reader::count_to_symbolize() {
+  return internal::count_to_symbolize(connection_, schema_);
+}
+
 std::optional<EventRecord> Reader::event(Id id) {
   const Snapshot snapshot(connection_);
   auto events = load(std::span(&id, 1));
@@ -175,22 +184,7 @@ void Reader::load_frames(std::vector<EventRecord>& events) {
   if (ids.empty()) return;
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-  const std::string wanted = to_json(ids);
-  const std::string_view added = schema_.version < kAdditionsVersion
-                                     ? "NULL, NULL, NULL, NULL"
-                                     : "f.\"function\", f.\"module\", f.\"build_id\", f.\"offset\"";
-  std::unordered_map<Id, std::vector<Frame>> frames;
-  Query query(connection_,
-              "SELECT f.stacktrace_id, f.filename, f.lineno, f.src, " + std::string(added) +
-                  " FROM json_each(?) wanted CROSS JOIN stackframes f ON f.stacktrace_id = wanted.value "
-                  "ORDER BY f.id DESC",
-              wanted);
-  while (query.step()) {
-    constexpr std::int64_t kLastLine = std::numeric_limits<std::uint32_t>::max();
-    const auto line = static_cast<std::uint32_t>(std::clamp<std::int64_t>(query.integer(2), 0, kLastLine));
-    frames[query.integer(0)].push_back({query.text(1), line, query.text(3), query.text(4), query.text(5),
-                                        query.text(6), static_cast<std::uint64_t>(query.integer(7))});
-  }
+  std::unordered_map<Id, std::vector<Frame>> frames = frames_of(connection_, schema_, to_json(ids));
   for (EventRecord& event : events) {
     if (event.stacktrace_id) event.frames = frames[*event.stacktrace_id];
   }

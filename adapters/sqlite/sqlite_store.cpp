@@ -106,6 +106,19 @@ Removed SqliteStore::count_older(Time before) {
   return impl_->read("counting old events", [&](Reader& reader) { return reader.count_older(before); });
 }
 
+std::vector<StacktraceRecord> SqliteStore::get_stacktraces_to_symbolize(Id after, std::size_t limit) {
+  return impl_->read("reading stack traces",
+                     [&](Reader& reader) { return reader.stacktraces_to_symbolize(after, limit); });
+}
+
+std::uint64_t SqliteStore::count_stacktraces_to_symbolize() {
+  return impl_->read("counting stack traces", [](Reader& reader) { return reader.count_to_symbolize(); });
+}
+
+FramesReplaced SqliteStore::replace_frames(const std::vector<StacktraceRecord>& stacktraces) {
+  return impl_->write("replacing frames", [&](Writer& writer) { return writer.replace_frames(stacktraces); });
+}
+
 bool SqliteStore::shutdown(std::chrono::nanoseconds timeout) {
   return impl_->shutdown(timeout);
 }

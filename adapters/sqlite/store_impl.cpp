@@ -9,6 +9,8 @@
 #include <thread>
 #include <utility>
 
+#include "descriptors.hpp"
+
 namespace codewake {
 
 using internal::Connection;
@@ -95,6 +97,10 @@ void SqliteStore::Impl::check_usable() const {
 
 Writer& SqliteStore::Impl::open_writer() {
   check_usable();
+  if (shared_->write_connection && !parameters_.memory && internal::descriptors_are_lost()) {
+    const std::lock_guard lock(shared_->read_mutex);  // connections share what SQLite knows of a file
+    close();
+  }
   if (shared_->write_connection && shared_->write_connection->file_was_moved()) {
     shared_->writer.reset();
     shared_->write_connection.reset();
@@ -161,12 +167,16 @@ void SqliteStore::Impl::prepare_file() {
 }
 
 bool SqliteStore::Impl::reader_is_open() const {
-  return shared_->reader != nullptr && !shared_->read_connection->file_was_moved();
+  return shared_->reader != nullptr && !shared_->read_connection->file_was_moved() &&
+         !internal::descriptors_are_lost();
 }
 
 void SqliteStore::Impl::open_reader() {
   check_usable();
-  if (shared_->write_connection && shared_->write_connection->file_was_moved()) close();
+  if (shared_->write_connection &&
+      (shared_->write_connection->file_was_moved() || internal::descriptors_are_lost())) {
+    close();
+  }
   if (!shared_->write_connection) open_connection();
   if (!shared_->schema.complete) {
     throw StoreError(

@@ -121,7 +121,7 @@ class SqliteStore::Impl {
 
   // With write_mutex held.
   void check_usable() const;
-  internal::Writer& open_writer();
+  internal::Writer& open_writer();  // takes read_mutex where descriptors were lost
   internal::Reader& open_memory_reader();
   void open_connection();
   void open_immutable();

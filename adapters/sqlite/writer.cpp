@@ -15,6 +15,7 @@
 #include "removal.hpp"
 #include "schema.hpp"
 #include "sqlite_error.hpp"
+#include "stored_frames.hpp"
 #include "trace_columns.hpp"
 
 namespace codewake::internal {
@@ -30,10 +31,6 @@ std::string fit(std::string_view text) {
 std::optional<std::string> fit(const std::optional<std::string>& text) {
   if (!text) return std::nullopt;
   return fit(std::string_view(*text));
-}
-
-std::optional<std::string_view> not_empty(const std::string& text) {
-  return text.empty() ? std::nullopt : std::optional<std::string_view>(text);
 }
 
 void check_batch(const Batch& batch) {
@@ -102,6 +99,17 @@ auto Writer::transact(Work work) {
       roll_back();
       throw;
     }
+  }
+}
+
+template <class Work>
+auto Writer::transact_again(std::string_view question, Work work) {
+  try {
+    return transact(work);
+  } catch (const CommitInDoubt& doubt) {
+    throw StoreError(StoreError::Kind::in_doubt,
+                     fmt::format("SQLite database {}: COMMIT failed: {}; {} is not known; do it again",
+                                 parameters_.path, doubt.failure.what(), question));
   }
 }
 
@@ -305,26 +313,12 @@ Id Writer::stacktrace_id(const Stacktrace& stacktrace) {
   Query(connection_, "INSERT INTO stacktraces(digest) VALUES(?) ON CONFLICT DO NOTHING", digest).run();
   if (sqlite3_changes(connection_.handle()) == 1) {
     known->second = sqlite3_last_insert_rowid(connection_.handle());
-    insert_frames(known->second, frames);
+    insert_frames(connection_, known->second, frames);
     return known->second;
   }
   Query find(connection_, "SELECT id FROM stacktraces WHERE digest = ?", digest);
   find.step();
   return known->second = find.integer(0);
-}
-
-void Writer::insert_frames(Id stacktrace, std::span<const Frame> frames) {
-  for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame) {  // the outermost has the lowest id
-    std::optional<std::int64_t> offset;
-    if (!frame->module.empty()) offset = static_cast<std::int64_t>(frame->offset);
-    Query(connection_,
-          "INSERT INTO stackframes(stacktrace_id, filename, lineno, src, \"function\", \"module\", "
-          "\"build_id\", "
-          "\"offset\") VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
-          stacktrace, frame->filename, frame->lineno, frame->src, not_empty(frame->function),
-          not_empty(frame->module), not_empty(frame->build_id), offset)
-        .run();
-  }
 }
 
 AppInserted Writer::insert_app(std::string_view name, std::optional<std::string_view> vsn) {
@@ -349,18 +343,19 @@ void Writer::forget_positions(std::string_view prefix) {
 }
 
 Removed Writer::remove_older(Time before, std::size_t most) {
-  try {
-    return transact([&] {
-      const Removed removed = remove_slice(connection_, before, most);
-      if (!removed.empty()) forget();  // what was known may be gone
-      return removed;
-    });
-  } catch (const CommitInDoubt& doubt) {
-    throw StoreError(StoreError::Kind::in_doubt,
-                     fmt::format("SQLite database {}: COMMIT failed: {}; whether the events were removed is "
-                                 "not known; remove again",
-                                 parameters_.path, doubt.failure.what()));
-  }
+  return transact_again("whether the events were removed", [&] {
+    const Removed removed = remove_slice(connection_, before, most);
+    if (!removed.empty()) forget();  // what was known may be gone
+    return removed;
+  });
+}
+
+FramesReplaced Writer::replace_frames(const std::vector<StacktraceRecord>& stacktraces) {
+  return transact_again("whether the frames were replaced", [&] {
+    const FramesReplaced replaced = internal::replace_frames(connection_, stacktraces);
+    if (replaced != FramesReplaced()) forget();
+    return replaced;
+  });
 }
 
 bool Writer::stop_checkpoints(std::chrono::nanoseconds timeout) {

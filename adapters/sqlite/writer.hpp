@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "checkpointer.hpp"
 #include "codewake/store.hpp"
@@ -37,6 +38,7 @@ class Writer {
   AppInserted insert_app(std::string_view name, std::optional<std::string_view> vsn);
   void forget_positions(std::string_view prefix);
   Removed remove_older(Time before, std::size_t most);
+  FramesReplaced replace_frames(const std::vector<StacktraceRecord>& stacktraces);
 
   /// Ends what goes on behind the writer, before a fork or the end; false where it is still busy by
   /// `timeout`.
@@ -64,6 +66,9 @@ class Writer {
   /// Runs `work` in a transaction of its own, again where somebody else was in the way.
   template <class Work>
   auto transact(Work work);
+  /// The same for what is right to be done again: says so where it is not known whether it was done.
+  template <class Work>
+  auto transact_again(std::string_view question, Work work);
   void begin();
   void commit();
   void roll_back() noexcept;
@@ -75,7 +80,6 @@ class Writer {
   Id stacktrace_id(const Stacktrace& stacktrace);
   Id insert_process(const ProcessInfo& info);
   Id process_id(const BatchProcess& process);
-  void insert_frames(Id stacktrace, std::span<const Frame> frames);
   void insert_events(const Batch& batch);
   void insert_data(const Batch& batch, std::size_t attributes);
   void insert_ties(const Batch& batch);

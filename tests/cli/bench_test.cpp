@@ -85,6 +85,12 @@ TEST_CASE("bench measures the ring, bursts, commits, look-ups and memory") {
       CHECK(row["peer"].is_null());
     }
   }
+  for (const char* stacks : {"capture", "throw", "symbolize"}) {
+    for (const json& row : measure(cli, stacks)) {
+      CAPTURE(row.dump());
+      if (!is_skipped(row)) CHECK(row["ours"].is_number());
+    }
+  }
   const json lost = measure(cli, "sustained.lost");
   if (!is_skipped(lost.at(0))) CHECK(lost.at(0)["ours"] == 0);
 }
@@ -108,7 +114,7 @@ TEST_CASE("bench --list shows what there is, with goals") {
   CHECK(table.exit_code == 0);
   CHECK(table.err.empty());
   CHECK(table.out.starts_with("NAME "));
-  CHECK(lines_of(table.out).size() == 30);
+  CHECK(lines_of(table.out).size() == 36);
   const json rows = cli.run_json({"bench", "--list", "--filter", "sqlite.commit*", "--format", "json"});
   REQUIRE(rows.size() == 2);
   CHECK(rows[0]["name"] == "sqlite.commit.1000");

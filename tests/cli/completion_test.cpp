@@ -13,8 +13,9 @@ using codewake::testing::lines_of;
 
 namespace {
 
-const std::vector<std::string> kCommands = {"log",    "events",  "event",  "exceptions", "processes", "apps",
-                                            "config", "plugins", "retain", "bench",      "completion"};
+const std::vector<std::string> kCommands = {"log",       "events",    "event",  "exceptions",
+                                            "processes", "apps",      "config", "plugins",
+                                            "retain",    "symbolize", "bench",  "completion"};
 
 bool has_shell(const CommandLine& cli, const std::string& shell) {
   return cli.run_shell("command -v " + shell).exit_code == 0;

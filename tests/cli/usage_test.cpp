@@ -14,8 +14,9 @@ using codewake::testing::is_one_complaint;
 
 namespace {
 
-const std::vector<std::string> kCommands = {"log",    "events",  "event",  "exceptions", "processes", "apps",
-                                            "config", "plugins", "retain", "bench",      "completion"};
+const std::vector<std::string> kCommands = {"log",       "events",    "event",  "exceptions",
+                                            "processes", "apps",      "config", "plugins",
+                                            "retain",    "symbolize", "bench",  "completion"};
 
 void check_used_wrongly(const std::vector<std::string>& arguments, const std::string& what) {
   const CommandLine cli;

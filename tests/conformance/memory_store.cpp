@@ -202,6 +202,36 @@ Removed remove_slice(MemoryTables& tables, Time before, std::size_t most) {
   return removed.empty() ? remove_processes(tables, before, most) : removed;
 }
 
+bool is_unresolved(const Frame& frame) {
+  return !frame.module.empty() && !frame.build_id.empty() && (frame.lineno == 0 || frame.function.empty());
+}
+
+/// Those with a frame that is not resolved, by their ids.
+std::map<Id, StacktraceRecord> unresolved_stacktraces(const MemoryTables& tables) {
+  std::map<Id, StacktraceRecord> unresolved;
+  for (const auto& [digest, id] : tables.stacktraces) unresolved[id] = {id, digest, {}};
+  for (const auto& [id, event] : tables.events) {
+    if (event.stacktrace_id) unresolved[*event.stacktrace_id].frames = event.frames;
+  }
+  std::erase_if(unresolved,
+                [](const auto& known) { return std::ranges::none_of(known.second.frames, is_unresolved); });
+  return unresolved;
+}
+
+FramesReplaced replace(MemoryTables& tables, const StacktraceRecord& stacktrace) {
+  const auto known = tables.stacktraces.find(stacktrace.digest);
+  if (known == tables.stacktraces.end() || known->second != stacktrace.id) return {};
+  tables.stacktraces.erase(known);
+  const Stacktrace fit(stacktrace.frames);
+  const auto [holder, is_new] = tables.stacktraces.try_emplace(digest_of(fit.frames()), stacktrace.id);
+  for (auto& [id, event] : tables.events) {
+    if (event.stacktrace_id != stacktrace.id) continue;
+    event.stacktrace_id = holder->second;
+    event.frames = fit.frames();
+  }
+  return is_new ? FramesReplaced{.replaced = 1} : FramesReplaced{.merged = 1};
+}
+
 bool has_every_term(const Attributes& data, const std::vector<Attribute>& where) {
   return std::ranges::all_of(
       where, [&](const Attribute& term) { return std::ranges::find(data, term) != data.end(); });
@@ -478,6 +508,33 @@ Removed MemoryStore::count_older(Time before) {
   removed.trace_events = remove_trace_events(copy, before, kAll).trace_events;
   removed.processes = remove_processes(copy, before, kAll).processes;
   return removed;
+}
+
+std::vector<StacktraceRecord> MemoryStore::get_stacktraces_to_symbolize(Id after, std::size_t limit) {
+  const auto lock = open_tables();
+  std::vector<StacktraceRecord> page;
+  const std::map<Id, StacktraceRecord> all = unresolved_stacktraces(*tables_);
+  for (auto next = all.upper_bound(after); next != all.end(); ++next) {
+    page.push_back(next->second);
+    if (page.size() >= limit) break;
+  }
+  return page;
+}
+
+std::uint64_t MemoryStore::count_stacktraces_to_symbolize() {
+  const auto lock = open_tables();
+  return unresolved_stacktraces(*tables_).size();
+}
+
+FramesReplaced MemoryStore::replace_frames(const std::vector<StacktraceRecord>& stacktraces) {
+  const auto lock = open_tables();
+  FramesReplaced replaced;
+  for (const StacktraceRecord& stacktrace : stacktraces) {
+    const FramesReplaced one = replace(*tables_, stacktrace);
+    replaced.replaced += one.replaced;
+    replaced.merged += one.merged;
+  }
+  return replaced;
 }
 
 bool MemoryStore::shutdown(std::chrono::nanoseconds) {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -56,6 +57,10 @@ class CODEWAKE_API MemoryStore : public Store {
 
   Removed remove_older(Time before, std::size_t most) override;
   Removed count_older(Time before) override;
+
+  std::vector<StacktraceRecord> get_stacktraces_to_symbolize(Id after, std::size_t limit) override;
+  std::uint64_t count_stacktraces_to_symbolize() override;
+  FramesReplaced replace_frames(const std::vector<StacktraceRecord>& stacktraces) override;
 
   bool shutdown(std::chrono::nanoseconds timeout) override;
 

@@ -85,5 +85,16 @@ TEST_CASE("a store that does not say how to remove what is old says that it cann
   }
 }
 
+TEST_CASE("a store that does not say how to change stack traces says that it cannot") {
+  MemoryStore store;
+  for (const auto& call : {std::function([&] { store.Store::get_stacktraces_to_symbolize(0, 1); }),
+                           std::function([&] { store.Store::count_stacktraces_to_symbolize(); }),
+                           std::function([&] { store.Store::replace_frames({}); })}) {
+    CHECK_THROWS_WITH_AS(
+        call(), "rejected by the store: this kind of store cannot change stack traces that it has stored",
+        StoreError);
+  }
+}
+
 }  // namespace
 }  // namespace codewake::testing

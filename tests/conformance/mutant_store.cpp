@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "codewake/attributes.hpp"
+#include "codewake/digest.hpp"
 #include "codewake/errors.hpp"
 #include "codewake/event.hpp"
 #include "codewake/frame.hpp"
@@ -73,6 +74,8 @@ class MutantStore : public MemoryStore {
   std::vector<StoredPosition> get_positions(std::string_view prefix) override;
   Removed remove_older(Time before, std::size_t most) override;
   Removed count_older(Time before) override;
+  std::vector<StacktraceRecord> get_stacktraces_to_symbolize(Id after, std::size_t limit) override;
+  FramesReplaced replace_frames(const std::vector<StacktraceRecord>& stacktraces) override;
   bool shutdown(std::chrono::nanoseconds timeout) override;
 
  private:
@@ -89,6 +92,7 @@ class MutantStore : public MemoryStore {
   std::shared_ptr<MutantStorage> storage_;
   std::atomic<int> written_{0};
   std::atomic<bool> removed_stacks_{false};
+  std::atomic<bool> kept_bytes_{false};
   std::vector<EventRecord> removed_events_;
 };
 
@@ -252,6 +256,9 @@ EventRecord MutantStore::altered(EventRecord event) const {
     for (Frame& frame : event.frames) frame.build_id.clear();
   }
   if (removed_stacks_) event.frames.clear();
+  if (kept_bytes_) {
+    for (Frame& frame : event.frames) frame.function = replaced(frame.function, "\xef\xbf\xbd", "\xff");
+  }
   if (has("gives every stack an id of its own") && event.stacktrace_id) event.stacktrace_id = event.id;
   return event;
 }
@@ -450,6 +457,36 @@ Removed MutantStore::count_older(Time before) {
   if (has("counts trace events as events")) counted.events += std::exchange(counted.trace_events, 0);
   if (has("removes what it counts")) MemoryStore::remove_older(before, 1);
   return counted;
+}
+
+// ── frames ──
+
+std::vector<StacktraceRecord> MutantStore::get_stacktraces_to_symbolize(Id after, std::size_t limit) {
+  if (has("pages unresolved stacks from the first")) after = 0;
+  std::vector<StacktraceRecord> page = MemoryStore::get_stacktraces_to_symbolize(after, limit);
+  if (!has("lists resolved stacks")) return page;
+  for (const EventRecord& event : MemoryStore::get_events({}).events) {
+    if (event.stacktrace_id) page.push_back({*event.stacktrace_id, digest_of(event.frames), event.frames});
+  }
+  return page;
+}
+
+FramesReplaced MutantStore::replace_frames(const std::vector<StacktraceRecord>& given) {
+  std::vector<StacktraceRecord> stacktraces = given;
+  if (has("keeps stacks apart that become equal") && stacktraces.size() > 1) stacktraces.resize(1);
+  if (has("replaces what it finds")) {
+    for (StacktraceRecord& stacktrace : stacktraces) {
+      for (const StacktraceRecord& known : MemoryStore::get_stacktraces_to_symbolize(0, stacktraces.size())) {
+        if (known.id == stacktrace.id) stacktrace.digest = known.digest;
+      }
+    }
+  }
+  if (has("keeps one frame of those it replaces")) {
+    for (StacktraceRecord& stacktrace : stacktraces) stacktrace.frames.resize(1);
+  }
+  const FramesReplaced replaced = MemoryStore::replace_frames(stacktraces);
+  if (has("keeps frames as they came") && !given.empty()) kept_bytes_ = true;
+  return replaced;
 }
 
 bool MutantStore::shutdown(std::chrono::nanoseconds timeout) {

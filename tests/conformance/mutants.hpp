@@ -92,4 +92,10 @@
   M("stores trace events before it fails", "trace events are stored with their batch, or not at all")    \
   M("drops single trace events", "a single trace event is stored, of the process recorded last")         \
   M("keeps old trace events", "old trace events are removed after old events")                           \
-  M("counts trace events as events", "old trace events are removed after old events")
+  M("counts trace events as events", "old trace events are removed after old events")                    \
+  M("lists resolved stacks", "unresolved stack traces are listed by their ids")                          \
+  M("pages unresolved stacks from the first", "unresolved stack traces are listed by their ids")         \
+  M("keeps frames as they came", "replaced frames are of the same stack trace")                          \
+  M("keeps stacks apart that become equal", "stack traces that become equal are merged")                 \
+  M("replaces what it finds", "a stack trace that is another by now is passed over")                     \
+  M("keeps one frame of those it replaces", "frames are replaced beside a writer of the same stacks")

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -54,7 +55,8 @@ void check(const Way& way, const std::string& variant, const Deathbed& bed, cons
   REQUIRE(crashes.size() == 1);
   const std::string frames = show(crashes[0]);
   CAPTURE(frames);
-  const bool is_behind_others = way.signal == SIGABRT || way.how[0] == "raise" || way.how[0] == "log";
+  const bool is_behind_others = way.signal == SIGABRT || way.how[0] == "raise" || way.how[0] == "log" ||
+                                way.how[0] == "raised while blocked";
   CHECK((is_behind_others ? is_named_somewhere(crashes[0], way.guilty) : is_named(crashes[0], way.guilty)));
   for (const auto& [key, expected] : way.says) {
     CAPTURE(key);
@@ -108,16 +110,30 @@ std::vector<Way> ways() {
        SIGSEGV,
        "guilty_recursion",
        {{"crash.thread", "the-guilty"}, {"crash.reason", "stack overflow"}}},
+      {{"C11 thread overflow"}, SIGSEGV, "guilty_recursion", {{"crash.reason", "stack overflow"}}},
+      {{"all blocked"}, SIGFPE, "guilty_divide"},
+      {{"all blocked in a thread"},
+       SIGSEGV,
+       "guilty_recursion",
+       {{"crash.thread", "the-guilty"}, {"crash.reason", "stack overflow"}}},
+      {{"all blocked before"}, SIGSEGV, "guilty_write"},
+      {{"raised while blocked"}, SIGSEGV, "guilty_unblocking"},
       {{"fifty"}, SIGSEGV, "guilty_write"},
       {{"exit"}, SIGSEGV, "guilty_write"},
       {{"handler before"}, SIGSEGV, "guilty_write"},
       {{"handler after"}, SIGSEGV, "guilty_write"},
       {{"handler chains"}, SIGSEGV, "guilty_write"},
       {{"handler crashes"}, SIGSEGV, "guilty_write"},
+      {{"handler overflows"}, SIGSEGV, "guilty_write"},
+      {{"handler by", "sigset"}, SIGSEGV, "guilty_write"},
+      {{"handler by", "ssignal"}, SIGSEGV, "guilty_write"},
+      {{"handler by", "bsd_signal"}, SIGSEGV, "guilty_write"},
+      {{"handler by", "sysv_signal"}, SIGSEGV, "guilty_write"},
       {{"terminate handler before"}, SIGABRT, "guilty_throw", {{"exception.type", "std::runtime_error"}}},
       {{"terminate handler after"}, SIGABRT, "guilty_throw", {{"exception.type", "std::runtime_error"}}},
       {{"jump, then die"}, SIGSEGV, "guilty_recursion", {{"crash.reason", "stack overflow"}}},
       {{"fork"}, 0, "guilty_write", {{"crash.signal", "SIGSEGV"}}},
+      {{"fork without descriptors"}, 0, "guilty_write", {{"crash.signal", "SIGSEGV"}}},
       {{"fork throw"}, 0, "guilty_throw", {{"exception.type", "std::runtime_error"}}},
   };
   return all;
@@ -230,6 +246,10 @@ TEST_CASE("The program's own handlers run, whenever they were set") {
     CAPTURE(how);
     CHECK(Deathbed().run({program(variants()[0]), how}).err == "program's handler\n");
   }
+  for (const char* function : {"sigset", "ssignal", "bsd_signal", "sysv_signal"}) {
+    CAPTURE(function);
+    CHECK(Deathbed().run({program(variants()[0]), "handler by", function}).err == "program's handler\n");
+  }
   for (const char* how : {"terminate handler before", "terminate handler after"}) {
     CAPTURE(how);
     CHECK(Deathbed().run({program(variants()[0]), how}).err == "program's terminate handler\n");
@@ -244,6 +264,7 @@ TEST_CASE("A handler of the program that exits, or returns to abort(), does not 
     int signal;
     const char* guilty;
   } const ways[] = {{"handler exits", 3, 0, "guilty_write"},
+                    {"handler jumps inside", 3, 0, "guilty_write"},
                     {"terminate handler exits", 3, 0, "guilty_throw"},
                     {"abort with a handler", -1, SIGABRT, "guilty_abort"}};
   for (const char* store : {"SqliteQueueStore", "SqliteStore"}) {
@@ -271,6 +292,80 @@ TEST_CASE("What the program survives is no crash") {
     CHECK(bed.run({program(variants()[0]), how}).exit_code == 0);
     bed.recover();
     CHECK(bed.crashes().empty());
+  }
+}
+
+TEST_CASE("A handler has as much room as it has without us, and reads what alternate stack it has set") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  for (const std::string& variant : variants()) {
+    for (const char* how : {"handler needs much", "small stack"}) {
+      CAPTURE(variant);
+      CAPTURE(how);
+      const Deathbed bed;
+      CHECK(bed.run({program(variant), how}).exit_code == 5);
+      bed.recover();
+      REQUIRE(bed.crashes().size() == 1);
+      CHECK(is_named(bed.crashes()[0], "guilty_write"));
+    }
+  }
+}
+
+TEST_CASE(
+    "What is sent while it is blocked waits, for sigwait() too, and the program reads the mask it has set") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  const Deathbed bed;
+  CHECK(bed.run({program(variants()[0]), "blocked signals"}).exit_code == 5);
+  bed.recover();
+  CHECK(bed.crashes().empty());
+}
+
+TEST_CASE("What signal() promises of interrupted calls is kept") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  CHECK(Deathbed().run({program(variants()[0]), "restarts"}).exit_code == 5);
+}
+
+TEST_CASE("A program that closes all descriptors keeps its run: nobody recovers it while it lives") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  const Deathbed bed;
+  const std::string recover = std::string(std::getenv("CODEWAKE_TEST_TOOL")) + " recover";
+  CHECK(bed.run({program(variants()[0]), "closes all", recover}).signal == SIGSEGV);
+  bed.recover();
+  REQUIRE(bed.crashes().size() == 1);
+  CHECK(is_named(bed.crashes()[0], "guilty_write"));
+  SqliteStore reader({bed.dsn()});
+  for (int number = 1; number <= 20010; number += number < 20000 ? 100 : 1) {
+    CAPTURE(number);
+    CHECK(reader.get_events_by_data({{"number", std::to_string(number)}}).size() == 1);
+  }
+  CHECK(bed.journal().runs().empty());
+}
+
+TEST_CASE("A handler that is left is no crash, however it is left: not of a process that is killed later") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  for (const char* how : {"jump", "plain jump", "exception", "thread's end", "terminate and jump", "mend",
+                          "ignored", "ignored by sigignore"}) {
+    for (const char* store : {"SqliteQueueStore", "SqliteStore"}) {
+      CAPTURE(how);
+      CAPTURE(store);
+      const Deathbed bed(store);
+      CHECK(bed.run({program(variants()[0]), how, "killed"}).signal == SIGKILL);
+      bed.recover();
+      CHECK(bed.crashes().empty());
+    }
+  }
+}
+
+TEST_CASE("A handler that one thread has left does not keep another's crash from being told") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  for (const char* how : {"jump", "plain jump", "exception", "terminate and jump"}) {
+    CAPTURE(how);
+    const Deathbed bed;
+    CHECK(bed.run({program(variants()[0]), how, "another thread dies"}).signal == SIGSEGV);
+    bed.recover();
+    REQUIRE(bed.crashes().size() == 1);
+    CHECK(value(bed.crashes()[0], "crash.thread") == "the-guilty");
+    CHECK(value(bed.crashes()[0], "exception.type") == "");
+    CHECK(is_named(bed.crashes()[0], "guilty_recursion"));
   }
 }
 

@@ -212,6 +212,21 @@ TEST_CASE("A folder without a lock file is taken if something lies there; an emp
   CHECK_FALSE(taken->remove());
 }
 
+TEST_CASE("A program that closes descriptors which it does not know keeps its run") {
+  const TemporaryFolder folder;
+  const ChildResult child = in_child([&] {
+    RunFolder made = RunFolder::create(folder.path(), "run");
+    for (int fd = STDERR_FILENO + 1; fd < 100; ++fd) close(fd);
+    const int others = in_processes(1, [&](int) {
+      made.close_in_child();
+      return RunFolder::take_over(folder / "run") ? 1 : 0;
+    });
+    if (others != 0 || made.remove()) std::exit(1);
+    std::exit(fs::exists(folder / "run") ? 2 : 0);
+  });
+  CHECK(child.exit_code == 0);
+}
+
 TEST_CASE("A child of fork leaves the lock to its parent") {
   const TemporaryFolder folder;
   RunFolder made = RunFolder::create(folder.path(), "run");

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -248,6 +249,29 @@ TEST_CASE(
       CHECK(found.skipped == skipped);
     }
   }
+}
+
+TEST_CASE(
+    "A program that closes the files' descriptors finds its own files as they were, and the spill goes on") {
+  const TemporaryFolder folder;
+  const ChildResult child = in_child([&] {
+    Spill spill(folder.path(), 1 << 20);
+    SpillBlock before = block_of(1, 0, 64);
+    if (spill.append(before, std::string(64, 'a'))) _exit(1);
+    for (int fd = STDERR_FILENO + 1; fd < 1024; ++fd) close(fd);
+    const int own = open((folder / "own").c_str(), O_RDWR | O_CREAT, 0600);
+    for (int fd = own + 1; fd < 1024; ++fd) dup2(own, fd);  // whichever number it was
+    SpillBlock after = block_of(1, 64, 64);
+    if (spill.append(after, std::string(64, 'b')) || spill.sync()) _exit(3);
+    if (read(spill, before) != std::string(64, 'a') || read(spill, after) != std::string(64, 'b')) _exit(4);
+    struct stat status {};
+    if (fstat(own, &status) != 0 || status.st_size != 0) _exit(5);
+    spill.release(before);
+    spill.release(after);
+    if (fstat(own, &status) != 0) _exit(6);
+    _exit(0);
+  });
+  CHECK(child.exit_code == 0);
 }
 
 TEST_CASE("A block that was being written when the program died is none, and nothing was lost with it") {

@@ -1,97 +1,37 @@
 // Frames from the files of programs that do not run.
 #include <doctest/doctest.h>
-#include <elf.h>
-#include <sys/wait.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "codewake/frame.hpp"
-#include "stacktrace/elf_file.hpp"
+#include "place_programs.hpp"
 #include "stacktrace/loaded_modules.hpp"
 #include "stacktrace/symbolizer.hpp"
 #include "support/skip.hpp"
 #include "support/temporary_folder.hpp"
 
 using codewake::Frame;
-using codewake::internal::ElfFile;
 using codewake::internal::Module;
 using codewake::internal::Symbolizer;
 using codewake::internal::SymbolOptions;
+using codewake::testing::frames_at;
+using codewake::testing::module_of;
+using codewake::testing::Place;
+using codewake::testing::place_programs;
+using codewake::testing::places_in;
 using codewake::testing::read_file;
+using codewake::testing::run_quietly;
+using codewake::testing::Stripped;
 using codewake::testing::TemporaryFolder;
 
 namespace fs = std::filesystem;
 
 namespace {
-
-struct Place {
-  std::string name;
-  std::uint64_t address;
-};
-
-std::vector<fs::path> programs(const std::string& part = "") {
-  std::vector<fs::path> found;
-  for (const auto& entry : fs::directory_iterator(std::getenv("CODEWAKE_TEST_PROGRAMS"))) {
-    const std::string name = entry.path().filename().string();
-    const bool is_program = name.starts_with("places-") && !name.ends_with(".dwo");
-    if (is_program && name.find(part) != std::string::npos) found.push_back(entry.path());
-  }
-  std::sort(found.begin(), found.end());
-  return found;
-}
-
-// The table that the programs have in their section .places.
-std::vector<Place> places_in(const fs::path& program) {
-  const std::string content = read_file(program);
-  Elf64_Ehdr header;
-  std::memcpy(&header, content.data(), sizeof header);
-  const auto section = [&](std::size_t number) {
-    Elf64_Shdr found;
-    std::memcpy(&found, content.data() + header.e_shoff + number * sizeof found, sizeof found);
-    return found;
-  };
-  const char* names = content.data() + section(header.e_shstrndx).sh_offset;
-  std::vector<Place> places;
-  for (std::size_t i = 0; i < header.e_shnum; ++i) {
-    const Elf64_Shdr found = section(i);
-    if (std::string(names + found.sh_name) != ".places") continue;
-    for (std::size_t at = 0; at + 8 < found.sh_size;) {
-      Place& place = places.emplace_back();
-      std::memcpy(&place.address, content.data() + found.sh_offset + at, 8);
-      place.name = content.data() + found.sh_offset + at + 8;
-      at += (8 + place.name.size() + 1 + 7) / 8 * 8;
-    }
-  }
-  return places;
-}
-
-Module module_of(const fs::path& file, std::string build_id) {
-  Module module;
-  module.path = file.string();
-  module.build_id = std::move(build_id);
-  module.end = UINTPTR_MAX;
-  module.identity = module.identify();
-  return module;
-}
-
-Module module_of(const fs::path& file) {
-  const auto elf = ElfFile::open(file.string());
-  REQUIRE(elf != nullptr);
-  return module_of(file, elf->build_id());
-}
-
-std::vector<Frame> frames_at(const Module& module, std::uint64_t address, SymbolOptions options = {}) {
-  Symbolizer symbolizer(std::move(options));
-  void* const addresses[] = {reinterpret_cast<void*>(address + 1)};
-  return symbolizer.resolve(addresses, {module});
-}
 
 bool ends_with(const std::string& text, const std::string& end) {
   return text.ends_with(end);
@@ -133,33 +73,6 @@ void check_unknown(const Frame& frame, const Module& module, std::uint64_t addre
   CHECK(std::stoull(frame.src.substr(1), nullptr, 16) == address);
 }
 
-bool run(const std::string& command) {
-  return std::system((command + " 2>/dev/null").c_str()) == 0;
-}
-
-// A program that was stripped after its debug information had been put aside.
-struct Stripped {
-  explicit Stripped(const std::string& debug_file, const std::string& strip_options = "--strip-all")
-      : original(programs("-O2").front()), program(folder / "program"), places(places_in(original)) {
-    build_id = module_of(original).build_id;
-    const fs::path debug = folder / debug_file;
-    fs::create_directories(debug.parent_path());
-    const std::string copy = (folder / "debug").string();
-    works = run("objcopy --only-keep-debug " + original.string() + " " + debug.string()) &&
-            run("objcopy " + strip_options + " --add-gnu-debuglink=" + debug.string() + " " +
-                original.string() + " " + program.string());
-  }
-
-  SymbolOptions options() const { return {.debug_roots = {(folder / "root").string()}}; }
-
-  TemporaryFolder folder;
-  fs::path original;
-  fs::path program;
-  std::vector<Place> places;
-  std::string build_id;
-  bool works = false;
-};
-
 void check_all(const Stripped& stripped, const Module& module) {
   for (const Place& place : stripped.places)
     check_frames(place, frames_at(module, place.address, stripped.options()));
@@ -169,8 +82,8 @@ void check_all(const Stripped& stripped, const Module& module) {
 
 TEST_CASE(
     "A program's file gives functions, lines and inlined calls, by whatever compiler and way it was built") {
-  REQUIRE_FALSE(programs().empty());
-  for (const fs::path& program : programs()) {
+  REQUIRE_FALSE(place_programs().empty());
+  for (const fs::path& program : place_programs()) {
     CAPTURE(program);
     const Module module = module_of(program);
     const std::vector<Place> places = places_in(program);
@@ -195,7 +108,7 @@ TEST_CASE("A stripped program's debug file is found by its link, wherever it may
 }
 
 TEST_CASE("A stripped program's debug file is found by its build-id, also where the program is gone") {
-  const std::string build_id = module_of(programs("-O2").front()).build_id;
+  const std::string build_id = module_of(place_programs("-O2").front()).build_id;
   const Stripped stripped("root/.build-id/" + build_id.substr(0, 2) + "/" + build_id.substr(2) + ".debug");
   if (!stripped.works) CODEWAKE_SKIP("objcopy does not work here");
   const Module module = module_of(stripped.program);
@@ -207,7 +120,7 @@ TEST_CASE("A stripped program's debug file is found by its build-id, also where 
 TEST_CASE("A debug file of another build is not used") {
   const Stripped stripped("program.debug");
   if (!stripped.works) CODEWAKE_SKIP("objcopy does not work here");
-  fs::copy_file(programs("-O0").front(), stripped.folder / "program.debug",
+  fs::copy_file(place_programs("-O0").front(), stripped.folder / "program.debug",
                 fs::copy_options::overwrite_existing);
   const Module module = module_of(stripped.program);
   const std::uint64_t address = stripped.places.front().address;
@@ -246,7 +159,7 @@ TEST_CASE("A shared object that was stripped for good gives the functions that i
   const TemporaryFolder folder;
   const std::string plugin = std::string(std::getenv("CODEWAKE_TEST_PROGRAMS")) + "/frames_plugin.so";
   const fs::path stripped = folder / "plugin.so";
-  if (!run("objcopy --strip-all " + plugin + " " + stripped.string()))
+  if (!run_quietly("objcopy --strip-all " + plugin + " " + stripped.string()))
     CODEWAKE_SKIP("objcopy does not work here");
   std::uint64_t address = 1;
   const Module module = module_of(stripped);
@@ -259,7 +172,7 @@ TEST_CASE("A shared object that was stripped for good gives the functions that i
 }
 
 TEST_CASE("A file that has taken the place of another tells nothing") {
-  const fs::path program = programs("-O2").front();
+  const fs::path program = place_programs("-O2").front();
   const std::uint64_t address = places_in(program).front().address;
   for (const std::string build_id : {"", "0123456789012345678901234567890123456789", "not a build-id"}) {
     const Module module = module_of(program, build_id);
@@ -289,7 +202,7 @@ TEST_CASE("What is no ELF file tells nothing") {
 
 TEST_CASE("A file that is cut off anywhere does no harm") {
   const TemporaryFolder folder;
-  const fs::path program = programs("-O2").front();
+  const fs::path program = place_programs("-O2").front();
   const std::string content = read_file(program);
   const std::vector<Place> places = places_in(program);
   for (std::size_t size = 0; size < content.size(); size += size < 1024 ? 7 : 511) {
@@ -302,7 +215,7 @@ TEST_CASE("A file that is cut off anywhere does no harm") {
 TEST_CASE("A file that is cut off while it is open is not touched behind its end") {
   const TemporaryFolder folder;
   const fs::path program = folder / "program";
-  fs::copy_file(programs("-O2").front(), program);
+  fs::copy_file(place_programs("-O2").front(), program);
   const std::vector<Place> places = places_in(program);
   const Module module = module_of(program);
   Symbolizer symbolizer;
@@ -316,7 +229,7 @@ TEST_CASE("A file that is cut off while it is open is not touched behind its end
 }
 
 TEST_CASE("Debug information that must be unpacked and is too large leaves the functions' names") {
-  for (const fs::path& program : programs("-packed")) {
+  for (const fs::path& program : place_programs("-packed")) {
     const Module module = module_of(program);
     for (const Place& place : places_in(program)) {
       if (place.name != "method") continue;

@@ -108,6 +108,7 @@ void add_trace_commands(CLI::App& app, Session& session);
 void add_recover_command(CLI::App& app, Session& session);
 void add_retain_command(CLI::App& app, Session& session);
 void add_run_command(CLI::App& app, Session& session);
+void add_symbolize_command(CLI::App& app, Session& session);
 void add_bench_command(CLI::App& app, Session& session);
 void add_completion_command(CLI::App& app, Session& session);
 

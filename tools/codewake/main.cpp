@@ -42,6 +42,7 @@ void add_commands(CLI::App& app, Session& session) {
   add_setup_commands(app, session);
   add_recover_command(app, session);
   add_retain_command(app, session);
+  add_symbolize_command(app, session);
   add_run_command(app, session);
   add_bench_command(app, session);
   add_completion_command(app, session);

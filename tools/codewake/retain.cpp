@@ -2,10 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <csignal>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +17,7 @@
 #include "listing.hpp"
 #include "output.hpp"
 #include "progress.hpp"
+#include "slices.hpp"
 #include "table.hpp"
 
 namespace codewake::cli {
@@ -41,23 +39,6 @@ struct Retained {
   double seconds = 0;
 };
 
-constexpr std::string_view kInterrupted = "interrupted";
-
-std::atomic<bool> interrupted{false};
-static_assert(std::atomic<bool>::is_always_lock_free);
-
-void note_signal(int) {
-  interrupted = true;
-}
-
-/// The first SIGINT or SIGTERM ends the work after the slice that is being removed; a second one at once.
-void end_between_slices() {
-  struct sigaction action = {};
-  action.sa_handler = note_signal;
-  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
-  for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
-}
-
 void add(Removed& total, const Removed& slice) {
   total.events += slice.events;
   total.trace_events += slice.trace_events;
@@ -70,25 +51,17 @@ std::uint64_t events_of(const Removed& removed) {
   return removed.events + removed.trace_events;
 }
 
-std::string bar(std::uint64_t done, std::uint64_t all) {
-  constexpr std::size_t kWidth = 30;
-  const double part = all == 0 ? 1 : std::min(1.0, static_cast<double>(done) / static_cast<double>(all));
-  const auto filled = static_cast<std::size_t>(part * kWidth);
-  return fmt::format("[{:<{}}] {:3.0f}%  {} of {} events", std::string(filled, '#'), kWidth, part * 100, done,
-                     all);
-}
-
 void remove(Store& store, Retained& retained) {
   end_between_slices();
   Progress progress;
   // Counting takes a while; only who looks at the bar has a use for it.
   const std::uint64_t all = progress.is_shown() ? events_of(store.count_older(retained.before)) : 0;
   while (true) {
-    if (interrupted) {
+    if (is_interrupted()) {
       retained.state = kInterrupted;
       return;
     }
-    progress.show(bar(events_of(retained.removed), all));
+    progress.show(bar(events_of(retained.removed), all, "events"));
     const Removed slice = store.remove_older(retained.before, kSlice);
     if (slice.empty()) return;
     add(retained.removed, slice);

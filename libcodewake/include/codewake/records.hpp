@@ -74,6 +74,17 @@ struct EventRecord {
   bool operator==(const EventRecord&) const = default;
 };
 
+/// A stack trace as it is stored, once for all events that have it.
+struct StacktraceRecord {
+  Id id = 0;
+  /// Which frames these are: a store may give the id to another stack trace once this one is gone.
+  Digest digest{};
+  /// Innermost first.
+  std::vector<Frame> frames = {};
+
+  bool operator==(const StacktraceRecord&) const = default;
+};
+
 /// The events that share one stack trace and one exception type, most recent first among groups.
 struct ExceptionGroup {
   Id stacktrace_id = 0;

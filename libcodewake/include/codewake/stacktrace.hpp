@@ -68,4 +68,15 @@ class CODEWAKE_API Stacktrace {
   mutable std::vector<Frame> frames_;
 };
 
+/// Resolves what is not known yet of frames that were stored, by whatever process: debug files may have been
+/// installed since. A frame is looked at that has a module with its build-id, and whose function or line is
+/// not known; the frames come innermost first, and an inlined function becomes a frame of its own. A file
+/// tells something only if it has that build-id; what is known of a frame stays known. Of more than
+/// Stacktrace::kMaxFrames the outermost go. The result is whether `frames` has changed.
+///
+/// Thread-safe. Takes milliseconds for the first frame of a module, blocking on the disk. What was found for
+/// a frame is remembered: a debug file that is installed while the process runs may not be seen by it. Throws
+/// nothing but std::bad_alloc and std::system_error; `frames` is as it was then.
+CODEWAKE_API bool symbolize(std::vector<Frame>& frames);
+
 }  // namespace codewake

@@ -95,6 +95,14 @@ struct Removed {
   bool operator==(const Removed&) const = default;
 };
 
+/// What became of stack traces that were given new frames.
+struct FramesReplaced {
+  std::uint64_t replaced = 0;  ///< have the frames now
+  std::uint64_t merged = 0;    ///< are gone: their events refer to another one that had the frames before
+
+  bool operator==(const FramesReplaced&) const = default;
+};
+
 /// What a process can say of the store it uses; each number counts since the store was made, or since the
 /// fork() that made the process.
 struct StoreStats {
@@ -220,6 +228,26 @@ class CODEWAKE_API Store {
   /// Counts what calls of remove_older would remove by and by, and changes nothing. Thread-safe; blocks for
   /// as long as the storage takes to count. Throws StoreError. Default: throws `rejected`, as remove_older.
   virtual Removed count_older(Time before);
+
+  // ── stack traces that were stored before all was known of them ──
+
+  /// One page of the stack traces with a frame whose module and build-id are known, and whose function or
+  /// line is not: those with an id beyond `after`, at most `limit` (0 counts as 1), in the order of their
+  /// ids. Throws StoreError. Default: throws `rejected`, for the store cannot do it.
+  virtual std::vector<StacktraceRecord> get_stacktraces_to_symbolize(Id after, std::size_t limit);
+
+  /// How many there are in all. Throws StoreError. Default: throws `rejected`.
+  virtual std::uint64_t count_stacktraces_to_symbolize();
+
+  /// Gives these stack traces other frames, all of them or none, in one transaction. `digest` is the one that
+  /// was read with the id: a stack trace that is gone, or is another by now, is passed over. Where one with
+  /// the new frames' digest is there already, the events move to that one, and the old one goes. The events
+  /// stay as they are otherwise. The frames' text is made fit (utf8.hpp).
+  ///
+  /// Thread-safe; others may write, read and remove at the same time. Blocks, and may hold writers up, for as
+  /// long as it takes to move the events. Throws StoreError: `unavailable` has changed nothing; after
+  /// `in_doubt` it may be done, and calling again is right either way. Default: throws `rejected`.
+  virtual FramesReplaced replace_frames(const std::vector<StacktraceRecord>& stacktraces);
 
   // ── life ──
 

@@ -12,16 +12,25 @@
 
 namespace codewake::internal {
 
+/// Whether the calling thread is one of them.
+inline constinit thread_local bool is_worker __attribute__((tls_model("initial-exec"))) = false;
+
 /// Starts a thread of this name (at most 15 characters) that gets none of the program's signals, but for
 /// those of its own faults, and belongs to itself. Throws std::system_error where there can be none.
 template <class Work>
 void start_worker(const char* name, Work work) {
   sigset_t all, before;
   sigfillset(&all);
-  for (const int fault : kFatalSignals) sigdelset(&all, fault);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   try {
-    std::thread thread(std::move(work));
+    std::thread thread([work = std::move(work)]() mutable {
+      is_worker = true;
+      sigset_t faults;
+      sigemptyset(&faults);
+      for (const int fault : kFaultSignals) sigaddset(&faults, fault);
+      pthread_sigmask(SIG_UNBLOCK, &faults, nullptr);
+      work();
+    });
     pthread_setname_np(thread.native_handle(), name);
     thread.detach();
   } catch (...) {

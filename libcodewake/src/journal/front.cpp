@@ -84,23 +84,21 @@ Front::Front(const std::optional<std::filesystem::path>& path, std::uint32_t slo
 
 Front::~Front() {
   if (base_ != nullptr) munmap(base_, size_bytes_);
-  if (fd_ >= 0) close(fd_);
 }
 
 void Front::map_file(const std::optional<std::filesystem::path>& path) {
   const std::string name = path ? path->string() : "memory for the journal";
-  fd_ = path ? open(path->c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)
-             : memfd_create("codewake-journal", MFD_CLOEXEC);
-  if (fd_ < 0) fail(name);
-  int error = ftruncate(fd_, static_cast<off_t>(size_bytes_)) == 0 ? 0 : errno;
-  if (error == 0) error = reserve_range(fd_, 0, slots_offset_);
+  file_ = HeldFile(path ? open(path->c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)
+                        : memfd_create("codewake-journal", MFD_CLOEXEC));
+  if (file_.fd() < 0) fail(name);
+  int error = ftruncate(file_.fd(), static_cast<off_t>(size_bytes_)) == 0 ? 0 : errno;
+  if (error == 0) error = reserve_range(file_.fd(), 0, slots_offset_);
   void* mapped = MAP_FAILED;
   if (error == 0) {
-    mapped = mmap(nullptr, size_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd_, 0);
+    mapped = mmap(nullptr, size_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file_.fd(), 0);
     if (mapped == MAP_FAILED) error = errno;
   }
   if (error != 0) {
-    close(fd_);
     if (path) unlink(path->c_str());
     errno = error;
     fail(name);
@@ -122,8 +120,12 @@ void Front::write_header(TickSource ticks) noexcept {
 
 int Front::reserve(std::uint32_t index) noexcept {
   const std::size_t offset = slots_offset_ + index * kSlotBytes;
-  if (const int error = reserve_range(fd_, offset, kSlotBytes); error != 0) return error;
+  const bool is_open = file_.is_open();
+  if (is_open) {
+    if (const int error = reserve_range(file_.fd(), offset, kSlotBytes); error != 0) return error;
+  }
   if (madvise(slot(index), kSlotBytes, MADV_POPULATE_WRITE) != 0) {
+    if (!is_open) return errno == EFAULT ? ENOSPC : errno;
     // A kernel before 5.14: the pages are there, so that touching them is enough.
     for (std::size_t at = 0; at < kSlotBytes; at += kPage) {
       std::atomic_ref<char>(slot(index)[at]).store(0, std::memory_order_relaxed);
@@ -135,8 +137,12 @@ int Front::reserve(std::uint32_t index) noexcept {
 void Front::give_back(std::uint32_t index) noexcept {
   const std::size_t offset = slots_offset_ + index * kSlotBytes;
   // Where the file system cannot do it, the memory stays in use, and that is all.
-  static_cast<void>(fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
-                              static_cast<off_t>(kSlotBytes)));
+  if (file_.is_open()) {
+    static_cast<void>(fallocate(file_.fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                static_cast<off_t>(offset), static_cast<off_t>(kSlotBytes)));
+  } else {
+    static_cast<void>(madvise(slot(index), kSlotBytes, MADV_REMOVE));
+  }
 }
 
 void Front::begin_slot(std::uint32_t index, std::uint32_t lane, std::uint64_t base_position) noexcept {
@@ -164,9 +170,8 @@ void Front::set_stored(std::uint32_t lane, std::uint64_t position) noexcept {
 
 void Front::close_in_child() noexcept {
   munmap(base_, size_bytes_);
-  close(fd_);
   base_ = nullptr;
-  fd_ = -1;
+  file_ = HeldFile();
 }
 
 bool is_valid(const SlotHeader& header) noexcept {

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "journal/format.hpp"
+#include "journal/held_file.hpp"
 
 namespace codewake::internal {
 
@@ -55,7 +56,7 @@ class Front {
   std::uint32_t slot_count_;
   std::size_t slots_offset_;
   std::size_t size_bytes_;
-  int fd_ = -1;
+  HeldFile file_;
   char* base_ = nullptr;
 };
 

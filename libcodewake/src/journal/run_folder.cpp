@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -173,17 +174,34 @@ std::optional<RunFolder> RunFolder::lock(const fs::path& folder) {
   return std::nullopt;
 }
 
+// The lock is the open file's, and a mapping keeps that open as a descriptor does; but nobody closes it by
+// its number. Some file systems cannot map.
+RunFolder::RunFolder(fs::path path, int lock_fd) noexcept : path_(std::move(path)), lock_fd_(lock_fd) {
+  void* const memory = mmap(nullptr, 1, PROT_NONE, MAP_SHARED, lock_fd, 0);
+  if (memory == MAP_FAILED) return;
+  lock_memory_ = memory;
+  close(std::exchange(lock_fd_, -1));
+}
+
 RunFolder::RunFolder(RunFolder&& other) noexcept
-    : path_(std::move(other.path_)), lock_fd_(std::exchange(other.lock_fd_, -1)) {}
+    : path_(std::move(other.path_)),
+      lock_fd_(std::exchange(other.lock_fd_, -1)),
+      lock_memory_(std::exchange(other.lock_memory_, nullptr)) {}
 
 RunFolder& RunFolder::operator=(RunFolder&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(lock_fd_, other.lock_fd_);
+  std::swap(lock_memory_, other.lock_memory_);
   return *this;
 }
 
 RunFolder::~RunFolder() {
-  if (lock_fd_ >= 0) close(lock_fd_);
+  unlock();
+}
+
+void RunFolder::unlock() noexcept {
+  if (lock_fd_ >= 0) close(std::exchange(lock_fd_, -1));
+  if (lock_memory_ != nullptr) munmap(std::exchange(lock_memory_, nullptr), 1);
 }
 
 void RunFolder::write_about(const RunAbout& about) const {
@@ -250,14 +268,14 @@ std::error_code RunFolder::remove() noexcept {
   if (!error && rmdir(path_.c_str()) != 0 && errno != ENOTEMPTY && errno != ENOENT) {
     error = {errno, std::generic_category()};
   }
-  if (lock_fd_ >= 0) close(std::exchange(lock_fd_, -1));
+  unlock();
   // Memory's own folder goes with the last run in it; one on the disk is somebody's choice.
   if (is_in_shared_memory(path_)) rmdir(path_.parent_path().c_str());
   return error;
 }
 
 void RunFolder::close_in_child() noexcept {
-  if (lock_fd_ >= 0) close(std::exchange(lock_fd_, -1));
+  unlock();
 }
 
 std::vector<std::string> runs_in(const fs::path& root) {

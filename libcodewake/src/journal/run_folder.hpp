@@ -39,7 +39,8 @@ struct RunAbout {
   bool operator==(const RunAbout&) const = default;
 };
 
-/// One of the folders of a run, locked by this object until it is destroyed or removed. Thread-bound.
+/// One of the folders of a run, locked by this object until it is destroyed or removed, whatever the program
+/// does with descriptors meanwhile. Thread-bound.
 class RunFolder {
  public:
   /// Makes the folder and its parents, for this user alone, and locks it. Throws std::system_error.
@@ -72,10 +73,12 @@ class RunFolder {
  private:
   static std::optional<RunFolder> lock(const std::filesystem::path& folder);
 
-  RunFolder(std::filesystem::path path, int lock_fd) : path_(std::move(path)), lock_fd_(lock_fd) {}
+  RunFolder(std::filesystem::path path, int lock_fd) noexcept;
+  void unlock() noexcept;
 
   std::filesystem::path path_;
-  int lock_fd_;
+  int lock_fd_ = -1;
+  void* lock_memory_ = nullptr;  // of the file, in the place of the descriptor
 };
 
 /// The names of the runs that have a folder in `root`, in order. Empty where there is no such folder.

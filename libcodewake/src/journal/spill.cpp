@@ -63,7 +63,6 @@ Spill::~Spill() {
 }
 
 void Spill::close_in_child() noexcept {
-  for (auto& [number, file] : files_) close(file.fd);
   files_.clear();
 }
 
@@ -81,14 +80,13 @@ std::error_code Spill::open_next() {
   std::memcpy(header.magic, kSpillMagic, sizeof kSpillMagic);
   header.version = kJournalVersion;
   header.crc = crc32c(&header, offsetof(SpillHeader, crc));
-  const int fd = open(path_of(number).c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) return last_error();
-  if (const std::error_code error = write_at(fd, &header, sizeof header, 0)) {
-    close(fd);
+  HeldFile held(open(path_of(number).c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (held.fd() < 0) return last_error();
+  if (const std::error_code error = write_at(held.fd(), &header, sizeof header, 0)) {
     unlink(path_of(number).c_str());
     return error;
   }
-  files_.emplace(number, File{.fd = fd, .size_bytes = sizeof header});
+  files_.emplace(number, File{.held = std::move(held), .size_bytes = sizeof header});
   used_bytes_ += sizeof header;
   const std::uint32_t before = std::exchange(current_, number);
   const auto old = files_.find(before);
@@ -103,12 +101,13 @@ std::error_code Spill::append(SpillBlock& block, std::span<const char> bytes) {
     file = files_.find(current_);
   }
   File& out = file->second;
+  if (const std::error_code error = out.held.keep_open(path_of(file->first))) return error;
   const BlockHeader header = header_of(block, bytes.size());
   // The bytes before the header: a block that was begun and not finished is none.
-  std::error_code error = write_at(out.fd, bytes.data(), bytes.size(), out.size_bytes + sizeof header);
-  if (!error) error = write_at(out.fd, &header, sizeof header, out.size_bytes);
+  std::error_code error = write_at(out.held.fd(), bytes.data(), bytes.size(), out.size_bytes + sizeof header);
+  if (!error) error = write_at(out.held.fd(), &header, sizeof header, out.size_bytes);
   if (error) {
-    static_cast<void>(ftruncate(out.fd, static_cast<off_t>(out.size_bytes)) == 0);
+    static_cast<void>(ftruncate(out.held.fd(), static_cast<off_t>(out.size_bytes)) == 0);
     return error;
   }
   block.file = current_;
@@ -123,7 +122,8 @@ std::error_code Spill::append(SpillBlock& block, std::span<const char> bytes) {
 std::error_code Spill::sync() {
   if (!unsynced_) return {};
   for (const auto& [number, file] : files_) {
-    if (fdatasync(file.fd) != 0) return last_error();
+    if (const std::error_code error = file.held.keep_open(path_of(number))) return error;
+    if (fdatasync(file.held.fd()) != 0) return last_error();
   }
   const std::error_code error = sync_path(folder_);
   unsynced_ = static_cast<bool>(error);
@@ -135,8 +135,9 @@ std::error_code Spill::read(const SpillBlock& block, std::vector<std::uint64_t>&
   if (file == files_.end()) return std::make_error_code(std::errc::no_such_file_or_directory);
   const std::size_t size = block.to - block.from;
   words.resize(size / kWord);
+  if (const std::error_code error = file->second.held.keep_open(path_of(block.file))) return error;
   try {
-    words.resize(read_at(file->second.fd, words.data(), size, block.offset) / kWord);
+    words.resize(read_at(file->second.held.fd(), words.data(), size, block.offset) / kWord);
   } catch (const std::system_error& error) {
     return error.code();
   }
@@ -148,7 +149,8 @@ void Spill::release(const SpillBlock& block) noexcept {
   if (file == files_.end() || --file->second.blocks != 0) return;
   if (block.file != current_) {
     remove(block.file);
-  } else if (ftruncate(file->second.fd, sizeof(SpillHeader)) == 0) {
+  } else if (!file->second.held.keep_open(path_of(block.file)) &&
+             ftruncate(file->second.held.fd(), sizeof(SpillHeader)) == 0) {
     used_bytes_ -= file->second.size_bytes - sizeof(SpillHeader);
     file->second.size_bytes = sizeof(SpillHeader);
   }
@@ -156,7 +158,6 @@ void Spill::release(const SpillBlock& block) noexcept {
 
 void Spill::remove(std::uint32_t number) noexcept {
   const auto file = files_.find(number);
-  close(file->second.fd);
   unlink(path_of(number).c_str());
   used_bytes_ -= file->second.size_bytes;
   files_.erase(file);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "journal/format.hpp"
+#include "journal/held_file.hpp"
 
 namespace codewake::internal {
 
@@ -57,7 +58,7 @@ class Spill {
 
  private:
   struct File {
-    int fd = -1;
+    mutable HeldFile held;  // to be opened again where a program has closed it
     std::uint64_t size_bytes = 0;
     std::uint32_t blocks = 0;
   };

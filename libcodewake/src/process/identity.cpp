@@ -11,8 +11,9 @@
 #include <memory>
 #include <mutex>
 #include <system_error>
-#include <thread>
 #include <vector>
+
+#include "base/worker_thread.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -61,12 +62,12 @@ std::string host_name(std::chrono::milliseconds timeout) {
   if (host.find('.') != std::string::npos) return host;
   const auto lookup = std::make_shared<Lookup>();
   try {
-    std::thread([lookup, host] {
+    start_worker("codewake-host", [lookup, host] {
       std::string name = canonical_name(host);
       const std::lock_guard lock(lookup->mutex);
       lookup->name = std::move(name);
       lookup->done.notify_one();
-    }).detach();
+    });
   } catch (const std::system_error&) {
     return host;  // no thread to be had: not worth failing for
   }

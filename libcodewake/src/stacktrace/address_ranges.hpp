@@ -12,9 +12,12 @@ namespace codewake::internal {
 /// Filled once, then looked at. Reentrant.
 class AddressRanges {
  public:
+  /// Further ones are left out: a hostile file has any number of them.
+  static constexpr std::size_t kMost = std::size_t{1} << 20;
+
   /// `end` is behind the last address. An empty range is left out.
   void add(std::uint64_t begin, std::uint64_t end, std::uint64_t value) {
-    if (begin < end) ranges_.push_back({begin, end, 0, value});
+    if (begin < end && ranges_.size() < kMost) ranges_.push_back({begin, end, 0, value});
   }
 
   /// Once all are added, before the first `find`.

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <ucontext.h>
@@ -26,16 +27,17 @@
 #include "stacktrace/alternate_stack.hpp"
 #include "stacktrace/crash_stack.hpp"
 #include "stacktrace/exceptions.hpp"
+#include "stacktrace/fault_mask.hpp"
+#include "stacktrace/jump_hook.hpp"
 #include "stacktrace/signal_hook.hpp"
 #include "stacktrace/terminate_hook.hpp"
 
 // Invariants:
 //  - One thread writes the page: the one whose id is in `writer`. It stays there while the process dies, and
-//  is
-//    taken out where the program's own handler has mended what was wrong.
+//    is taken out where the program's own handler has mended what was wrong, or is left by a jump, by an
+//    exception, or with its thread.
 //  - A signal of the writer's own while it writes is a fault of ours: it jumps back and goes on with what
-//  there
-//    is. Any other is the program's, and is handed on.
+//    there is. Any other is the program's, and is handed on.
 
 namespace codewake::internal {
 namespace {
@@ -49,6 +51,9 @@ constinit std::atomic<pid_t> writer{0};
 constinit CrashPage* written = nullptr;  // the writer's own, as what follows
 constinit volatile sig_atomic_t is_capturing = 0;
 sigjmp_buf after_capture;
+// Where the stack was when the first handler of the program was called: what it calls lies below. 0: it is
+// in none.
+constinit std::atomic<std::uintptr_t> handler_frame{0};
 
 pid_t thread_id() noexcept {
   return static_cast<pid_t>(syscall(SYS_gettid));
@@ -138,14 +143,34 @@ class NoCancellation {
   int before_ = 0;
 };
 
-// Whether the writer was interrupted in a handler of the program that we had called, and not somewhere that
-// it has jumped to out of it.
-bool is_in_handler(std::uintptr_t stack_pointer) noexcept {
-  stack_t stack{};
-  if (sigaltstack(nullptr, &stack) != 0 || (stack.ss_flags & SS_DISABLE) != 0) return true;
-  const auto begin = reinterpret_cast<std::uintptr_t>(stack.ss_sp);
-  return stack_pointer >= begin && stack_pointer < begin + stack.ss_size;
-}
+// The program may have come to the number of its files, or to their size; it may have more than it has asked
+// for.
+class MoreFiles {
+ public:
+  MoreFiles() noexcept {
+    for (Limit& limit : limits_) {
+      limit.is_raised =
+          getrlimit(limit.resource, &limit.before) == 0 && limit.before.rlim_cur < limit.before.rlim_max;
+      const rlimit most{limit.before.rlim_max, limit.before.rlim_max};
+      if (limit.is_raised) setrlimit(limit.resource, &most);
+    }
+  }
+  MoreFiles(const MoreFiles&) = delete;
+  MoreFiles& operator=(const MoreFiles&) = delete;
+  ~MoreFiles() {
+    for (const Limit& limit : limits_) {
+      if (limit.is_raised) setrlimit(limit.resource, &limit.before);
+    }
+  }
+
+ private:
+  struct Limit {
+    decltype(RLIMIT_NOFILE) resource;
+    rlimit before{};
+    bool is_raised = false;
+  };
+  Limit limits_[2] = {{.resource = RLIMIT_NOFILE}, {.resource = RLIMIT_FSIZE}};
+};
 
 void record(int signal, const siginfo_t& info, ucontext_t& context) noexcept {
   const NoCancellation guard;
@@ -161,35 +186,91 @@ void record(int signal, const siginfo_t& info, ucontext_t& context) noexcept {
       if (written->signal == 0) note_signal(*written, signal, info, at);
       return;
     }
-    if (is_in_handler(at.stack_pointer)) return;
+    if (is_on_alternate_stack(at.stack_pointer)) return;  // in a handler that we have called
+    handler_frame.store(0);
   } else {
     if (!become_writer(self)) return;
-    written = find_page();
+    written = nullptr;
   }
+  const MoreFiles limits;
+  if (written == nullptr) written = find_page();
   if (written != nullptr) write_page(*written, signal, info, context, self);
 }
 
-// Not where the program has terminated, or called abort(): that ends it whatever its handler does.
-void forget_record(int signal, const siginfo_t& info) noexcept {
-  if (writer.load() != thread_id()) return;
-  if (written != nullptr && written->is_uncaught != 0) return;
-  if (signal == SIGABRT && info.si_code == SI_TKILL && info.si_pid == getpid()) return;
+// The writer lives on.
+void forget_record() noexcept {
+  handler_frame.store(0);
   if (CrashPage* const page = std::exchange(written, nullptr)) set_state(*page, CrashState::none);
   writer.store(0);
+}
+
+// Whether a handler that returns has mended what was wrong. Not where the program has terminated, or called
+// abort(): that ends it whatever its handler does.
+bool is_mended(int signal, const siginfo_t& info) noexcept {
+  if (written != nullptr && written->is_uncaught != 0) return false;
+  return signal != SIGABRT || info.si_code != SI_TKILL || info.si_pid != getpid();
+}
+
+// By a jump within the handler nothing changes.
+void on_jump(std::uintptr_t target) noexcept {
+  if (writer.load() == 0 || writer.load() != thread_id()) return;
+  const std::uintptr_t frame = handler_frame.load();
+  if (frame == 0) return;
+  const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+  if (target < here || target >= frame) forget_record();
+}
+
+/// While the program's handler runs. It may be one in another, for what went wrong there.
+class InHandler {
+ public:
+  InHandler() noexcept : is_first_(writer.load() == thread_id() && handler_frame.load() == 0) {
+    if (is_first_) handler_frame.store(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)));
+  }
+  InHandler(const InHandler&) = delete;
+  InHandler& operator=(const InHandler&) = delete;
+  // By an exception or the thread's end, unless it has returned.
+  ~InHandler() {
+    if (is_first_) keeps_ ? handler_frame.store(0) : forget_record();
+  }
+
+  void keep_record() noexcept { keeps_ = true; }
+
+ private:
+  bool is_first_;
+  bool keeps_ = false;
+};
+
+void block(int signal) noexcept {
+  sigset_t only;
+  sigemptyset(&only);
+  sigaddset(&only, signal);
+  set_real_mask(SIG_BLOCK, &only, nullptr);
+}
+
+void send_to_this_thread(int signal, siginfo_t& info) noexcept {
+  if (syscall(SYS_rt_tgsigqueueinfo, getpid(), thread_id(), signal, &info) != 0) {
+    syscall(SYS_tgkill, getpid(), thread_id(), signal);
+  }
 }
 
 // Comes back as soon as the handler has returned, with the registers as they were: so the core that the
 // kernel writes is that of the fault.
 void die_on_return(int signal, siginfo_t& info, ucontext_t& context) noexcept {
-  sigset_t only;
-  sigemptyset(&only);
-  sigaddset(&only, signal);
-  pthread_sigmask(SIG_BLOCK, &only, nullptr);
+  block(signal);
   give_up_signal(signal);
-  if (syscall(SYS_rt_tgsigqueueinfo, getpid(), thread_id(), signal, &info) != 0) {
-    syscall(SYS_tgkill, getpid(), thread_id(), signal);
-  }
+  send_to_this_thread(signal, info);
   sigdelset(&context.uc_sigmask, signal);
+}
+
+// As if it had been blocked when it came: it waits for whoever unblocks it, or takes it by sigwait().
+void put_off(int signal, siginfo_t& info, ucontext_t& context) noexcept {
+  block(signal);
+  sigaddset(&context.uc_sigmask, signal);
+  if (info.si_code == SI_TKILL) {
+    send_to_this_thread(signal, info);
+  } else if (syscall(SYS_rt_sigqueueinfo, getpid(), signal, &info) != 0) {
+    kill(getpid(), signal);  // only a process's first thread may tell who sent it
+  }
 }
 
 void call_handler(const struct sigaction& action, int signal, siginfo_t& info, ucontext_t& context) {
@@ -199,7 +280,7 @@ void call_handler(const struct sigaction& action, int signal, siginfo_t& info, u
     if (sigismember(&action.sa_mask, other) == 1) sigaddset(&mask, other);
   }
   if ((action.sa_flags & SA_NODEFER) == 0) sigaddset(&mask, signal);
-  pthread_sigmask(SIG_SETMASK, &mask, nullptr);
+  set_real_mask(SIG_SETMASK, &mask, nullptr);
   if ((action.sa_flags & SA_SIGINFO) != 0) {
     action.sa_sigaction(signal, &info, &context);
   } else {
@@ -213,17 +294,23 @@ void on_fatal_signal(int signal, siginfo_t* info, void* data) {
   const struct sigaction action = action_of_program(signal);
   const bool is_sent = info->si_code <= 0;
   const bool is_ignored = action.sa_handler == SIG_IGN;
-  if (!is_ignored || !is_sent) {
+  if (is_sent && is_fault_blocked(signal, context.uc_sigmask)) {
+    put_off(signal, *info, context);
+  } else if (!is_ignored || !is_sent) {
     record(signal, *info, context);
-    if (action.sa_handler == SIG_DFL || is_ignored) {  // no fault can be ignored
+    // A handler that needs more than there is would come here again and again.
+    const bool is_lost = is_alternate_stack_overflown(interrupted_at(&context).stack_pointer);
+    if (action.sa_handler == SIG_DFL || is_ignored || is_lost) {  // no fault can be ignored
       die_on_return(signal, *info, context);
     } else {
+      InHandler guard;
       call_handler(action, signal, *info, context);
       const bool was_reset = (action.sa_flags & static_cast<int>(SA_RESETHAND)) != 0;
       if (action_of_program(signal).sa_handler == SIG_DFL && !was_reset) {
         give_up_signal(signal);  // the fault comes again, or was sent again, and ends the program
-      } else {
-        forget_record(signal, *info);
+        guard.keep_record();
+      } else if (!is_mended(signal, *info)) {
+        guard.keep_record();
       }
     }
   }
@@ -254,6 +341,7 @@ void record_terminate() noexcept {
   const NoCancellation guard;
   const pid_t self = thread_id();
   if (writer.load() == self || !become_writer(self)) return;
+  const MoreFiles limits;
   written = find_page();
   if (written == nullptr) return;
   CrashPage& page = *written;
@@ -267,16 +355,19 @@ void record_terminate() noexcept {
   note_exception(page, exception);
   find_modules(page);
   set_state(page, CrashState::whole);
+  handler_frame.store(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)));
 }
 
 }  // namespace
 
 void watch_for_crashes(bool signals, bool uncaught) noexcept {
   prepare_crash_stack();
+  observe_jumps(&on_jump);
   if (uncaught) take_terminate(&record_terminate);
   if (signals) {
     provide_alternate_stack();
     take_fatal_signals(&on_fatal_signal);
+    keep_faults_unblocked();
   } else {
     stop_providing_alternate_stacks();
   }
@@ -290,7 +381,7 @@ void use_crash_page(CrashPage* page) noexcept {
 bool is_dying() noexcept {
   if (writer.load() != thread_id() || written == nullptr) return false;
   return written->is_uncaught != 0 ||
-         is_in_handler(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)));
+         is_on_alternate_stack(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)));
 }
 
 void keep_crash() noexcept {
@@ -305,6 +396,7 @@ void begin_crash_child() noexcept {
   own_signals_in_child();
   writer.store(0);
   written = nullptr;
+  handler_frame.store(0);
   is_capturing = 0;
   use_crash_page(nullptr);
 }

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "stacktrace/dwarf_names.hpp"
+#include "stacktrace/walk_budget.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -24,26 +25,27 @@ constexpr std::size_t kMaxTouchedUnits = 100;  // each touches some pages of the
 
 // Calls `visit` with the first and behind the last address of each range of an entry.
 template <class Visit>
-void visit_ranges(Dwarf_Die& die, Visit visit) {
+void visit_ranges(Dwarf_Die& die, WalkBudget& budget, Visit visit) {
   Dwarf_Addr base = 0;
   Dwarf_Addr begin = 0;
   Dwarf_Addr end = 0;
   ptrdiff_t at = 0;
   // A range at 0 is that of code which the linker has thrown away.
-  while ((at = dwarf_ranges(&die, at, &base, &begin, &end)) > 0) {
+  while (budget.spend() && (at = dwarf_ranges(&die, at, &base, &begin, &end)) > 0) {
     if (begin != 0) visit(begin, end);
   }
 }
 
 // Puts all functions with code into `ranges`. Where functions lie in classes or in functions, which is rare
 // and takes most of the time, they are found only if `everywhere`.
-void find_functions(Dwarf_Die& scope, bool everywhere, int depth, AddressRanges& ranges) {
+void find_functions(Dwarf_Die& scope, bool everywhere, int depth, WalkBudget& budget, AddressRanges& ranges) {
   Dwarf_Die child;
   if (depth == kMaxDepth) return;
   for (int more = dwarf_child(&scope, &child); more == 0; more = dwarf_siblingof(&child, &child)) {
+    if (!budget.spend()) return;
     switch (dwarf_tag(&child)) {
       case DW_TAG_subprogram:
-        visit_ranges(child, [&](Dwarf_Addr begin, Dwarf_Addr end) {
+        visit_ranges(child, budget, [&](Dwarf_Addr begin, Dwarf_Addr end) {
           ranges.add(begin, end, dwarf_dieoffset(&child));
         });
         [[fallthrough]];
@@ -55,7 +57,7 @@ void find_functions(Dwarf_Die& scope, bool everywhere, int depth, AddressRanges&
         [[fallthrough]];
       case DW_TAG_namespace:
       case DW_TAG_module:
-        find_functions(child, everywhere, depth + 1, ranges);
+        find_functions(child, everywhere, depth + 1, budget, ranges);
         break;
       default:
         break;
@@ -66,11 +68,12 @@ void find_functions(Dwarf_Die& scope, bool everywhere, int depth, AddressRanges&
 // The functions that were inlined where the address lies in `function`, the outermost first.
 std::vector<Dwarf_Die> inlined_at(const Dwarf_Die& function, std::uint64_t address) {
   std::vector<Dwarf_Die> inlined;
+  WalkBudget budget;
   Dwarf_Die scope = function;
   for (int depth = 0; depth < kMaxDepth && inlined.size() < kMaxInlined; ++depth) {
     Dwarf_Die child;
     int more = dwarf_child(&scope, &child);
-    for (; more == 0; more = dwarf_siblingof(&child, &child)) {
+    for (; more == 0; more = budget.spend() ? dwarf_siblingof(&child, &child) : -1) {
       const int tag = dwarf_tag(&child);
       const bool is_scope = tag == DW_TAG_inlined_subroutine || tag == DW_TAG_lexical_block ||
                             tag == DW_TAG_try_block || tag == DW_TAG_catch_block;
@@ -136,14 +139,16 @@ void DebugInfo::give_back() {
 }
 
 void DebugInfo::find_units() {
+  WalkBudget budget;
   std::size_t units = 0;
   Dwarf_CU* unit = nullptr;
   std::uint8_t type = 0;
   Dwarf_Die die;
   while (dwarf_get_units(dwarf_, unit, &unit, nullptr, &type, &die, nullptr) == 0) {
     if (type != DW_UT_compile && type != DW_UT_skeleton) continue;
-    visit_ranges(
-        die, [&](Dwarf_Addr begin, Dwarf_Addr end) { unit_ranges_.add(begin, end, dwarf_dieoffset(&die)); });
+    visit_ranges(die, budget, [&](Dwarf_Addr begin, Dwarf_Addr end) {
+      unit_ranges_.add(begin, end, dwarf_dieoffset(&die));
+    });
     unpacked_bytes_ += 256;
     if (++units % kMaxTouchedUnits == 0) file_.release_pages();
   }
@@ -187,7 +192,8 @@ bool DebugInfo::find_function(Unit& unit, Dwarf_Die& die, std::uint64_t address,
   std::optional<std::uint64_t> found = unit.functions.find(address);
   while (!found && !unit.knows_all_functions) {
     AddressRanges functions;
-    find_functions(die, unit.knows_functions, 0, functions);
+    WalkBudget budget;
+    find_functions(die, unit.knows_functions, 0, budget, functions);
     functions.sort();
     bytes_ += functions.bytes();
     unit.functions = std::move(functions);

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "stacktrace/walk_budget.hpp"
+
 namespace codewake::internal {
 namespace {
 
@@ -21,10 +23,12 @@ std::vector<Dwarf_Die> scopes_of(Dwarf_Die& die) {
   Dwarf_Die scope;
   if (dwarf_diecu(&die, &scope, nullptr, nullptr) == nullptr) return scopes;
   const Dwarf_Off wanted = dwarf_dieoffset(&die);
+  WalkBudget budget;
   Dwarf_Die child;
   while (scopes.size() < kMaxScopes && dwarf_child(&scope, &child) == 0) {
     Dwarf_Die next;
-    while (dwarf_siblingof(&child, &next) == 0 && dwarf_dieoffset(&next) <= wanted) child = next;
+    while (budget.spend() && dwarf_siblingof(&child, &next) == 0 && dwarf_dieoffset(&next) <= wanted)
+      child = next;
     if (dwarf_dieoffset(&child) > wanted) break;
     scopes.push_back(child);
     if (dwarf_dieoffset(&child) == wanted) return scopes;
@@ -130,8 +134,10 @@ std::string type_name(Dwarf_Die& die, int depth = 0) {
 std::string parameters_of(Dwarf_Die& function) {
   std::string text;
   int count = 0;
+  WalkBudget budget;
   Dwarf_Die child;
   for (int more = dwarf_child(&function, &child); more == 0; more = dwarf_siblingof(&child, &child)) {
+    if (!budget.spend()) break;
     const int tag = dwarf_tag(&child);
     if (tag != DW_TAG_formal_parameter && tag != DW_TAG_unspecified_parameters) continue;
     if (has_flag(child, DW_AT_artificial)) continue;

@@ -9,14 +9,16 @@
 
 #include "codewake/export.hpp"
 #include "stacktrace/next_function.hpp"
+#include "stacktrace/sanitizers.hpp"
+
+using PlainSignalHandler = void (*)(int);
 
 namespace codewake::internal {
 namespace {
 
 using Action = struct sigaction;
-using PlainHandler = void (*)(int);
 using ActionFunction = int (*)(int, const Action*, Action*);
-using SignalFunction = PlainHandler (*)(int, PlainHandler);
+using SignalFunction = PlainSignalHandler (*)(int, PlainSignalHandler);
 
 /// What the program wants, for a signal that is ours. A reader may be interrupted at any point by a handler
 /// that writes: so the one in force is never changed, the next place is taken for a new one.
@@ -50,17 +52,41 @@ Wish* wish_for(int signal) noexcept {
 constinit std::atomic<ActionFunction> real_action{nullptr};
 constinit std::atomic<SignalFunction> real_signal{nullptr};
 constinit std::atomic<SignalFunction> real_system_v_signal{nullptr};
+constinit std::atomic<SignalFunction> real_sigset{nullptr};
 
 int call_real_action(int signal, const Action* action, Action* before) noexcept {
   return next_function(real_action, "sigaction")(signal, action, before);
 }
 
-PlainHandler set_plain_handler(Wish& wish, PlainHandler handler, int flags) noexcept {
-  const PlainHandler before = wish.current.load(std::memory_order_acquire)->sa_handler;
+constinit std::atomic<SignalHandler> our_handler{nullptr};
+
+// Calls of the system go on after ours as they would after the program's; what is ignored interrupts none.
+int take_signal(int signal, const Action& wished) noexcept {
+  Action ours{};
+  ours.sa_sigaction = our_handler.load(std::memory_order_relaxed);
+  // Not deferred: what goes wrong in the handler comes to the handler, which knows what to do about it.
+  ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+  ours.sa_flags |= wished.sa_handler == SIG_IGN ? SA_RESTART : wished.sa_flags & SA_RESTART;
+  sigfillset(&ours.sa_mask);
+  for (const int fatal : kFatalSignals) sigdelset(&ours.sa_mask, fatal);
+  return call_real_action(signal, &ours, nullptr);
+}
+
+void set_wish(int signal, Wish& wish, const Action& action) noexcept {
+  wish.set(action);
+  take_signal(signal, action);
+}
+
+PlainSignalHandler set_plain_handler(int signal, Wish& wish, PlainSignalHandler handler, int flags) noexcept {
+  if (handler == SIG_ERR) {
+    errno = EINVAL;
+    return SIG_ERR;
+  }
+  const PlainSignalHandler before = wish.current.load(std::memory_order_acquire)->sa_handler;
   Action action{};
   action.sa_handler = handler;
   action.sa_flags = flags;
-  wish.set(action);
+  set_wish(signal, wish, action);
   return before;
 }
 
@@ -72,18 +98,13 @@ void own_signals_in_child() noexcept {
 
 void take_fatal_signals(SignalHandler handler) noexcept {
   owner.store(getpid(), std::memory_order_relaxed);
-  Action ours{};
-  ours.sa_sigaction = handler;
-  // Not deferred: what goes wrong in the handler comes to the handler, which knows what to do about it.
-  ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-  sigfillset(&ours.sa_mask);
-  for (const int signal : kFatalSignals) sigdelset(&ours.sa_mask, signal);
+  our_handler.store(handler, std::memory_order_relaxed);
   for (const int signal : kFatalSignals) {
     if (wish_for(signal) != nullptr) continue;
     Action before{};
     if (call_real_action(signal, nullptr, &before) != 0) continue;
     wishes[static_cast<std::size_t>(signal)].set(before);
-    call_real_action(signal, &ours, nullptr);
+    take_signal(signal, before);
   }
 }
 
@@ -112,10 +133,20 @@ void give_up_signal(int signal) noexcept {
 
 extern "C" {
 CODEWAKE_API int codewake_sigaction(int signal, const struct sigaction* action,
-                                    struct sigaction* before) noexcept __asm__("sigaction");
-CODEWAKE_API void (*codewake_signal(int signal, void (*handler)(int)) noexcept)(int) __asm__("signal");
-CODEWAKE_API void (*codewake_system_v_signal(int signal,
-                                             void (*handler)(int)) noexcept)(int) __asm__("__sysv_signal");
+                                    struct sigaction* before) noexcept CODEWAKE_REPLACES("sigaction");
+CODEWAKE_API PlainSignalHandler codewake_signal(int signal, PlainSignalHandler handler) noexcept
+    CODEWAKE_REPLACES("signal");
+CODEWAKE_API PlainSignalHandler codewake_bsd_signal(int signal, PlainSignalHandler handler) noexcept
+    CODEWAKE_REPLACES("bsd_signal");
+CODEWAKE_API PlainSignalHandler codewake_ssignal(int signal, PlainSignalHandler handler) noexcept
+    CODEWAKE_REPLACES("ssignal");
+CODEWAKE_API PlainSignalHandler codewake_system_v_signal(int signal, PlainSignalHandler handler) noexcept
+    CODEWAKE_REPLACES("__sysv_signal");
+CODEWAKE_API PlainSignalHandler codewake_sysv_signal(int signal, PlainSignalHandler handler) noexcept
+    CODEWAKE_REPLACES("sysv_signal");
+CODEWAKE_API PlainSignalHandler codewake_sigset(int signal, PlainSignalHandler handler) noexcept
+    CODEWAKE_REPLACES("sigset");
+CODEWAKE_API int codewake_sigignore(int signal) noexcept CODEWAKE_REPLACES("sigignore");
 }
 
 int codewake_sigaction(int signal, const struct sigaction* action, struct sigaction* before) noexcept {
@@ -123,23 +154,61 @@ int codewake_sigaction(int signal, const struct sigaction* action, struct sigact
   Wish* const wish = wish_for(signal);
   if (wish == nullptr || !is_owner()) return call_real_action(signal, action, before);
   if (before != nullptr) *before = *wish->current.load(std::memory_order_acquire);
-  if (action != nullptr) wish->set(*action);
+  if (action != nullptr) set_wish(signal, *wish, *action);
   return 0;
 }
 
-void (*codewake_signal(int signal, void (*handler)(int)) noexcept)(int) {
+PlainSignalHandler codewake_signal(int signal, PlainSignalHandler handler) noexcept {
   using namespace codewake::internal;
   Wish* const wish = wish_for(signal);
   if (wish == nullptr || !is_owner()) return next_function(real_signal, "signal")(signal, handler);
-  return set_plain_handler(*wish, handler, SA_RESTART);
+  return set_plain_handler(signal, *wish, handler, SA_RESTART);
+}
+
+// Older names of the same.
+PlainSignalHandler codewake_bsd_signal(int signal, PlainSignalHandler handler) noexcept {
+  return codewake_signal(signal, handler);
+}
+
+PlainSignalHandler codewake_ssignal(int signal, PlainSignalHandler handler) noexcept {
+  return codewake_signal(signal, handler);
 }
 
 // What `signal` is to a program that is compiled by the letter of ISO C.
-void (*codewake_system_v_signal(int signal, void (*handler)(int)) noexcept)(int) {
+PlainSignalHandler codewake_system_v_signal(int signal, PlainSignalHandler handler) noexcept {
   using namespace codewake::internal;
   Wish* const wish = wish_for(signal);
   if (wish == nullptr || !is_owner()) {
     return next_function(real_system_v_signal, "__sysv_signal")(signal, handler);
   }
-  return set_plain_handler(*wish, handler, static_cast<int>(SA_RESETHAND | SA_NODEFER));
+  return set_plain_handler(signal, *wish, handler, static_cast<int>(SA_RESETHAND | SA_NODEFER));
+}
+
+PlainSignalHandler codewake_sysv_signal(int signal, PlainSignalHandler handler) noexcept {
+  return codewake_system_v_signal(signal, handler);
+}
+
+// Also unblocks the signal, or only blocks it where that is what `handler` says.
+PlainSignalHandler codewake_sigset(int signal, PlainSignalHandler handler) noexcept {
+  using namespace codewake::internal;
+  Wish* const wish = wish_for(signal);
+  if (wish == nullptr || !is_owner()) return next_function(real_sigset, "sigset")(signal, handler);
+  sigset_t only;
+  sigset_t mask;
+  sigemptyset(&only);
+  sigaddset(&only, signal);
+  const PlainSignalHandler before = handler == SIG_HOLD ? action_of_program(signal).sa_handler
+                                                        : set_plain_handler(signal, *wish, handler, 0);
+  if (before == SIG_ERR) return SIG_ERR;
+  if (const int error = pthread_sigmask(handler == SIG_HOLD ? SIG_BLOCK : SIG_UNBLOCK, &only, &mask)) {
+    errno = error;
+    return SIG_ERR;
+  }
+  return sigismember(&mask, signal) == 1 ? SIG_HOLD : before;
+}
+
+int codewake_sigignore(int signal) noexcept {
+  struct sigaction ignore {};
+  ignore.sa_handler = SIG_IGN;
+  return codewake_sigaction(signal, &ignore, nullptr);
 }

@@ -1,7 +1,8 @@
 // The fatal signals: ours in the kernel, the program's in a table.
 //
 // A program that sets or asks for a handler of its own sees what it would see without us, before and after we
-// have taken the signal: `sigaction` and `signal` are replaced for that, as __cxa_throw is.
+// have taken the signal: `sigaction`, `signal` and what else sets handlers are replaced for that, as
+// __cxa_throw is.
 #pragma once
 
 #include <signal.h>

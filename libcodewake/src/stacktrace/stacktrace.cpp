@@ -6,7 +6,6 @@
 #include <typeinfo>
 #include <utility>
 
-#include "codewake/utf8.hpp"
 #include "stacktrace/capture.hpp"
 #include "stacktrace/exceptions.hpp"
 #include "stacktrace/symbolizer.hpp"
@@ -42,15 +41,6 @@ bool stems_from(const std::exception& exception, const ThrownObject& handled) no
          same_text(original->what(), exception.what());
 }
 
-// Source lines and paths may be in any encoding; stores take UTF-8.
-void make_storable(std::vector<Frame>& frames) {
-  for (Frame& frame : frames) {
-    for (std::string* text : {&frame.filename, &frame.src, &frame.function, &frame.module, &frame.build_id}) {
-      if (!is_storable(*text)) *text = to_storable(*text);
-    }
-  }
-}
-
 }  // namespace
 
 Stacktrace::Stacktrace() noexcept = default;
@@ -62,7 +52,7 @@ Stacktrace::Stacktrace(std::span<void* const> addresses) noexcept
 
 Stacktrace::Stacktrace(std::vector<Frame> frames) : resolved_(true), frames_(std::move(frames)) {
   truncate(kMaxFrames);
-  make_storable(frames_);
+  for (Frame& frame : frames_) internal::make_storable(frame);
 }
 
 Stacktrace::Stacktrace(const Stacktrace& other)
@@ -119,9 +109,7 @@ std::optional<Stacktrace> Stacktrace::thrown_at(const std::exception_ptr& except
 
 const std::vector<Frame>& Stacktrace::frames() const& {
   if (!resolved_) {
-    frames_ = internal::symbolize(addresses());
-    if (frames_.size() > limit_) frames_.resize(limit_);
-    make_storable(frames_);
+    frames_ = internal::symbolize(addresses(), limit_);
     resolved_ = true;
   }
   return frames_;
@@ -137,6 +125,15 @@ void Stacktrace::truncate(std::size_t max_frames) noexcept {
   size_ = std::min(size_, limit_);
   if (frames_.size() > limit_)
     frames_.erase(frames_.begin() + static_cast<std::ptrdiff_t>(limit_), frames_.end());
+}
+
+bool symbolize(std::vector<Frame>& frames) {
+  std::vector<Frame> resolved = internal::symbolize_stored(frames);
+  if (resolved.size() > Stacktrace::kMaxFrames) resolved.resize(Stacktrace::kMaxFrames);
+  for (Frame& frame : resolved) internal::make_storable(frame);
+  if (resolved == frames) return false;
+  frames = std::move(resolved);
+  return true;
 }
 
 }  // namespace codewake

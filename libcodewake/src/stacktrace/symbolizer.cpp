@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "codewake/utf8.hpp"
 #include "stacktrace/demangle.hpp"
 
 namespace codewake::internal {
@@ -42,6 +43,40 @@ std::size_t size_of(const Frame& frame) {
          frame.module.capacity() + frame.build_id.capacity();
 }
 
+bool is_resolved(const Frame& frame) {
+  return frame.lineno != 0 && !frame.function.empty();
+}
+
+bool is_of_known_module(const Frame& frame) {
+  return !frame.module.empty() && !frame.build_id.empty();
+}
+
+bool is_at_same_place(const Frame& a, const Frame& b) {
+  return a.offset == b.offset && a.module == b.module && a.build_id == b.build_id;
+}
+
+// The frames of one address: where functions were inlined there are several, and where a function calls
+// itself the same ones come again. `same_place` are all in a row that are at one place.
+std::span<const Frame> first_address(std::span<const Frame> same_place) {
+  const auto repeats = [&](std::size_t size) {
+    for (std::size_t i = size; i < same_place.size(); ++i) {
+      if (same_place[i] != same_place[i - size]) return false;
+    }
+    return same_place.size() % size == 0;
+  };
+  std::size_t size = 1;
+  while (!repeats(size)) ++size;
+  return same_place.first(size);
+}
+
+bool tells_more(const Frame& now, const Frame& then) {
+  const bool loses =
+      (now.lineno == 0 && then.lineno != 0) || (now.function.empty() && !then.function.empty());
+  const bool gains =
+      (now.lineno != 0 && then.lineno == 0) || (!now.function.empty() && then.function.empty());
+  return gains && !loses;
+}
+
 // Never destroyed: threads may look at stack traces until the program has ended.
 std::atomic<Symbolizer*> shared_symbolizer{nullptr};
 
@@ -64,25 +99,35 @@ Symbolizer& symbolizer() {
 
 }  // namespace
 
-std::vector<Frame> symbolize(std::span<void* const> addresses) {
-  return symbolizer().resolve(addresses);
+std::vector<Frame> symbolize(std::span<void* const> addresses, std::size_t max_frames) {
+  return symbolizer().resolve(addresses, max_frames);
 }
 
 std::vector<Frame> symbolize(std::span<void* const> addresses, const std::vector<Module>& modules) {
   return symbolizer().resolve(addresses, modules);
 }
 
+std::vector<Frame> symbolize_stored(std::span<const Frame> frames) {
+  return symbolizer().resolve_stored(frames);
+}
+
+void make_storable(Frame& frame) {
+  for (std::string* text : {&frame.filename, &frame.src, &frame.function, &frame.module, &frame.build_id}) {
+    if (!is_storable(*text)) *text = to_storable(*text);
+  }
+}
+
 Symbolizer::Symbolizer(SymbolOptions options) : options_(std::move(options)) {}
 
-std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses) {
+std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, std::size_t max_frames) {
   const std::lock_guard lock(mutex_);
   modules_.refresh();
-  return resolve_by(addresses, [this](std::uintptr_t address) { return modules_.find(address); });
+  return resolve_by(addresses, max_frames, [this](std::uintptr_t address) { return modules_.find(address); });
 }
 
 std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, const std::vector<Module>& modules) {
   const std::lock_guard lock(mutex_);
-  return resolve_by(addresses, [&](std::uintptr_t address) -> const Module* {
+  return resolve_by(addresses, SIZE_MAX, [&](std::uintptr_t address) -> const Module* {
     const auto module =
         std::find_if(modules.begin(), modules.end(), [&](const Module& m) { return m.contains(address); });
     return module == modules.end() ? nullptr : &*module;
@@ -90,10 +135,12 @@ std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, const s
 }
 
 template <class Find>
-std::vector<Frame> Symbolizer::resolve_by(std::span<void* const> addresses, Find find_module) {
+std::vector<Frame> Symbolizer::resolve_by(std::span<void* const> addresses, std::size_t max_frames,
+                                          Find find_module) {
   std::vector<Frame> frames;
-  frames.reserve(addresses.size());
+  frames.reserve(std::min(2 * addresses.size(), max_frames));  // about as many were inlined
   for (void* const return_address : addresses) {
+    if (frames.size() >= max_frames) break;
     // The call ends before the address that it returns to, which may belong to the next line or function.
     const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(return_address) - 1;
     const Module* module = find_module(address);
@@ -101,10 +148,43 @@ std::vector<Frame> Symbolizer::resolve_by(std::span<void* const> addresses, Find
       frames.push_back(unknown_frame(address));
       continue;
     }
-    for (const CachedFrame& cached : frames_at(*module, address - module->base)) {
-      if (!(frames.empty() && cached.in_public_header)) frames.push_back(cached.frame);
+    append(frames_at(*module, address - module->base), frames);
+  }
+  if (frames.size() > max_frames) frames.resize(max_frames);
+  return frames;
+}
+
+void Symbolizer::append(const Frames& found, std::vector<Frame>& frames) {
+  for (const CachedFrame& cached : found) {
+    if (!(frames.empty() && cached.in_public_header)) frames.push_back(cached.frame);
+  }
+}
+
+std::vector<Frame> Symbolizer::resolve_stored(std::span<const Frame> stored) {
+  const std::lock_guard lock(mutex_);
+  std::vector<Frame> frames;
+  for (std::span<const Frame> rest = stored; !rest.empty();) {
+    std::size_t size = 1;
+    while (size < rest.size() && is_at_same_place(rest[size], rest.front())) ++size;
+    const std::span<const Frame> known = first_address(rest.first(size));
+    rest = rest.subspan(known.size());
+    if (!is_of_known_module(known.front()) || std::all_of(known.begin(), known.end(), is_resolved)) {
+      frames.insert(frames.end(), known.begin(), known.end());
+      continue;
+    }
+    Module module;
+    module.path = known.front().module;
+    module.build_id = known.front().build_id;
+    module.identity = module.identify();
+    // The last is the function that the address lies in: what was inlined there is known with it.
+    const Frames& found = frames_at(module, known.front().offset);
+    if (!found.empty() && tells_more(found.back().frame, known.back())) {
+      append(found, frames);
+    } else {
+      frames.insert(frames.end(), known.begin(), known.end());
     }
   }
+  if (frames.empty()) frames.assign(stored.begin(), stored.end());
   return frames;
 }
 
@@ -140,6 +220,7 @@ Symbolizer::Frames Symbolizer::resolve_in(const Module& module, std::uint64_t of
     frame.lineno = call.line;
     frame.filename = call.line == 0 ? module.path : locate_source(call.file, module.path);
     frame.src = call.line == 0 ? hexadecimal(offset) : sources_.line(frame.filename, call.line);
+    make_storable(frame);
   }
   return frames;
 }

@@ -17,15 +17,22 @@
 
 namespace codewake::internal {
 
-/// Resolves return addresses of this process, innermost first, as Stacktrace::frames promises it; leading
-/// calls that a public header of this library makes are left out. Throws nothing but std::bad_alloc and
-/// std::system_error. Thread-safe, also in the child of a fork(); one thread at a time. The first address of
-/// a module takes milliseconds, blocking on the disk.
-std::vector<Frame> symbolize(std::span<void* const> addresses);
+/// Resolves return addresses of this process, innermost first, as Stacktrace::frames promises it, up to so
+/// many frames; leading calls that a public header of this library makes are left out. The text is fit for
+/// storing. Throws nothing but std::bad_alloc and std::system_error. Thread-safe, also in the child of a
+/// fork(); one thread at a time. The first address of a module takes milliseconds, blocking on the disk.
+std::vector<Frame> symbolize(std::span<void* const> addresses, std::size_t max_frames);
 
 /// The same for addresses of another run, which had these modules: the frames are those that it would have
 /// had itself, as far as the modules' files are still the same.
 std::vector<Frame> symbolize(std::span<void* const> addresses, const std::vector<Module>& modules);
+
+/// Resolves what is not known of frames of whatever process, as the public `symbolize` promises it; there may
+/// be more of them than a stack trace has, and text that was not fit for storing stays so.
+std::vector<Frame> symbolize_stored(std::span<const Frame> frames);
+
+/// Source lines and paths may be in any encoding; stores take UTF-8.
+void make_storable(Frame& frame);
 
 /// What `symbolize` keeps for all threads. Thread-safe.
 class Symbolizer {
@@ -43,8 +50,9 @@ class Symbolizer {
 
   explicit Symbolizer(SymbolOptions options = {});
 
-  std::vector<Frame> resolve(std::span<void* const> addresses);
+  std::vector<Frame> resolve(std::span<void* const> addresses, std::size_t max_frames = SIZE_MAX);
   std::vector<Frame> resolve(std::span<void* const> addresses, const std::vector<Module>& modules);
+  std::vector<Frame> resolve_stored(std::span<const Frame> stored);
 
   /// Whether no thread is at work here: in the child of a fork() it would never end.
   bool is_idle() noexcept;
@@ -79,8 +87,9 @@ class Symbolizer {
     ModuleSymbols symbols;
   };
 
+  static void append(const Frames& found, std::vector<Frame>& frames);
   template <class Find>
-  std::vector<Frame> resolve_by(std::span<void* const> addresses, Find find_module);
+  std::vector<Frame> resolve_by(std::span<void* const> addresses, std::size_t max_frames, Find find_module);
   const Frames& frames_at(const Module& module, std::uint64_t offset);
   Frames resolve_in(const Module& module, std::uint64_t offset);
   const Frames& keep(const Key& key, Frames frames);

@@ -18,6 +18,10 @@ StoreError cannot_remove() {
           "this kind of store cannot remove what is old; do it with the means of its storage"};
 }
 
+StoreError cannot_replace_frames() {
+  return {StoreError::Kind::rejected, "this kind of store cannot change stack traces that it has stored"};
+}
+
 StoreError cannot_trace() {
   return {StoreError::Kind::rejected,
           "this kind of store has trace events as ordinary events, with attributes that begin with `trace.`"};
@@ -163,6 +167,18 @@ Removed Store::remove_older(Time, std::size_t) {
 
 Removed Store::count_older(Time) {
   throw cannot_remove();
+}
+
+std::vector<StacktraceRecord> Store::get_stacktraces_to_symbolize(Id, std::size_t) {
+  throw cannot_replace_frames();
+}
+
+std::uint64_t Store::count_stacktraces_to_symbolize() {
+  throw cannot_replace_frames();
+}
+
+FramesReplaced Store::replace_frames(const std::vector<StacktraceRecord>&) {
+  throw cannot_replace_frames();
 }
 
 bool Store::flush(std::chrono::nanoseconds) {

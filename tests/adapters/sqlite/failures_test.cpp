@@ -1,8 +1,10 @@
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <stdexcept>
@@ -68,6 +70,34 @@ bool on_small_disk(const std::filesystem::path& folder, const std::string& size,
   INFO(result.err);
   CHECK(result.exit_code == 0);
   return true;
+}
+
+TEST_CASE("A program that closes descriptors which it does not know keeps its own files and loses no event") {
+  const TemporaryFolder folder;
+  const auto file = folder / "events.sqlite";
+  const ChildResult child = in_child([&] {
+    SqliteStore store(dsn_of(file));
+    const std::vector<std::string> values(100, "value");
+    write_events(store, "app", "before", values);
+    require(store.get_events({.limit = 10000}).events.size() == 100, "before");
+    for (int fd = STDERR_FILENO + 1; fd < 1024; ++fd) close(fd);
+    std::vector<int> own;
+    for (int i = 0; i < 20; ++i) {
+      own.push_back(open((folder / ("own" + std::to_string(i))).c_str(), O_RDWR | O_CREAT, 0600));
+    }
+    for (int i = 0; i < 20; ++i) write_events(store, "app", "after", values);
+    require(store.get_events({.limit = 10000}).events.size() == 2100, "after");
+    store.shutdown(seconds(5));
+    for (const int fd : own) {
+      struct stat status {};
+      require(fstat(fd, &status) == 0, "a file of the program's was closed");
+      require(status.st_size == 0, "a file of the program's was written to");
+    }
+  });
+  CHECK(child.err == "");
+  CHECK(child.exit_code == 0);
+  SqliteStore store(dsn_of(file));
+  CHECK(store.get_events({.limit = 10000}).events.size() == 2100);
 }
 
 TEST_CASE("a file that is no database is one clear error, and left as it is") {

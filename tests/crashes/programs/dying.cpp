@@ -5,8 +5,10 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <threads.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cassert>
 #include <csignal>
 #include <cstdint>
@@ -14,8 +16,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <fstream>
 #include <new>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -45,6 +49,9 @@ class Finished : public Unfinished {
  public:
   void finish() override {}
 };
+
+// Not in every header.
+extern "C" void (*bsd_signal(int, void (*)(int)))(int);
 
 namespace {
 
@@ -129,7 +136,9 @@ GUILTY void guilty_promise() noexcept {
 
 GUILTY void guilty_allocation() {
   const rlimit little{256u << 20, 256u << 20};
+  void* const room = std::malloc(64 << 10);  // for what dying takes: without it the linker itself gives up
   setrlimit(RLIMIT_AS, &little);
+  std::free(room);
   sink = *new char[1u << 30];
 }
 
@@ -184,6 +193,110 @@ void on_signal_and_jump(int) {
   siglongjmp(before_fault, 1);
 }
 
+void on_signal_and_throw(int) {
+  throw std::runtime_error("the handler is left");
+}
+
+void on_signal_and_end_thread(int) {
+  pthread_exit(nullptr);
+}
+
+// A jump within the handler leaves nothing.
+void on_signal_and_jump_inside(int) {
+  sigjmp_buf inside;
+  if (sigsetjmp(inside, 0) == 0) siglongjmp(inside, 1);
+  _exit(3);
+}
+
+sigset_t block_all() {
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  return before;
+}
+
+GUILTY void guilty_unblocking(const sigset_t& mask) {
+  sigprocmask(SIG_SETMASK, &mask, nullptr);
+  sink = 1;
+}
+
+bool blocks(int signal) {
+  sigset_t now;
+  sigprocmask(SIG_BLOCK, nullptr, &now);
+  return sigismember(&now, signal) == 1;
+}
+
+// As without us: what is blocked waits, and is taken by sigwait().
+int use_blocked_signals() {
+  const sigset_t before = block_all();
+  if (sigismember(&before, SIGSEGV) != 0 || !blocks(SIGSEGV) || !blocks(SIGUSR1)) return 6;
+  raise(SIGSEGV);
+  sigset_t only;
+  sigpending(&only);
+  if (sigismember(&only, SIGSEGV) != 1) return 7;
+  int taken = 0;
+  sigemptyset(&only);
+  sigaddset(&only, SIGSEGV);
+  if (sigwait(&only, &taken) != 0 || taken != SIGSEGV) return 8;
+  for (const int signal : {SIGBUS, SIGABRT, SIGTRAP}) {
+    kill(getpid(), signal);
+    sigaddset(&only, signal);
+    std::thread([&] { sigwait(&only, &taken); }).join();
+    if (taken != signal) return 9;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (blocks(SIGSEGV) || blocks(SIGUSR1)) return 10;
+  // What a handler leaves blocked ends with it.
+  std::signal(SIGUSR1, [](int) { block_all(); });
+  raise(SIGUSR1);
+  return blocks(SIGSEGV) || blocks(SIGUSR1) ? 11 : 5;
+}
+
+void on_signal_and_use_much(int) {
+  volatile char much[700 << 10];
+  std::memset(const_cast<char*>(much), 1, sizeof much);
+  _exit(5);
+}
+
+void on_signal_and_recur(int) {
+  sink = guilty_recursion(1);
+}
+
+// Behind it is what a handler that needs too much would overwrite.
+struct SmallStack {
+  char guard[64 << 10];
+  char room[20 << 10];
+};
+alignas(64) SmallStack small_stack;
+
+void on_signal_and_look_at_stack(int) {
+  for (const char c : small_stack.guard) {
+    if (c != 7) _exit(6);
+  }
+  _exit(5);
+}
+
+void use_small_stack() {
+  std::memset(small_stack.guard, 7, sizeof small_stack.guard);
+  stack_t none{};
+  sigaltstack(nullptr, &none);
+  if (none.ss_flags != SS_DISABLE) _exit(7);
+  stack_t stack{};
+  stack.ss_sp = small_stack.room;
+  stack.ss_size = static_cast<std::size_t>(sysconf(_SC_MINSIGSTKSZ));  // as small as can be
+  if (sigaltstack(&stack, nullptr) != 0) _exit(8);
+  stack_t before{};
+  sigaltstack(&none, &before);
+  if (before.ss_sp != stack.ss_sp || before.ss_size != stack.ss_size || before.ss_flags != 0) _exit(9);
+  sigaltstack(&stack, &before);
+  if (before.ss_flags != SS_DISABLE || before.ss_sp != nullptr) _exit(10);
+  struct sigaction action {};
+  action.sa_handler = on_signal_and_look_at_stack;
+  action.sa_flags = SA_ONSTACK;
+  sigaction(SIGSEGV, &action, nullptr);
+}
+
 void* page = nullptr;
 
 void on_signal_and_mend(int) {
@@ -197,15 +310,82 @@ void handle(void (*handler)(int, siginfo_t*, void*)) {
   sigaction(SIGSEGV, &action, &action_before);
 }
 
+void set_handler(std::string_view function) {
+  if (function == "sigset") sigset(SIGSEGV, on_signal);
+  if (function == "ssignal") ssignal(SIGSEGV, on_signal);
+  if (function == "bsd_signal") bsd_signal(SIGSEGV, on_signal);
+  if (function == "sysv_signal") sysv_signal(SIGSEGV, on_signal);
+  struct sigaction action {};
+  sigaction(SIGSEGV, nullptr, &action);
+  if (action.sa_handler != on_signal) _exit(6);
+}
+
 void survive_by_jump() {
   std::signal(SIGSEGV, on_signal_and_jump);
   if (sigsetjmp(before_fault, 1) == 0) guilty_write();
+}
+
+void survive_by_plain_jump() {
+  static jmp_buf before;
+  std::signal(SIGSEGV, [](int) { longjmp(before, 1); });
+  if (setjmp(before) == 0) guilty_write();
+  sigset_t fault;
+  sigemptyset(&fault);
+  sigaddset(&fault, SIGSEGV);
+  pthread_sigmask(SIG_UNBLOCK, &fault, nullptr);
+}
+
+void survive_by_exception() {
+  std::signal(SIGTRAP, on_signal_and_throw);
+  try {
+    guilty_call([] { guilty_trap(); });
+  } catch (const std::runtime_error&) {
+    return;
+  }
+  _exit(4);
+}
+
+void survive_terminate() {
+  std::set_terminate([] { siglongjmp(before_fault, 1); });
+  if (sigsetjmp(before_fault, 1) == 0) guilty_throw();
 }
 
 void survive_by_mending() {
   std::signal(SIGSEGV, on_signal_and_mend);
   page = mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   *static_cast<volatile int*>(page) = 1;
+}
+
+// As signal() promises: a call that has been interrupted goes on.
+int read_beside_signals() {
+  static std::atomic<bool> was_interrupted{false};
+  std::signal(SIGTRAP, [](int) { was_interrupted = true; });
+  int ends[2];
+  if (pipe(ends) != 0) return 6;
+  const pthread_t reader = pthread_self();
+  std::thread other([&] {
+    std::string state;
+    do {  // until it is in the call
+      std::ifstream status("/proc/self/task/" + std::to_string(getpid()) + "/stat");
+      std::getline(status, state);
+    } while (state.find(") S ") == state.npos);
+    pthread_kill(reader, SIGTRAP);
+    while (!was_interrupted) sched_yield();
+    static_cast<void>(!write(ends[1], "x", 1));
+  });
+  char byte = 0;
+  const ssize_t bytes = read(ends[0], &byte, 1);
+  other.join();
+  return bytes == 1 ? 5 : 7;
+}
+
+// More than it may have, unless it asks for more.
+void use_up_descriptors() {
+  rlimit few{};
+  getrlimit(RLIMIT_NOFILE, &few);
+  few.rlim_cur = 64;
+  setrlimit(RLIMIT_NOFILE, &few);
+  while (dup(STDERR_FILENO) >= 0) continue;
 }
 
 template <class Function>
@@ -221,6 +401,19 @@ void in_plugin(const char* path) {
   using Function = int (*)(volatile int*);
   const auto function = reinterpret_cast<Function>(dlsym(dlopen(path, RTLD_NOW), "guilty_plugin"));
   sink = function(nowhere);
+}
+
+void survive_by_ending_a_thread() {
+  std::signal(SIGSEGV, on_signal_and_end_thread);
+  pthread_t thread{};
+  pthread_create(
+      &thread, nullptr,
+      [](void*) -> void* {
+        guilty_write();
+        return nullptr;
+      },
+      nullptr);
+  pthread_join(thread, nullptr);
 }
 
 int in_child(void (*function)()) {
@@ -255,6 +448,7 @@ int main(int argc, char** argv) {
   if (how == "handler before") std::signal(SIGSEGV, on_signal);
   if (how == "terminate handler before") std::set_terminate(on_terminate);
   if (how == "ignored") std::signal(SIGTRAP, SIG_IGN);
+  if (how == "all blocked before") block_all();
   begin_recording();
   for (int i = 1; i <= 30; ++i) note(i);
   if (how == "write" || how == "handler before") guilty_write();
@@ -289,6 +483,11 @@ int main(int argc, char** argv) {
     std::signal(SIGSEGV, on_signal);
     guilty_write();
   }
+  if (how == "handler by") {
+    alarm(30);
+    set_handler(what);
+    guilty_write();
+  }
   if (how == "handler chains") {
     handle(on_signal_with_chain);
     guilty_write();
@@ -311,9 +510,74 @@ int main(int argc, char** argv) {
   }
   if (how == "terminate handler after") std::set_terminate(on_terminate);
   if (how.starts_with("terminate handler ")) guilty_throw();
+  if (how == "handler jumps inside") {
+    std::signal(SIGSEGV, on_signal_and_jump_inside);
+    guilty_write();
+  }
+  if (how == "handler needs much") {
+    std::signal(SIGSEGV, on_signal_and_use_much);
+    guilty_write();
+  }
+  if (how == "handler overflows") {
+    alarm(30);
+    struct sigaction action {};
+    action.sa_handler = on_signal_and_recur;
+    action.sa_flags = SA_NODEFER;
+    sigaction(SIGSEGV, &action, nullptr);
+    guilty_write();
+  }
+  if (how == "all blocked") {
+    block_all();
+    guilty_divide();
+  }
+  if (how == "all blocked in a thread") {
+    block_all();
+    in_thread([] { guilty_recursion(1); });
+  }
+  if (how == "all blocked before") in_thread(guilty_write);
+  if (how == "raised while blocked") {
+    const sigset_t before = block_all();
+    raise(SIGSEGV);
+    guilty_unblocking(before);
+  }
+  if (how == "blocked signals") return use_blocked_signals();
+  if (how == "closes all") {
+    for (int fd = 3; fd < 1024; ++fd) close(fd);
+    for (int i = 31; i <= 20000; ++i) note(i);
+    if (std::system(what) != 0) _exit(6);  // another looks for what dead ones have left
+    for (int i = 20001; i <= 20010; ++i) note(i);
+    guilty_write();
+  }
+  if (how == "restarts") return read_beside_signals();
+  if (how == "fork without descriptors") {
+    return in_child([] {
+      use_up_descriptors();
+      guilty_write();
+    });
+  }
+  if (how == "small stack") {
+    use_small_stack();
+    guilty_write();
+  }
+  if (how == "C11 thread overflow") {
+    thrd_t thread{};
+    thrd_create(
+        &thread, [](void*) { return guilty_recursion(1); }, nullptr);
+    thrd_join(thread, nullptr);
+  }
   if (how == "jump") survive_by_jump();
+  if (how == "plain jump") survive_by_plain_jump();
+  if (how == "exception") survive_by_exception();
+  if (how == "thread's end") survive_by_ending_a_thread();
+  if (how == "terminate and jump") survive_terminate();
+  if (std::string_view(what) == "killed") kill(getpid(), SIGKILL);
+  if (std::string_view(what) == "another thread dies") {
+    std::signal(SIGSEGV, SIG_DFL);
+    in_thread([] { guilty_recursion(1); });
+  }
   if (how == "mend") survive_by_mending();
-  if (how == "ignored") raise(SIGTRAP);
+  if (how == "ignored by sigignore") sigignore(SIGTRAP);
+  if (how.starts_with("ignored")) raise(SIGTRAP);
   if (how == "jump, then die") {
     survive_by_jump();
     std::signal(SIGSEGV, SIG_DFL);

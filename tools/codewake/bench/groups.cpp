@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "bench/benchmark.hpp"
+#include "bench/machine.hpp"
 #include "bench/passes.hpp"
 #include "bench/runner.hpp"
+#include "codewake/throw_hook.hpp"
 
 namespace codewake::cli::bench {
 namespace {
@@ -39,6 +41,16 @@ std::string no_postgres(const Runner& runner) {
   if (!has_postgres()) return "this program was built without libpq";
   if (runner.postgres().empty()) return "--postgres names no database";
   return runner.problem_of("code_wake_postgres_store");
+}
+
+std::string nothing(const Runner&) {
+  return {};
+}
+
+std::string no_hook(const Runner&) {
+  if (is_sanitized()) return "a sanitizer hooks throws, too";
+  if (path_of_runtime().empty()) return "the C++ runtime is not libstdc++.so.6";
+  return throw_hook_problem();
 }
 
 // ── what several have in common ──
@@ -330,6 +342,92 @@ Group sustained_group() {
           .run = run_sustained};
 }
 
+std::vector<Json> repeat(Runner& runner, const char* name, const Json& request) {
+  std::vector<Json> answers;
+  const std::size_t rounds = runner.sizes().rounds;
+  for (std::size_t round = 0; round < rounds; ++round) {
+    runner.say(fmt::format("{}, round {} of {}", name, round + 1, rounds));
+    answers.push_back(runner.run(request));
+  }
+  return answers;
+}
+
+Group capture_group() {
+  const double goal = has_libunwind() ? 0.15 : 1.1;
+  return {
+      .benchmarks = {{"capture",
+                      "a stack of 20 frames captured, median",
+                      "ns",
+                      "backtrace()",
+                      {Goal::Kind::ratio_at_most, goal}}},
+      .missing = nothing,
+      .run = [](Runner& runner) {
+        const std::vector<Json> answers =
+            repeat(runner, "capture", {{"pass", "capture_stack"}, {"calls", runner.sizes().stack_calls}});
+        return std::vector<Samples>{{.ours = values_of(answers, "ours"), .peer = values_of(answers, "peer")}};
+      }};
+}
+
+std::vector<Samples> run_throws(Runner& runner, const char* name, bool recorded) {
+  Side ours{.request = {{"pass", "throw_exceptions"},
+                        {"calls", runner.sizes().stack_calls},
+                        {"hooked", true},
+                        {"recorded", recorded}}};
+  Side peer{.request = ours.request, .variables = {{"LD_PRELOAD", path_of_runtime()}}};
+  peer.request["hooked"] = false;
+  const Answers answers = alternate(runner, name, ours, peer);
+  return {{.ours = values_of(answers.ours, "median"), .peer = values_of(answers.peer, "median")}};
+}
+
+Group throw_group(const char* name, const char* what, bool recorded, double goal) {
+  return {.benchmarks = {{name, what, "ns", "libstdc++ alone", {Goal::Kind::ratio_at_most, goal}}},
+          .missing = no_hook,
+          .run = [name, recorded](Runner& runner) { return run_throws(runner, name, recorded); }};
+}
+
+std::vector<Samples> run_symbolize(Runner& runner) {
+  constexpr std::size_t kFrames = 1000;
+  constexpr double kMostHaveLines = 0.8;
+  const std::vector<Json> answers =
+      repeat(runner, "symbolize", {{"pass", "symbolize_frames"}, {"frames", kFrames}});
+  Samples cold{.ours = values_of(answers, "cold_ms")};
+  Samples known{.ours = values_of(answers, "known_ns")};
+  if (values_of(answers, "with_line").front() < kMostHaveLines) {
+    cold.note = known.note = "this build has no debug information to be read; build with -Ddebug=true";
+    cold.counts_as_met = known.counts_as_met = false;
+  }
+  return {cold, known};
+}
+
+Group symbolize_group() {
+  using enum Goal::Kind;
+  return {.benchmarks = {{"symbolize.cold",
+                          "1,000 different frames of this program resolved, the first time",
+                          "ms",
+                          "",
+                          {value_at_most, 2000}},
+                         {"symbolize.known", "one of them, again", "ns", "", {value_at_most, 1000}}},
+          .missing = nothing,
+          .run = run_symbolize};
+}
+
+std::vector<Samples> run_symbolize_memory(Runner& runner) {
+  const std::size_t frames = runner.sizes().stack_frames;
+  runner.say(fmt::format("{} frames", frames));
+  const Json answer = runner.run({{"pass", "symbolize_memory"}, {"frames", frames}});
+  return {{.ours = {answer.at("memory_mib")}, .note = fmt::format("{} different frames", frames)}};
+}
+
+Group symbolize_memory_group() {
+  return {.benchmarks = {{"symbolize.memory",
+                          "resident memory above an idle process while frames are resolved",
+                          "MiB",
+                          "",
+                          {Goal::Kind::value_at_most, 64}}},
+          .missing = nothing,
+          .run = run_symbolize_memory};
+}
+
 }  // namespace
 
 const std::vector<Group>& all_groups() {
@@ -344,6 +442,11 @@ const std::vector<Group>& all_groups() {
       trace_commit_group(),
       queries_group("sqlite", no_adapter),
       sustained_group(),
+      capture_group(),
+      throw_group("throw.recorded", "an exception thrown and caught, its stack recorded, median", true, 1.25),
+      throw_group("throw.off", "an exception thrown and caught, nothing recorded, median", false, 1.05),
+      symbolize_group(),
+      symbolize_memory_group(),
       postgres_group({"postgres.commit.10000", "events committed in batches of 10000", "libpq COPY", 10'000,
                       10'000, true, 0.9}),
       postgres_group({"postgres.commit_vs_rows", "the same, beside prepared statements", "libpq prepared",

@@ -3,18 +3,16 @@
 
 #include <algorithm>
 #include <atomic>
-#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <fstream>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "bench/calls.hpp"
+#include "bench/machine.hpp"
 #include "bench/passes.hpp"
 #include "bench/sqlite_peer.hpp"
 #include "codewake/errors.hpp"
@@ -45,20 +43,6 @@ std::uint64_t drain(Process& process) {
   }
   const ProcessStats stats = process.stats();
   return stats.logged - stats.stored;
-}
-
-double resident_mib() {
-  constexpr std::string_view kLine = "VmRSS:";
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (!line.starts_with(kLine)) continue;
-    const std::size_t digits = line.find_first_of("0123456789");
-    std::uint64_t kib = 0;
-    if (digits == std::string::npos) break;
-    std::from_chars(line.data() + digits, line.data() + line.size(), kib);
-    return static_cast<double>(kib) / 1024;
-  }
-  throw Error("/proc/self/status does not say how much memory the process takes");
 }
 
 /// Logs at a steady rate, for so long. Sleeps in between: a thread that waits busily would take the

@@ -2,11 +2,16 @@
 
 #include <sys/utsname.h>
 
+#include <charconv>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <fstream>
+#include <string>
 #include <string_view>
 #include <thread>
+
+#include "codewake/errors.hpp"
 
 namespace codewake::cli::bench {
 namespace {
@@ -59,6 +64,24 @@ std::string build_in_words() {
 
 bool is_release_build() noexcept {
   return kBuildType == "release" && !kAssertions && !kSanitizer;
+}
+
+bool is_sanitized() noexcept {
+  return kSanitizer;
+}
+
+double resident_mib() {
+  constexpr std::string_view kLine = "VmRSS:";
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (!line.starts_with(kLine)) continue;
+    const std::size_t digits = line.find_first_of("0123456789");
+    std::uint64_t kib = 0;
+    if (digits == std::string::npos) break;
+    std::from_chars(line.data() + digits, line.data() + line.size(), kib);
+    return static_cast<double>(kib) / 1024;
+  }
+  throw Error("/proc/self/status does not say how much memory the process takes");
 }
 
 }  // namespace codewake::cli::bench

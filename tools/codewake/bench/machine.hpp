@@ -23,4 +23,9 @@ std::string build_in_words();
 /// Whether the numbers say what users will see.
 bool is_release_build() noexcept;
 
+bool is_sanitized() noexcept;
+
+/// Of this process. Throws Error where the system does not say.
+double resident_mib();
+
 }  // namespace codewake::cli::bench

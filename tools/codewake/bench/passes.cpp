@@ -16,7 +16,7 @@ struct Pass {
   Json (*run)(const Json& request);
 };
 
-constexpr std::array<Pass, 10> kPasses = {{{"log_calls", log_calls},
+constexpr std::array<Pass, 14> kPasses = {{{"log_calls", log_calls},
                                            {"spdlog_calls", spdlog_calls},
                                            {"log_burst", log_burst},
                                            {"spdlog_burst", spdlog_burst},
@@ -25,7 +25,11 @@ constexpr std::array<Pass, 10> kPasses = {{{"log_calls", log_calls},
                                            {"sqlite_trace_commit", sqlite_trace_commit},
                                            {"sqlite_queries", sqlite_queries},
                                            {"postgres_commit", postgres_commit},
-                                           {"postgres_queries", postgres_queries}}};
+                                           {"postgres_queries", postgres_queries},
+                                           {"capture_stack", capture_stack},
+                                           {"throw_exceptions", throw_exceptions},
+                                           {"symbolize_frames", symbolize_frames},
+                                           {"symbolize_memory", symbolize_memory}}};
 
 }  // namespace
 

@@ -4,6 +4,8 @@
 // A pass takes its request and gives its result as JSON. Each throws Error, or what it calls throws.
 #pragma once
 
+#include <string>
+
 #include "json.hpp"
 
 namespace codewake::cli::bench {
@@ -12,6 +14,13 @@ namespace codewake::cli::bench {
 bool has_spdlog() noexcept;
 bool has_sqlite() noexcept;
 bool has_postgres() noexcept;
+
+/// Whether libunwind is installed, which the library captures stacks with then.
+bool has_libunwind() noexcept;
+
+/// The file of the C++ runtime that is loaded; empty where that is not libstdc++.so.6. Preloaded, it comes
+/// ahead of this library: then each `throw` goes to it, as in a program without the library.
+std::string path_of_runtime();
 
 /// Does what `request["pass"]` names.
 Json run_pass(const Json& request);
@@ -43,5 +52,19 @@ Json postgres_commit(const Json& request);
 /// `page`, `page_pair`, `page_app`, `page_env`, `exceptions`, `exceptions_app`.
 Json sqlite_queries(const Json& request);
 Json postgres_queries(const Json& request);
+
+/// `calls`; `ours` and `peer` in ns, for 20 frames.
+Json capture_stack(const Json& request);
+
+/// `calls`, `hooked`: whether the throw hook must be in force, or must not, `recorded`: whether it takes the
+/// stack; `median` in ns of a throw that is caught two frames up, with twenty frames and more below that.
+Json throw_exceptions(const Json& request);
+
+/// `frames`: addresses, all different; `cold_ms` for all of them, `known_ns` for a frame that was asked for
+/// before, `with_line`: which part of the frames has a line.
+Json symbolize_frames(const Json& request);
+
+/// `frames`: addresses, all different; `memory_mib`, the most that it took meanwhile.
+Json symbolize_memory(const Json& request);
 
 }  // namespace codewake::cli::bench

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -62,6 +64,10 @@ class CODEWAKE_API PostgresStore : public Store {
 
   Removed remove_older(Time before, std::size_t most) override;
   Removed count_older(Time before) override;
+
+  std::vector<StacktraceRecord> get_stacktraces_to_symbolize(Id after, std::size_t limit) override;
+  std::uint64_t count_stacktraces_to_symbolize() override;
+  FramesReplaced replace_frames(const std::vector<StacktraceRecord>& stacktraces) override;
 
   /// Closes the connections. Later calls are refused with StoreError (unavailable).
   bool shutdown(std::chrono::nanoseconds timeout) override;

@@ -56,6 +56,10 @@ struct Storage {
   /// False: the store cannot remove what is old (Store's defaults of remove_older and count_older).
   bool removes = true;
 
+  /// False: the store cannot give stack traces other frames (Store's defaults of get_stacktraces_to_symbolize
+  /// and what belongs to it).
+  bool replaces_frames = true;
+
   /// Makes the storage refuse every later event that has this key among its attributes, from within (a
   /// trigger, a constraint, a fault): so the suite sees a batch fail halfway. The key is a plain word. Empty:
   /// that check is skipped.
@@ -303,6 +307,16 @@ inline std::string explain(const Removed& a, const Removed& e) {
       .field("stacktraces", a.stacktraces, e.stacktraces)
       .field("processes", a.processes, e.processes)
       .text();
+}
+inline std::string explain(const StacktraceRecord& a, const StacktraceRecord& e) {
+  return Differences()
+      .field("id", a.id, e.id)
+      .field("digest", a.digest, e.digest)
+      .field("frames", a.frames, e.frames)
+      .text();
+}
+inline std::string explain(const FramesReplaced& a, const FramesReplaced& e) {
+  return Differences().field("replaced", a.replaced, e.replaced).field("merged", a.merged, e.merged).text();
 }
 inline std::string explain(const StoredPosition& a, const StoredPosition& e) {
   return Differences()

@@ -17,14 +17,15 @@
 // The checks are in six files, by what they look at: conformance_records.hpp and conformance_attributes.hpp
 // (what goes in comes out), conformance_queries.hpp (what is found, in which order),
 // conformance_batches.hpp (all or nothing, positions, threads, several clients, life),
-// conformance_retention.hpp (what goes when it is old, and what stays) and conformance_traces.hpp (trace
-// events, where the store keeps them).
+// conformance_retention.hpp (what goes when it is old, and what stays), conformance_frames.hpp (frames that
+// are resolved later) and conformance_traces.hpp (trace events, where the store keeps them).
 #pragma once
 
 #include <doctest/doctest.h>
 
 #include "codewake/testing/conformance_attributes.hpp"
 #include "codewake/testing/conformance_batches.hpp"
+#include "codewake/testing/conformance_frames.hpp"
 #include "codewake/testing/conformance_queries.hpp"
 #include "codewake/testing/conformance_records.hpp"
 #include "codewake/testing/conformance_retention.hpp"
@@ -54,6 +55,7 @@
   CODEWAKE_STORE_CONFORMANCE_QUERIES(CASE, store, storage)     \
   CODEWAKE_STORE_CONFORMANCE_BATCHES(CASE, store, storage)     \
   CODEWAKE_STORE_CONFORMANCE_RETENTION(CASE, store, storage)   \
+  CODEWAKE_STORE_CONFORMANCE_FRAMES(CASE, store, storage)      \
   CODEWAKE_STORE_CONFORMANCE_TRACES(CASE, store, storage)
 
 #define CODEWAKE_STORE_CONFORMANCE_RECORDS(CASE, store, storage)                                          \
@@ -144,6 +146,16 @@
        removed_events_are_not_found)                                                              \
   CASE(store, storage, "events are removed beside a writer of the same stacks",                   \
        events_are_removed_beside_a_writer)
+
+#define CODEWAKE_STORE_CONFORMANCE_FRAMES(CASE, store, storage)                                              \
+  CASE(store, storage, "unresolved stack traces are listed by their ids", unresolved_stacktraces_are_listed) \
+  CASE(store, storage, "replaced frames are of the same stack trace",                                        \
+       replaced_frames_are_of_the_same_stacktrace)                                                           \
+  CASE(store, storage, "stack traces that become equal are merged", equal_stacktraces_are_merged)            \
+  CASE(store, storage, "a stack trace that is another by now is passed over",                                \
+       stacktraces_that_changed_are_passed_over)                                                             \
+  CASE(store, storage, "frames are replaced beside a writer of the same stacks",                             \
+       frames_are_replaced_beside_a_writer)
 
 #define CODEWAKE_STORE_CONFORMANCE_TRACES(CASE, store, storage)                                            \
   CASE(store, storage, "a trace event keeps every field", trace_event_keeps_every_field)                   \
