@@ -198,7 +198,7 @@ TEST_CASE("The stand-in wants the fields that the server wants") {
         holder[field] = nullptr;
       }
       const Taken taken = take_events(Json{{"events", {event}}}.dump());
-      CHECK_MESSAGE((taken.status == 200) == is_ok(verdict), path + " " + how);
+      CHECK_MESSAGE((taken.status == 200) == is_ok(verdict), (path + " " + how));
       ++checked;
     }
   }

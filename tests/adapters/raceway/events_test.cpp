@@ -24,7 +24,7 @@ struct Fixture {
   std::vector<Json> events;  // guarded by mutex
   HttpServer server{[this](const HttpRequest& request) {
     const HttpReply reply = take_request(request);
-    CHECK_MESSAGE(reply.status == 200, reply.body + " " + request.body);
+    CHECK_MESSAGE(reply.status == 200, (reply.body + " " + request.body));
     const std::lock_guard lock(mutex);
     for (Json& event : Json::parse(request.body)["events"]) events.push_back(std::move(event));
     return reply;

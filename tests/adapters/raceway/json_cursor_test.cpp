@@ -48,7 +48,7 @@ TEST_CASE("Whatever is made of valid JSON by chance is taken exactly where nlohm
   int taken = 0;
   for (int round = 0; round < 60'000; ++round) {
     std::string text = seeds[random() % std::size(seeds)];
-    for (unsigned changes = random() % 3 + 1; changes > 0; --changes) {
+    for (auto changes = random() % 3 + 1; changes > 0; --changes) {
       const std::size_t at = random() % text.size();
       const char c = kBytes[random() % kBytes.size()];
       switch (random() % 3) {
