@@ -19,8 +19,8 @@ namespace {
 
 constexpr std::string_view kForm = "write http://host:8080 or https://host";
 constexpr std::string_view kKnown =
-    "known parameters are api_key=…, timeout=10s, connect_timeout=5s, ca_file=/path, body_limit=2MiB and "
-    "compression=auto|off";
+    "known parameters are api_key=…, timeout=10s, connect_timeout=5s, ca_file=/path, body_limit=2MiB, "
+    "compression=auto|off, batch_size=50 and flush_interval=1s";
 constexpr std::string_view kPath = "/events";
 constexpr std::size_t kLeastBody = 4u << 10;
 constexpr std::size_t kMostBody = 1u << 30;
@@ -88,6 +88,13 @@ void apply(RacewayParameters& parameters, std::string_view key, std::string_view
     if (value != "auto" && value != "off")
       refuse(fmt::format("compression={} is unknown", value), "write compression=auto or off");
     parameters.asks_for_compression = value == "auto";
+  } else if (key == "flush_interval") {
+    parameters.flush_interval = duration_of(key, value);
+  } else if (key == "batch_size") {
+    const auto size = measure(value, std::span(kSizes).first(1), 1'000'000);
+    if (!size || *size == 0)
+      refuse(fmt::format("batch_size={} is no number from 1 to 1000000", value), "write batch_size=50");
+    parameters.batch_size = *size;
   } else {
     refuse(fmt::format("Raceway parameter \"{}\" is unknown", key), kKnown);
   }

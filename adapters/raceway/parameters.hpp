@@ -21,6 +21,9 @@ struct RacewayParameters {
   std::chrono::milliseconds connect_timeout{5'000};
   std::size_t body_limit_bytes = 2u << 20;
   bool asks_for_compression = false;
+  /// Of a queue that has little to do; nothing without a queue.
+  std::size_t batch_size = 50;
+  std::chrono::nanoseconds flush_interval{0};  ///< of a queue; 0: as the configuration says
 };
 
 /// Reads the URL and the `key=value` parameters behind it. Throws ConfigError.

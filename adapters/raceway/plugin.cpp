@@ -6,7 +6,7 @@ namespace {
 
 constexpr const char* kParameters =
     "http://host:8080, then api_key=…, timeout=10s, connect_timeout=5s, ca_file=/path, body_limit=2MiB, "
-    "compression=auto|off";
+    "compression=auto|off, batch_size=50, flush_interval=1s";
 
 }  // namespace
 

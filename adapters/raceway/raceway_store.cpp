@@ -110,6 +110,21 @@ std::string RacewayStore::identity() const {
   return impl_->parameters().identity;
 }
 
+namespace {
+
+Config::Queue queue_of(const std::vector<std::string>& parameters) {
+  Config::Queue queue = Config::load().queue;
+  const internal::RacewayParameters said = internal::parse_raceway_parameters(parameters);
+  if (said.flush_interval.count() != 0) queue.interval = said.flush_interval;
+  queue.batch = std::max(queue.batch, said.batch_size);
+  return queue;
+}
+
+}  // namespace
+
+RacewayQueueStore::RacewayQueueStore(const std::vector<std::string>& parameters)
+    : QueueStore(queue_of(parameters), parameters) {}
+
 RacewayQueueStore::~RacewayQueueStore() = default;
 
 }  // namespace codewake

@@ -43,7 +43,7 @@ void trace_requests(Server& server, Tracer& tracer, typename Server::HandlerWith
 template <class Client, class Request>
 auto send(Client& client, Request request, Tracer& tracer,
           const std::source_location& location = std::source_location::current()) {
-  if (!Context::current()) return client.send(request);
+  if (!tracer.has_context()) return client.send(request);
   for (const auto& [name, value] : tracer.propagation_headers()) {
     if (!request.has_header(name.c_str())) request.set_header(name.c_str(), value);
   }

@@ -232,6 +232,9 @@ class CODEWAKE_API Tracer {
 
   // ── between services ──
 
+  /// Whether one of its contexts is current on this thread.
+  bool has_context() const noexcept;
+
   /// `extra` with traceparent, tracestate and raceway-clock, for one outgoing call: each has a span id of its
   /// own. Throws std::logic_error outside of a context.
   HeaderMap propagation_headers(HeaderMap extra = {});

@@ -375,7 +375,9 @@ Tracer& Process::Impl::tracer() {
     std::vector<std::string> parameters = {*options.endpoint};
     if (options.api_key) parameters.push_back("api_key=" + *options.api_key);
     parameters.push_back("batch_size=" + std::to_string(options.batch_size));
-    parameters.push_back("flush_interval=" + std::to_string(options.flush_interval.count()) + "ns");
+    parameters.push_back(
+        "flush_interval=" +
+        std::to_string(std::chrono::ceil<std::chrono::milliseconds>(options.flush_interval).count()) + "ms");
     auto server = load_store("code_wake_raceway_store", "RacewayQueueStore", parameters, config.plugin_path);
     server->insert_process(info_, false);
     core = std::make_shared<internal::TracerCore>(std::move(server), std::move(said));

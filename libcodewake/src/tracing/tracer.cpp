@@ -276,6 +276,11 @@ void Tracer::track_custom(std::string_view name, const TraceValue& data,
 
 // ── between services ──
 
+bool Tracer::has_context() const noexcept {
+  const Execution* const execution = internal::current_execution;
+  return execution != nullptr && execution->core() == core_;
+}
+
 HeaderMap Tracer::propagation_headers(HeaderMap extra) {
   Execution* const execution = core_->current("propagation_headers");
   if (execution == nullptr) {

@@ -37,8 +37,8 @@ class CODEWAKE_API RacewayStore : public Store {
   /// `parameters`: first the server's URL, such as `http://localhost:8080`, then any of `api_key=…`,
   /// `timeout=10s` and `connect_timeout=5s` (up to an hour), `ca_file=/path` (certificates to trust; default:
   /// the system's), `body_limit=2MiB` (4 KiB to 1 GiB; the largest body that is sent) and
-  /// `compression=auto|off` (default: off). Connects to nothing. Throws ConfigError for parameters that make
-  /// no sense.
+  /// `compression=auto|off` (default: off); what is for a queue (below) has no effect here. Connects to
+  /// nothing. Throws ConfigError for parameters that make no sense.
   explicit RacewayStore(const std::vector<std::string>& parameters);
   explicit RacewayStore(std::string url);
   ~RacewayStore() override;
@@ -79,9 +79,13 @@ class CODEWAKE_API RacewayStore : public Store {
 
 /// The same behind a queue: `insert_event` and `insert_trace_event` never wait for the server. The plugin's
 /// class `RacewayQueueStore`.
+///
+/// Of its parameters, `flush_interval=1s` is for how long events wait at most before they are sent;
+/// `batch_size=50` is what a quiet queue sends at once at least. A queue with a backlog sends as much as the
+/// server takes.
 class CODEWAKE_API RacewayQueueStore : public QueueStore<RacewayStore> {
  public:
-  using QueueStore::QueueStore;
+  explicit RacewayQueueStore(const std::vector<std::string>& parameters);
   ~RacewayQueueStore() override;
 };
 
