@@ -125,8 +125,10 @@ TEST_CASE("A reader made from the specification reads every kind of record and o
   CHECK(traced["step"] == 9);
   CHECK(traced["duration_ns"] == -3);
   CHECK(traced["id"] == "01010101010101010101010101010101");
-  CHECK(traced["texts"] == Json::parse("[\"s\xC3\xA4\", \"\", \"\", \"\", \"\", \"\", \"\", \"\", \"\", \"[]\"]"));
-  CHECK(found[7]["event"]["trace"] == Json::parse(R"(["02020202020202020202020202020202", "0000000000000000"])"));
+  CHECK(traced["texts"] ==
+        Json::parse("[\"s\xC3\xA4\", \"\", \"\", \"\", \"\", \"\", \"\", \"\", \"\", \"[]\"]"));
+  CHECK(found[7]["event"]["trace"] ==
+        Json::parse(R"(["02020202020202020202020202020202", "0000000000000000"])"));
   for (const Json& record : found) CHECK_FALSE(record.contains("problem"));
   journal.remove_files();
 }

@@ -56,6 +56,7 @@ class Tracer;
 
 namespace internal {
 class Execution;
+class ProcessTracer;
 class TracerCore;
 }  // namespace internal
 
@@ -266,7 +267,7 @@ class CODEWAKE_API Tracer {
   std::uint64_t lost() const noexcept;
 
  private:
-  friend class Process;
+  friend class internal::ProcessTracer;
   friend class internal::TracerCore;
 
   explicit Tracer(std::shared_ptr<internal::TracerCore> core) noexcept : core_(std::move(core)) {}

@@ -16,7 +16,9 @@
 #include "codewake/throw_hook.hpp"
 #include "codewake/tracing.hpp"
 #include "model/current_tie.hpp"
+#include "process/exception_attributes.hpp"
 #include "process/identity.hpp"
+#include "process/process_tracer.hpp"
 #include "queue/crash_run.hpp"
 #include "queue/queues.hpp"
 #include "stacktrace/capture.hpp"
@@ -24,7 +26,7 @@
 #include "stacktrace/exceptions.hpp"
 #include "stacktrace/loaded_modules.hpp"
 #include "stacktrace/throw_observer.hpp"
-#include "tracing/tracer_core.hpp"
+#include "tracing/lock_clocks.hpp"
 
 // Invariants:
 //  - There is at most one Process. It is made under `setup_mutex`, published by `the_process`, and never
@@ -78,36 +80,9 @@ void say_once(std::atomic<bool>& said, const char* what, const char* detail) {
   if (!said.exchange(true, std::memory_order_relaxed)) std::fprintf(stderr, "codewake: %s%s\n", what, detail);
 }
 
-// The attributes that describe an exception and its nested causes, behind those of the caller.
-class ExceptionAttributes {
- public:
-  ExceptionAttributes(std::span<const AttributeArgument> data,
-                      std::vector<internal::ExceptionDescription> chain)
-      : chain_(std::move(chain)), arguments_(data.begin(), data.end()) {
-    keys_.reserve(2 * chain_.size());  // so that the views into it stay
-    for (std::size_t i = 0; i < chain_.size(); ++i) {
-      const std::string prefix = i == 0 ? "exception." : "exception.cause." + std::to_string(i) + ".";
-      arguments_.emplace_back(keys_.emplace_back(prefix + "type"), Value(chain_[i].type));
-      if (chain_[i].message)
-        arguments_.emplace_back(keys_.emplace_back(prefix + "message"), Value(*chain_[i].message));
-    }
-  }
-  ExceptionAttributes(const ExceptionAttributes&) = delete;
-  ExceptionAttributes& operator=(const ExceptionAttributes&) = delete;
-
-  std::span<const AttributeArgument> arguments() const noexcept { return arguments_; }
-
- private:
-  std::vector<internal::ExceptionDescription> chain_;
-  std::vector<std::string> keys_;
-  std::vector<AttributeArgument> arguments_;
-};
-
-constexpr std::chrono::hours kForever{24 * 365};
-
-std::chrono::nanoseconds left_until(std::chrono::steady_clock::time_point deadline) {
-  return std::max<std::chrono::nanoseconds>(deadline - std::chrono::steady_clock::now(),
-                                            std::chrono::nanoseconds(0));
+std::chrono::steady_clock::time_point deadline_after(std::chrono::nanoseconds timeout) {
+  constexpr std::chrono::hours kForever{24 * 365};
+  return std::chrono::steady_clock::now() + std::min<std::chrono::nanoseconds>(timeout, kForever);
 }
 
 std::vector<AttributeArgument> borrow(const Attributes& data) {
@@ -139,9 +114,7 @@ class Process::Impl {
   void record_throw(void* object, const std::type_info& type, std::span<void* const> addresses);
   void forked(ForkPhase phase) noexcept;
   void end_crash_run() noexcept;
-  Tracer& tracer();
-  /// The store of the tracer, where that is another one; may be null.
-  std::shared_ptr<Store> traces() const;
+  Tracer& tracer() { return traces.get(info_); }
   /// What is recorded of a crash stays.
   void leave_to_recoverers() noexcept;
   /// The queue, if an event without options needs no more than it.
@@ -155,6 +128,9 @@ class Process::Impl {
   std::atomic<bool> has_filter{false};
   std::mutex filter_mutex;
   std::shared_ptr<const EventFilter> filter;
+  internal::ProcessTracer traces{config, store, [this] {
+                                   if (unregistered_.load(std::memory_order_acquire)) register_process();
+                                 }};
 
  private:
   bool watches_for_crashes() const noexcept { return config.crashes.signals || config.crashes.uncaught; }
@@ -185,8 +161,6 @@ class Process::Impl {
   const std::vector<std::string> store_parameters_;
   std::optional<internal::CrashRun> crash_run_;  // where the store does not queue
   std::mutex register_mutex_;
-  mutable std::mutex tracer_mutex_;
-  std::unique_ptr<Tracer> tracer_;
   std::atomic<bool> unregistered_{true};
   std::atomic<bool> said_failure_{false};
   std::atomic<bool> said_no_hook_{false};
@@ -348,7 +322,7 @@ std::optional<EventRecord> Process::Impl::record_exception(std::span<const Attri
     }
     if (!stack && options.inc_st == true) stack = Stacktrace::current(frames);
   }
-  const ExceptionAttributes attributes(data, internal::describe(exception));
+  const internal::ExceptionAttributes attributes(data, internal::describe(exception));
   return record(
       {.data = attributes.arguments(), .when = options.when_ts, .stacktrace = stack ? &*stack : nullptr},
       options.sync);
@@ -356,43 +330,10 @@ std::optional<EventRecord> Process::Impl::record_exception(std::span<const Attri
 
 void Process::Impl::record_throw(void* object, const std::type_info& type, std::span<void* const> addresses) {
   const std::vector<AttributeArgument> kind{{"event", "codewake.throw"}};
-  const ExceptionAttributes attributes(kind, internal::describe(object, type));
+  const internal::ExceptionAttributes attributes(kind, internal::describe(object, type));
   Stacktrace stack(addresses);
   stack.truncate(config.stacktraces.max_frames);
   record({.data = attributes.arguments(), .stacktrace = &stack}, false);
-}
-
-Tracer& Process::Impl::tracer() {
-  const std::lock_guard lock(tracer_mutex_);
-  if (tracer_ != nullptr) return *tracer_;
-  const Config::Tracing& options = config.tracing;
-  TracerOptions said{.service_name = options.service_name.value_or(info_.app_name),
-                     .instance_id = options.instance_id.value_or(""),
-                     .environment = options.environment.value_or(info_.env_name.value_or("development")),
-                     .debug = options.debug};
-  std::shared_ptr<internal::TracerCore> core;
-  if (options.endpoint) {
-    std::vector<std::string> parameters = {*options.endpoint};
-    if (options.api_key) parameters.push_back("api_key=" + *options.api_key);
-    parameters.push_back("batch_size=" + std::to_string(options.batch_size));
-    parameters.push_back(
-        "flush_interval=" +
-        std::to_string(std::chrono::ceil<std::chrono::milliseconds>(options.flush_interval).count()) + "ms");
-    auto server = load_store("code_wake_raceway_store", "RacewayQueueStore", parameters, config.plugin_path);
-    server->insert_process(info_, false);
-    core = std::make_shared<internal::TracerCore>(std::move(server), std::move(said));
-  } else {
-    core = std::make_shared<internal::TracerCore>(store, std::move(said), [this] {
-      if (unregistered_.load(std::memory_order_acquire)) register_process();
-    });
-  }
-  tracer_.reset(new Tracer(std::move(core)));
-  return *tracer_;
-}
-
-std::shared_ptr<Store> Process::Impl::traces() const {
-  const std::lock_guard lock(tracer_mutex_);
-  return tracer_ != nullptr && tracer_->store() != store ? tracer_->store() : nullptr;
 }
 
 void Process::Impl::end_crash_run() noexcept {
@@ -409,7 +350,7 @@ void Process::Impl::forked(ForkPhase phase) noexcept {
   if (phase == ForkPhase::before) {
     register_mutex_.lock();
     filter_mutex.lock();
-    tracer_mutex_.lock();
+    traces.lock_for_fork();
     store->at_fork(phase);
     return;
   }
@@ -428,7 +369,7 @@ void Process::Impl::forked(ForkPhase phase) noexcept {
       counter->store(0, std::memory_order_relaxed);
     }
   }
-  tracer_mutex_.unlock();
+  traces.unlock_after_fork();
   filter_mutex.unlock();
   register_mutex_.unlock();
 }
@@ -620,23 +561,19 @@ void Process::set_filter(EventFilter filter) {
 }
 
 bool Process::flush(std::chrono::nanoseconds timeout) {
-  const auto deadline =
-      std::chrono::steady_clock::now() + std::min<std::chrono::nanoseconds>(timeout, kForever);
+  const auto deadline = deadline_after(timeout);
   const bool stored = impl_->store->flush(timeout);
-  const std::shared_ptr<Store> traces = impl_->traces();
-  return (traces == nullptr || traces->flush(left_until(deadline))) && stored;
+  return impl_->traces.flush(deadline) && stored;
 }
 
 bool Process::shutdown(std::chrono::nanoseconds timeout) {
   if (impl_->shut_down.exchange(true)) return true;
   quick_.store(nullptr, std::memory_order_relaxed);
-  const auto deadline =
-      std::chrono::steady_clock::now() + std::min<std::chrono::nanoseconds>(timeout, kForever);
-  bool stored = impl_->store->shutdown(timeout);
-  if (const std::shared_ptr<Store> traces = impl_->traces())
-    stored = traces->shutdown(left_until(deadline)) && stored;
+  const auto deadline = deadline_after(timeout);
+  const bool stored = impl_->store->shutdown(timeout);
+  const bool traced = impl_->traces.shutdown(deadline);
   impl_->end_crash_run();
-  return stored;
+  return stored && traced;
 }
 
 ProcessStats Process::stats() const {

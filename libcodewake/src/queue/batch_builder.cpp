@@ -150,6 +150,7 @@ void BatchBuilder::add_crash(const CrashReport& crash) {
   item.process_id = crash.process_id;
   item.is_event = true;
   set_data(item, crash.data);
+  tie(item, crash.trace);
   item.stack = &stacks_.emplace_back(crash.stack);
 }
 

@@ -124,6 +124,7 @@ CrashReport report_of(const CrashPage& page, const std::vector<Module>& noted) {
   if (page.process_id != 0) report.process_id = page.process_id;
   report.process_info = decode_process(std::span(page.process, page.process_bytes));
   report.data = data_of(page);
+  if (!page.trace.trace_id.empty()) report.trace = page.trace;
   std::vector<void*> addresses;
   for (const std::uint64_t address : std::span(page.addresses, page.frames)) {
     addresses.push_back(reinterpret_cast<void*>(address));

@@ -21,6 +21,7 @@ struct CrashReport {
   std::optional<ProcessInfo> process_info = std::nullopt;
   std::vector<Attribute> data = {};
   Stacktrace stack = {};
+  std::optional<TraceTie> trace = std::nullopt;  ///< in which it happened
   std::string summary = {};  ///< `SIGSEGV`, or the type of the exception
 };
 

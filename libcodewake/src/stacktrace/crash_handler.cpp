@@ -24,6 +24,7 @@
 #include <utility>
 
 #include "codewake/stacktrace.hpp"
+#include "model/current_tie.hpp"
 #include "stacktrace/alternate_stack.hpp"
 #include "stacktrace/crash_stack.hpp"
 #include "stacktrace/exceptions.hpp"
@@ -92,6 +93,7 @@ bool become_writer(pid_t self) noexcept {
 void begin_page(CrashPage& page, pid_t self) noexcept {
   std::memset(&page.thread_id, 0, offsetof(CrashPage, addresses) - offsetof(CrashPage, thread_id));
   page.thread_id = static_cast<std::uint32_t>(self);
+  page.trace = {};
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
   page.when = std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
@@ -110,12 +112,22 @@ void note_signal(CrashPage& page, int signal, const siginfo_t& info, const Inter
   page.signal = static_cast<std::uint32_t>(signal);
 }
 
+// What it reads may be what is broken.
+void note_trace(CrashPage& page) noexcept {
+  if (current_tie != nullptr) page.trace = *current_tie;
+}
+
 void write_page(CrashPage& page, int signal, const siginfo_t& info, ucontext_t& context,
                 pid_t self) noexcept {
   begin_page(page, self);
   note_signal(page, signal, info, interrupted_at(&context));
   set_state(page, CrashState::begun);
   const mcontext_t interrupted = context.uc_mcontext;
+  if (sigsetjmp(after_capture, 0) == 0) {
+    is_capturing = 1;
+    note_trace(page);
+  }
+  context.uc_mcontext = interrupted;
   if (sigsetjmp(after_capture, 0) == 0) {
     is_capturing = 1;
     find_frames(&context, info.si_code > 0 ? reinterpret_cast<std::uintptr_t>(info.si_addr) : UINTPTR_MAX,
@@ -353,6 +365,7 @@ void record_terminate() noexcept {
   if (!stack || stack->empty()) stack = Stacktrace::current(Stacktrace::kMaxFrames);
   set_frames(stack->addresses().data(), stack->addresses().size(), page);
   note_exception(page, exception);
+  note_trace(page);
   find_modules(page);
   set_state(page, CrashState::whole);
   handler_frame.store(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)));

@@ -9,6 +9,8 @@
 #include <span>
 #include <string_view>
 
+#include "codewake/trace_context.hpp"
+
 namespace codewake::internal {
 
 inline constexpr char kCrashMagic[8] = {'C', 'W', 'C', 'R', 'A', 'S', 'H', '\n'};
@@ -70,6 +72,7 @@ struct CrashPage {
   std::uint64_t addresses[kMaxFrames];  ///< return addresses, innermost first: each lies behind its call
   CrashModule module[kMaxModules];
   CrashException exception[kMaxExceptions];
+  TraceTie trace;  ///< in which it happened; zeros: in none
 };
 
 /// Copies text into a field of the page, as much as it takes, and ends it. Async-signal-safe.
@@ -79,7 +82,7 @@ inline void set_text(std::span<char> field, std::string_view text) noexcept {
   field[size] = '\0';
 }
 
-static_assert(offsetof(CrashPage, state) == 4128 &&
-              offsetof(CrashPage, exception) == 17520);  // as in FORMAT.md
+static_assert(offsetof(CrashPage, state) == 4128 && offsetof(CrashPage, exception) == 17520 &&
+              offsetof(CrashPage, trace) == 27504);  // as in FORMAT.md
 
 }  // namespace codewake::internal
