@@ -208,6 +208,27 @@ TEST_CASE("The events of a process that died stand before its crash, and belong 
   }
 }
 
+TEST_CASE("A crash inside of a trace is tied to it, and so is what was recorded in it before") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  for (const char* how : {"trace", "trace throw"}) {
+    const Deathbed bed;
+    bed.run({program(variants()[0]), how});
+    bed.recover();
+    SqliteStore reader({bed.dsn()});
+    const std::vector<TraceSummary> traces = reader.get_traces({});
+    REQUIRE(traces.size() == 1);
+    const TraceEventPage traced = reader.get_trace_events({.trace_id = traces[0].trace_id});
+    REQUIRE(traced.events.size() == 1);
+    const TraceTie tie{traced.events[0].trace_id, traced.events[0].span_id};
+    const std::vector<EventRecord> events = reader.get_events_of_trace(tie.trace_id, 100);
+    REQUIRE(events.size() == 2);
+    CHECK(value(events[0], "number") == "99");
+    CHECK(events[0].trace == tie);
+    CHECK(value(events[1], "event") == "codewake.crash");
+    CHECK(events[1].trace == tie);
+  }
+}
+
 TEST_CASE("Crashes are listed with the exceptions") {
   if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
   const Deathbed bed;

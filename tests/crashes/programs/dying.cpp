@@ -467,6 +467,8 @@ int main(int argc, char** argv) {
   if (how == "promise") guilty_promise();
   if (how == "allocation") guilty_allocation();
   if (how == "log") guilty_log();
+  if (how == "trace") in_trace(99, guilty_write);
+  if (how == "trace throw") in_trace(99, guilty_throw);
   if (how == "overwriting") guilty_overwriting();
   if (how == "plugin") in_plugin(what);
   if (how == "thread") in_thread(guilty_write);

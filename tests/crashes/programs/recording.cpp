@@ -12,6 +12,14 @@ void note(int number) {
   codewake::Process::instance().log({{"number", number}});
 }
 
+void in_trace(int number, const std::function<void()>& work) {
+  codewake::Tracer& tracer = codewake::Process::instance().tracer();
+  const codewake::Scope scope(tracer);
+  tracer.track_custom("before the end");
+  note(number);
+  work();
+}
+
 void note_text(const char* text, std::size_t size) {
   codewake::Process::instance().log({{"text", std::string_view(text, size)}});
 }

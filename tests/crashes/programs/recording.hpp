@@ -2,12 +2,16 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 
 /// Makes the process, as configuration says.
 void begin_recording();
 
 /// Records an event with this number.
 void note(int number);
+
+/// Does the work inside of a trace, behind a trace event and an event with this number.
+void in_trace(int number, const std::function<void()>& work);
 
 /// Records an event with this text.
 void note_text(const char* text, std::size_t size);
