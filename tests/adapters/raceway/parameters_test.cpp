@@ -47,8 +47,8 @@ TEST_CASE("Parameters that make sense are taken, at both ends of their ranges") 
 
 TEST_CASE("Parameters that make no sense are a ConfigError that says what to write") {
   CHECK(contains(refusal({}), "no Raceway server is named"));
-  for (const char* url : {"localhost:8080", "ftp://localhost", "sqlite:///file", "http://", "http://one:1,two:2/",
-                          "http://localhost/a b", "http://localhost/#here", ""}) {
+  for (const char* url : {"localhost:8080", "ftp://localhost", "sqlite:///file", "http://",
+                          "http://one:1,two:2/", "http://localhost/a b", "http://localhost/#here", ""}) {
     CHECK_MESSAGE(contains(refusal({url}), "write http"), url);
   }
   for (const char* parameter :
@@ -64,13 +64,13 @@ TEST_CASE("Parameters that make no sense are a ConfigError that says what to wri
 }
 
 TEST_CASE("What may be secret is in no message about parameters") {
-  for (const auto& parameters : std::vector<std::vector<std::string>>{
-           {"http://localhost", "api_key=top secret"},
-           {"http://localhost", "api_key=top\r\nsecret: 1"},
-           {"http://localhost", "api_key=k", "secret"},
-           {"http://user:secret@localhost"},
-           {"ftp://localhost?api_key=secret"},
-           {"http://localhost/a b?api_key=secret"}}) {
+  for (const auto& parameters :
+       std::vector<std::vector<std::string>>{{"http://localhost", "api_key=top secret"},
+                                             {"http://localhost", "api_key=top\r\nsecret: 1"},
+                                             {"http://localhost", "api_key=k", "secret"},
+                                             {"http://user:secret@localhost"},
+                                             {"ftp://localhost?api_key=secret"},
+                                             {"http://localhost/a b?api_key=secret"}}) {
     const std::string said = refusal(parameters);
     CHECK(said != "");
     CHECK_MESSAGE(!contains(said, "secret"), said);
@@ -78,7 +78,8 @@ TEST_CASE("What may be secret is in no message about parameters") {
 }
 
 TEST_CASE("The plugin has both classes") {
-  CHECK(load_store("code_wake_raceway_store", "RacewayStore", {"http://localhost:8080"})->stores_trace_events());
+  CHECK(load_store("code_wake_raceway_store", "RacewayStore", {"http://localhost:8080"})
+            ->stores_trace_events());
   CHECK_THROWS_AS(load_store("code_wake_raceway_store", "RacewayStore", {"localhost"}), PluginError);
 }
 
