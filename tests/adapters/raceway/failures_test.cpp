@@ -158,10 +158,11 @@ TEST_CASE("A batch that is larger than a body goes in several, in order, each as
   write_trace_events(store, numbered_events(100));
   std::vector<std::string> all;
   const auto requests = server.requests();
+  const auto ids = server.ids();
   for (std::size_t i = 0; i < requests.size(); ++i) {
     CHECK(requests[i].body.size() <= (16u << 10));
     if (i + 1 < requests.size()) CHECK(requests[i].body.size() > (15u << 10));
-    for (std::string& id : server.ids()[i]) all.push_back(std::move(id));
+    all.insert(all.end(), ids[i].begin(), ids[i].end());
   }
   REQUIRE(all.size() == 100);
   for (std::uint64_t i = 0; i < all.size(); ++i) CHECK(all[i] == to_uuid(numbered_id(i + 1)));
