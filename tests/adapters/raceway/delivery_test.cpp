@@ -147,7 +147,8 @@ class Unreliable {
         return {.status = 503, .body = std::string(100'000, 'x')};
       case 8:
         return {.status = 401, .body = R"({"success": false, "data": null, "error": "Unauthorized"})"};
-      case 9:
+      case 9:  // which of one event would be a word about that event
+        if (take_events(request.body).events < 2) return keep_all(kept_, request);
         return {.status = 413, .body = "too large"};
       case 10:
         return {.status = 200, .body = "<html>"};
