@@ -79,7 +79,8 @@ TEST_CASE("retain says the same to machines") {
   CHECK(result[0]["before"].get<std::string>().ends_with("Z"));
   CHECK(result[0]["seconds"].get<double>() > 0);
   const ChildResult csv = cli.run({"retain", "--older-than", "12w", "--format", "csv"});
-  CHECK(csv.out.starts_with("state,events,trace_events,stacktraces,processes,before,seconds\r\nremoved,0,0,0,0,20"));
+  CHECK(csv.out.starts_with(
+      "state,events,trace_events,stacktraces,processes,before,seconds\r\nremoved,0,0,0,0,20"));
 }
 
 TEST_CASE("retain --dry-run counts and removes nothing") {

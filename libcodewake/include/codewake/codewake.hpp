@@ -1,5 +1,5 @@
-// All that a program needs; for coroutines there is trace_coroutine.hpp besides. For adapters: store.hpp, plugin.hpp; for their tests:
-// testing/store_conformance.hpp.
+// All that a program needs; for coroutines there is trace_coroutine.hpp besides. For adapters: store.hpp,
+// plugin.hpp; for their tests: testing/store_conformance.hpp.
 #pragma once
 
 #include "codewake/attributes.hpp"   // IWYU pragma: export

@@ -22,7 +22,7 @@ struct CrashReport {
   std::vector<Attribute> data = {};
   Stacktrace stack = {};
   std::optional<TraceTie> trace = std::nullopt;  ///< in which it happened
-  std::string summary = {};  ///< `SIGSEGV`, or the type of the exception
+  std::string summary = {};                      ///< `SIGSEGV`, or the type of the exception
 };
 
 /// `noted`: the modules of the run, for where the page has none.
