@@ -92,7 +92,8 @@ std::string describe_entry(const TraceEntry& entry) {
   if (entry.traced != nullptr) return describe_event(*entry.traced);
   std::string text = fmt::format("event {}", entry.logged->id);
   const Cell data = describe_data(entry.logged->data);
-  for (const Span& span : data.spans()) text += (text.ends_with('=') ? "" : " ") + span.text;
+  if (!data.spans().empty()) text += ' ';
+  for (const Span& span : data.spans()) text += span.text;
   return text;
 }
 

@@ -69,6 +69,10 @@ std::vector<Line> origin_lines(const EventRecord& event, const std::optional<Pro
     add("executable", process->exe_path);
   }
   if (event.digest) add("digest", to_hex(*event.digest));
+  if (event.trace) {
+    add("trace", to_hex(event.trace->trace_id));
+    add("span", to_hex(event.trace->span_id));
+  }
   return lines;
 }
 

@@ -63,6 +63,8 @@ Json to_json(const EventRecord& event, const std::optional<ProcessRecord>& proce
     Json& frames = result["frames"] = Json::array();
     for (const Frame& frame : event.frames) frames.push_back(to_json(frame));
   }
+  result["trace_id"] = event.trace ? Json(to_hex(event.trace->trace_id)) : Json(nullptr);
+  result["span_id"] = event.trace ? Json(to_hex(event.trace->span_id)) : Json(nullptr);
   return result;
 }
 
@@ -79,8 +81,8 @@ Json to_json(const ExceptionGroup& group) {
 }
 
 std::vector<std::string> event_fields() {
-  return {"id",          "when",   "process_id", "app",           "app_vsn",
-          "environment", "digest", "data",       "stacktrace_id", "frames"};
+  return {"id",     "when", "process_id",    "app",    "app_vsn",  "environment",
+          "digest", "data", "stacktrace_id", "frames", "trace_id", "span_id"};
 }
 
 std::vector<std::string> process_fields() {

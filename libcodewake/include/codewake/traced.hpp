@@ -27,10 +27,8 @@ struct LockName {
 
 /// Of the current execution, of whatever tracer; nothing outside of a context. They throw nothing but
 /// std::bad_alloc.
-CODEWAKE_API void lock_acquired(LockClock& clock, LockName lock,
-                                const std::source_location& location = std::source_location::current());
-CODEWAKE_API void lock_released(LockClock& clock, LockName lock,
-                                const std::source_location& location = std::source_location::current());
+CODEWAKE_API void lock_acquired(LockClock& clock, LockName lock, const std::source_location& location);
+CODEWAKE_API void lock_released(LockClock& clock, LockName lock, const std::source_location& location);
 CODEWAKE_API std::shared_ptr<LockClock> make_lock_clock();
 CODEWAKE_API void accessed(std::string_view variable, const TraceValue& old_value,
                            const TraceValue& new_value, Access access, const std::source_location& location);
@@ -55,7 +53,7 @@ class TracedMutex {
   }
   bool try_lock() { return noted(mutex_.try_lock(), kExclusive); }
   void unlock() {
-    internal::lock_released(*clock_, {name_, kExclusive});
+    internal::lock_released(*clock_, {name_, kExclusive}, kNowhere);
     mutex_.unlock();
   }
   template <class Duration>
@@ -78,7 +76,7 @@ class TracedMutex {
   { return noted(mutex_.try_lock_shared(), kShared); }
   void unlock_shared() requires requires(M& m) { m.unlock_shared(); }
   {
-    internal::lock_released(*clock_, {name_, kShared});
+    internal::lock_released(*clock_, {name_, kShared}, kNowhere);
     mutex_.unlock_shared();
   }
 
@@ -88,11 +86,13 @@ class TracedMutex {
   static constexpr bool kIsShared = requires(M & m) { m.lock_shared(); };
   static constexpr std::string_view kExclusive = kIsShared ? "RwLock::Write" : "Mutex";
   static constexpr std::string_view kShared = "RwLock::Read";
+  // Who calls is std::lock_guard and the like, and their place says nothing.
+  static constexpr std::source_location kNowhere = {};
 
   // Where it cannot be recorded for want of memory, the lock is not held either.
   void acquired(std::string_view type) {
     try {
-      internal::lock_acquired(*clock_, {name_, type});
+      internal::lock_acquired(*clock_, {name_, type}, kNowhere);
     } catch (...) {
       if constexpr (kIsShared) {
         type == kShared ? mutex_.unlock_shared() : mutex_.unlock();
