@@ -1,5 +1,6 @@
 // raceway::Client: its defaults, its requests, and what becomes of events while the server is away.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -7,7 +8,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
-#include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
@@ -22,7 +23,7 @@
 #include "codewake/raceway.hpp"
 #include "support/child.hpp"
 #include "support/journal_folder.hpp"
-#include "support/temporary_folder.hpp"
+#include "tracing/recording_store.hpp"
 
 namespace codewake::testing {
 namespace {
@@ -478,19 +479,18 @@ TEST_CASE("The tracer of a process sends to the endpoint of its configuration") 
   CollectorFixture fixture;
   const std::string url = fixture.collector.url();
   const ChildResult child = in_child([&] {
-    setenv("CODE_WAKE_STORE_ADAPTER", "code_wake_sqlite_store,SqliteQueueStore", 1);
-    setenv("CODE_WAKE_STORE_CONFIG", ("sqlite:///" + (fixture.journal.parent() / "db").string()).c_str(), 1);
-    setenv("CODE_WAKE_APP_NAME", "shop", 1);
-    setenv("CODE_WAKE_ENVIRONMENT", "production", 1);
+    setenv("CODE_WAKE_CONFIG", "", 1);
     setenv("CODE_WAKE_TRACING_ENDPOINT", url.c_str(), 1);
     setenv("RACEWAY_INSTANCE_ID", "shop-3", 1);
     setenv("RACEWAY_API_KEY", "key-of-the-environment", 1);
-    Process& process = Process::instance();
+    const auto store = std::make_shared<RecordingStore>();
+    Process& process = Process::instance({.app_name = "shop", .env_name = "production", .store = store});
     const Scope scope(process.tracer());
     process.tracer().track_state_change("stock", 5, 4);
     process.log({{"event", "order"}});
     if (!process.flush(30s)) throw std::runtime_error("not flushed");
     if (process.tracer().store()->identity() != "raceway+" + url) throw std::runtime_error("another store");
+    if (!store->events().empty()) throw std::runtime_error("the process's store has it, too");
   });
   REQUIRE_MESSAGE(child.exit_code == 0, child.err);
   const Json event = fixture.collector.events(1)[0];
@@ -501,25 +501,23 @@ TEST_CASE("The tracer of a process sends to the endpoint of its configuration") 
   CHECK(fixture.collector.authorization() == "Bearer key-of-the-environment");
 }
 
-TEST_CASE("The section tracing has a say of its own, and exit sends what is left") {
+TEST_CASE("The section tracing has a say of its own, and the program's exit sends what is left") {
   CollectorFixture fixture;
-  const std::filesystem::path file = fixture.journal.parent().write(
-      "code_wake.conf", "store: {adapter: 'code_wake_sqlite_store,SqliteStore', config: 'sqlite:///" +
-                            (fixture.journal.parent() / "db").string() +
-                            "'}\n"
-                            "queue: {journal: '" +
-                            fixture.journal.path().string() +
-                            "'}\n"
-                            "tracing: {endpoint: '" +
-                            fixture.collector.url() +
-                            "', service_name: traced, instance_id: traced-1, environment: staging,\n"
-                            "  batch_size: 10, flush_interval: 10m, api_key: key-of-the-file}\n");
+  const auto file = fixture.journal.parent().write(
+      "code_wake.conf",
+      fmt::format("tracing: {{endpoint: '{}', service_name: traced, instance_id: traced-1,\n"
+                  "  environment: staging, batch_size: 10, flush_interval: 10m,\n"
+                  "  api_key: key-of-the-file}}\n",
+                  fixture.collector.url()));
   const ChildResult child = in_child([&] {
     setenv("CODE_WAKE_CONFIG", file.c_str(), 1);
-    const Scope scope(Process::instance().tracer());
-    Process::instance().tracer().track_custom("note");
+    Process& process = Process::instance({.app_name = "shop", .store = std::make_shared<RecordingStore>()});
+    const Scope scope(process.tracer());
+    process.tracer().track_custom("note");
   });
   REQUIRE_MESSAGE(child.exit_code == 0, child.err);
+  const std::vector<Json> events = fixture.collector.kinds("Custom");
+  REQUIRE(events.size() == 1);
   const Json event = fixture.collector.events(1)[0];
   CHECK(event["metadata"]["service_name"] == "traced");
   CHECK(event["metadata"]["environment"] == "staging");
@@ -528,15 +526,12 @@ TEST_CASE("The section tracing has a say of its own, and exit sends what is left
 }
 
 TEST_CASE("An endpoint that is none is refused when the tracer is asked for") {
-  const TemporaryFolder empty;
   const ChildResult child = in_child([&] {
     setenv("CODE_WAKE_CONFIG", "", 1);
     setenv("CODE_WAKE_TRACING_ENDPOINT", "no server", 1);
-    setenv("CODE_WAKE_STORE_ADAPTER", "code_wake_sqlite_store,SqliteStore", 1);
-    setenv("CODE_WAKE_STORE_CONFIG", ("sqlite:///" + (empty / "db").string()).c_str(), 1);
-    Process::instance();
+    Process& process = Process::instance({.app_name = "shop", .store = std::make_shared<RecordingStore>()});
     try {
-      Process::instance().tracer();
+      process.tracer();
     } catch (const ConfigError&) {
       return;
     }
