@@ -14,7 +14,6 @@
 #include "codewake/time.hpp"
 #include "json_cursor.hpp"
 #include "json_text.hpp"
-#include "stable_ids.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -350,11 +349,11 @@ std::string EventWriter::append(std::string& out, const BatchTraceEvent& event, 
 }
 
 void EventWriter::append(std::string& out, const BatchEvent& event, const KnownProcess& process,
-                         const TraceEventId& id) {
+                         const Ids& ids) {
   out += "{\"id\":";
-  append_uuid(out, id);
+  append_uuid(out, ids.event);
   out += ",\"trace_id\":";
-  append_uuid(out, event.trace ? event.trace->trace_id : trace_id_of(process.id));
+  append_uuid(out, event.trace ? event.trace->trace_id : ids.trace);
   out += ",\"parent_id\":null";
   append_time(out, event.when);
   out += ",\"kind\":{\"Custom\":{\"name\":\"event\",\"data\":{\"attributes\":";

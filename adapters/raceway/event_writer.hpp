@@ -21,9 +21,12 @@ class EventWriter {
   /// part of it.
   std::string append(std::string& out, const BatchTraceEvent& event, const KnownProcess& process);
 
-  /// Appends an ordinary event, of the id `id`, as a Custom event: of the trace that it was logged in, or
-  /// else of one that its process has for all such events.
-  void append(std::string& out, const BatchEvent& event, const KnownProcess& process, const TraceEventId& id);
+  /// Appends an ordinary event as a Custom event.
+  struct Ids {
+    TraceEventId event;
+    TraceId trace;  ///< where it was logged in none
+  };
+  void append(std::string& out, const BatchEvent& event, const KnownProcess& process, const Ids& ids);
 
  private:
   void append_time(std::string& out, Time when);

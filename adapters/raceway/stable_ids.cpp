@@ -60,15 +60,20 @@ Id name_id_of(std::string_view what, std::string_view name) {
   return number_of(sum({{"what", what}, {"name", name}}));
 }
 
-TraceEventId event_id_of(Id process, const BatchEvent& event) {
-  const std::string process_text = fmt::format("{}", process);
+std::string origin_of(const Batch& batch, Id process) {
+  if (batch.positions.empty()) return fmt::format("process {}", process);
+  const std::string_view segment = batch.positions.front().segment;
+  return fmt::format("run {}", segment.substr(0, segment.find('/')));
+}
+
+TraceEventId event_id_of(std::string_view origin, const BatchEvent& event) {
   const std::string when = fmt::format("{}", event.when.time_since_epoch().count());
   std::string data, frames, tie;
   if (event.has_data) data = to_hex(digest_of(event.data));
   if (event.stacktrace != nullptr) frames = to_hex(digest_of(event.stacktrace->frames()));
   if (event.trace) tie = to_hex(event.trace->trace_id) + to_hex(event.trace->span_id);
   return {uuid_of(sum({{"what", "event"},
-                       {"process", process_text},
+                       {"origin", origin},
                        {"when", when},
                        {"data", data},
                        {"frames", frames},
@@ -79,9 +84,8 @@ Id row_id_of(const TraceEventId& id) noexcept {
   return number_of(id.bytes);
 }
 
-TraceId trace_id_of(Id process) {
-  const std::string text = fmt::format("{}", process);
-  return {uuid_of(sum({{"what", "trace"}, {"process", text}}))};
+TraceId trace_id_of(std::string_view origin) {
+  return {uuid_of(sum({{"what", "trace"}, {"origin", origin}}))};
 }
 
 }  // namespace codewake::internal

@@ -2,6 +2,7 @@
 // the program has died, gives it the same id.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "codewake/event.hpp"
@@ -16,14 +17,18 @@ Id process_id_of(const ProcessInfo& info);
 /// Of an app, a version or an environment, by what it is and its name.
 Id name_id_of(std::string_view what, std::string_view name);
 
-/// Of an ordinary event; a version 8 UUID. Two events of one process at the same nanosecond that also say the
+/// Whose ordinary events the batch has: the run of the journal that it comes from, which is the same for
+/// whoever recovers it and may know nothing else of the process; where it comes from none, the process.
+std::string origin_of(const Batch& batch, Id process);
+
+/// Of an ordinary event; a version 8 UUID. Two events of one origin at the same nanosecond that also say the
 /// same have the same id.
-TraceEventId event_id_of(Id process, const BatchEvent& event);
+TraceEventId event_id_of(std::string_view origin, const BatchEvent& event);
 
 /// The number of an event by which it is asked for again; at least 1.
 Id row_id_of(const TraceEventId& id) noexcept;
 
-/// The trace of what a process logged outside of traces.
-TraceId trace_id_of(Id process);
+/// The trace of what was logged outside of traces.
+TraceId trace_id_of(std::string_view origin);
 
 }  // namespace codewake::internal

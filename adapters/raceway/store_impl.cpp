@@ -90,10 +90,11 @@ BatchResult RacewayStore::Impl::write(const Batch& batch) {
   const std::vector<KnownProcess> processes = introduce(batch.processes);
   BatchResult result;
   for (const KnownProcess& process : processes) result.process_ids.push_back(process.id);
-  std::vector<TraceEventId> ids;
+  std::vector<internal::EventWriter::Ids> ids;
   for (const BatchEvent& event : batch.events) {
-    ids.push_back(internal::event_id_of(result.process_ids.at(event.process), event));
-    result.event_ids.push_back(internal::row_id_of(ids.back()));
+    const std::string origin = internal::origin_of(batch, result.process_ids.at(event.process));
+    ids.push_back({internal::event_id_of(origin, event), internal::trace_id_of(origin)});
+    result.event_ids.push_back(internal::row_id_of(ids.back().event));
   }
   encode(batch, processes, ids);
   shared_->sender.send(shared_->encoded);
@@ -121,7 +122,7 @@ std::vector<KnownProcess> RacewayStore::Impl::introduce(std::span<const BatchPro
 }
 
 void RacewayStore::Impl::encode(const Batch& batch, std::span<const KnownProcess> processes,
-                                std::span<const TraceEventId> ids) {
+                                std::span<const internal::EventWriter::Ids> ids) {
   internal::EncodedEvents& encoded = shared_->encoded;
   encoded.clear();
   const auto close = [&] {

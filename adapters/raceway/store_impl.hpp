@@ -57,7 +57,7 @@ class RacewayStore::Impl {
   // With write_mutex held.
   std::vector<internal::KnownProcess> introduce(std::span<const BatchProcess> processes);
   void encode(const Batch& batch, std::span<const internal::KnownProcess> processes,
-              std::span<const TraceEventId> ids);
+              std::span<const internal::EventWriter::Ids> ids);
   void remember(const Batch& batch, const BatchResult& result);
 
   const internal::RacewayParameters parameters_;

@@ -17,16 +17,21 @@ inline void append_hex(std::string& text, std::span<const std::uint8_t> bytes) {
   }
 }
 
-/// In groups of 8, 4, 4, 4 and 12 digits.
-inline std::string format_uuid(std::span<const std::uint8_t, 16> bytes) {
-  std::string text;
-  text.reserve(36);
+/// Appends groups of 8, 4, 4, 4 and 12 digits.
+inline void append_uuid(std::string& text, std::span<const std::uint8_t, 16> bytes) {
   append_hex(text, bytes.first(4));
   for (const auto group :
        {bytes.subspan(4, 2), bytes.subspan(6, 2), bytes.subspan(8, 2), bytes.subspan(10)}) {
     text += '-';
     append_hex(text, group);
   }
+}
+
+/// The same as text of its own.
+inline std::string format_uuid(std::span<const std::uint8_t, 16> bytes) {
+  std::string text;
+  text.reserve(36);
+  append_uuid(text, bytes);
   return text;
 }
 

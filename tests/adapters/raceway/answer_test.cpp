@@ -26,19 +26,22 @@ internal::RacewayParameters parameters() {
 Verdict verdict(const HttpAnswer& answer, std::size_t events = 3) {
   const auto made = parameters();
   Verdict result = judge(answer, events, made);
-  if (result.outcome != Outcome::stored) CHECK(contains(result.message, "Raceway server http://raceway.example: "));
+  if (result.outcome != Outcome::stored)
+    CHECK(contains(result.message, "Raceway server http://raceway.example: "));
   CHECK_FALSE(contains(result.message, "key-of-mine"));
   return result;
 }
 
 TEST_CASE("Only a Raceway server's own word counts as stored") {
-  const auto of = [](long status, const char* body) { return verdict({.status = status, .body = body}).outcome; };
+  const auto of = [](long status, const char* body) {
+    return verdict({.status = status, .body = body}).outcome;
+  };
   CHECK(of(200, R"({"success": true, "data": "Ingested 3 events", "error": null})") == Outcome::stored);
   CHECK(of(200, R"({"success": true, "data": "ok", "error": null})") == Outcome::stored);
   CHECK(of(201, R"({"success": true, "data": null})") == Outcome::stored);
   for (const char* body : {R"({"success": true, "data": "Ingested 2 events"})",
-                           R"({"success": false, "data": null, "error": "no"})", "<html>welcome</html>", "", "[]",
-                           R"({"success": "true"})", "{"}) {
+                           R"({"success": false, "data": null, "error": "no"})", "<html>welcome</html>", "",
+                           "[]", R"({"success": "true"})", "{"}) {
     CHECK_MESSAGE(of(200, body) == Outcome::unavailable, body);
   }
   CHECK(of(206, R"({"success": true, "data": "Ingested 3 events, 0 errors"})") == Outcome::unavailable);
@@ -48,7 +51,8 @@ TEST_CASE("Only a Raceway server's own word counts as stored") {
 TEST_CASE("Each status has its outcome") {
   for (const long status : {400L, 415L, 422L}) CHECK(verdict({.status = status}).outcome == Outcome::refused);
   CHECK(verdict({.status = 413}).outcome == Outcome::too_large);
-  for (const long status : {100L, 301L, 308L, 401L, 403L, 404L, 405L, 407L, 408L, 429L, 500L, 502L, 503L, 504L, 999L})
+  for (const long status :
+       {100L, 301L, 308L, 401L, 403L, 404L, 405L, 407L, 408L, 429L, 500L, 502L, 503L, 504L, 999L})
     CHECK(verdict({.status = status}).outcome == Outcome::unavailable);
   CHECK(verdict({.failure = "Connection refused"}).outcome == Outcome::unavailable);
 }
@@ -59,13 +63,15 @@ TEST_CASE("A message says what to do") {
   CHECK(contains(verdict({.status = 404}).message, "no Raceway server"));
   CHECK(contains(verdict({.status = 308, .redirect = "https://elsewhere.example/events"}).message,
                  "https://elsewhere.example/events"));
-  CHECK_FALSE(contains(verdict({.status = 308, .redirect = "https://u:hidden@elsewhere.example/"}).message, "hidden"));
+  CHECK_FALSE(contains(verdict({.status = 308, .redirect = "https://u:hidden@elsewhere.example/"}).message,
+                       "hidden"));
 }
 
 TEST_CASE("The server's words are cut, on one line, and without the key") {
   const std::string long_body(100'000, 'x');
   CHECK(verdict({.status = 500, .body = long_body}).message.size() < 400);
-  const std::string odd = verdict({.status = 422, .body = "a\nb\x1b[31m\xff" + std::string("\0", 1) + "key-of-mine"}).message;
+  const std::string odd =
+      verdict({.status = 422, .body = "a\nb\x1b[31m\xff" + std::string("\0", 1) + "key-of-mine"}).message;
   CHECK(odd.find('\n') == std::string::npos);
   CHECK(odd.find('\x1b') == std::string::npos);
   CHECK(contains(odd, "***"));

@@ -1,4 +1,5 @@
-// What the Raceway SDK for Python sent, beside what this store sends for the same; and what the server said to it.
+// What the Raceway SDK for Python sent, beside what this store sends for the same; and what the server said
+// to it.
 #include <doctest/doctest.h>
 
 #include <map>
@@ -38,17 +39,23 @@ struct Made {
 
 /// The fields of a captured kind, other than those that have a place of their own, are the data.
 void take_kind(Made& made, const std::string& kind, Json fields) {
-  static const std::map<std::string, std::string> kNames = {
-      {"StateChange", "variable"},     {"FunctionCall", "function_name"}, {"FunctionReturn", "function_name"},
-      {"AsyncSpawn", "spawned_by"},    {"LockAcquire", "lock_id"},        {"LockRelease", "lock_id"},
-      {"Error", "error_type"},         {"Custom", "name"},                {"DatabaseQuery", "database"},
-      {"MemoryFence", "ordering"}};
+  static const std::map<std::string, std::string> kNames = {{"StateChange", "variable"},
+                                                            {"FunctionCall", "function_name"},
+                                                            {"FunctionReturn", "function_name"},
+                                                            {"AsyncSpawn", "spawned_by"},
+                                                            {"LockAcquire", "lock_id"},
+                                                            {"LockRelease", "lock_id"},
+                                                            {"Error", "error_type"},
+                                                            {"Custom", "name"},
+                                                            {"DatabaseQuery", "database"},
+                                                            {"MemoryFence", "ordering"}};
   made.event.kind = parse_trace_kind(kind).value_or(static_cast<TraceKind>(0));
   if (const auto name = kNames.find(kind); name != kNames.end()) {
     made.texts.name = fields.value(name->second, "");
     fields.erase(name->second);
   }
-  if (fields.contains("access_type")) made.event.access = parse_access(fields["access_type"].get<std::string>());
+  if (fields.contains("access_type"))
+    made.event.access = parse_access(fields["access_type"].get<std::string>());
   for (const char* place : {"location", "awaited_at"}) {
     if (!fields.contains(place)) continue;
     const std::string where = fields[place];
@@ -69,6 +76,7 @@ void take_kind(Made& made, const std::string& kind, Json fields) {
 
 Made make(const Json& captured) {
   Made made;
+  made.event.kind = static_cast<TraceKind>(0);
   made.event.id = parse_trace_event_id(captured["id"].get<std::string>()).value();
   made.event.trace_id = parse_trace_id(captured["trace_id"].get<std::string>()).value_or(TraceId());
   if (captured["parent_id"].is_string())
@@ -101,13 +109,15 @@ std::vector<Json> sent_for(const Json& events) {
     const std::lock_guard lock(mutex);
     const HttpReply reply = take_request(request);
     CHECK_MESSAGE(reply.status == 200, reply.body);
-    for (const Json& event : Json::parse(request.body)["events"]) sent.push_back(event);
+    for (const Json& event : Json::parse(request.body).at("events").get<std::vector<Json>>())
+      sent.push_back(event);
     return reply;
   });
   RacewayStore store(server.url());
   std::vector<Made> made;
   for (const Json& event : events) made.push_back(make(event));
-  const ProcessInfo info{.app_name = "capture", .pid = events[0]["metadata"]["process_id"].get<std::int64_t>()};
+  const ProcessInfo info{.app_name = "capture",
+                         .pid = events[0]["metadata"]["process_id"].get<std::int64_t>()};
   const BatchProcess process{.info = &info};
   for (Made& one : made) {
     std::vector<std::string_view> views;
@@ -130,7 +140,8 @@ Json counterpart(Json captured) {
   std::string timestamp = captured["timestamp"];
   captured["timestamp"] = timestamp.substr(0, timestamp.find('+')) + "Z";
   if (captured["kind"].contains("FunctionReturn"))
-    captured["kind"] = {{"Custom", {{"name", "FunctionReturn"}, {"data", captured["kind"]["FunctionReturn"]}}}};
+    captured["kind"] = {
+        {"Custom", {{"name", "FunctionReturn"}, {"data", captured["kind"]["FunctionReturn"]}}}};
   return captured;
 }
 

@@ -38,16 +38,14 @@ Check whole(std::uint64_t most) {
 }
 
 void uuid(const Json& value) {
-  static const std::regex form(
-      "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}");
+  static const std::regex form("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}");
   text(value);
   if (!std::regex_match(value.get<std::string>(), form)) throw WrongType("expected a UUID: " + value.dump());
 }
 
 /// With a zone; a number is none.
 void timestamp(const Json& value) {
-  static const std::regex form(
-      R"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d))");
+  static const std::regex form(R"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d))");
   text(value);
   if (!std::regex_match(value.get<std::string>(), form)) throw WrongType("expected a time: " + value.dump());
 }
@@ -104,7 +102,11 @@ const std::map<std::string, std::vector<Field>>& kinds() {
         {"location", text},
         {"access_type", one_of({"Read", "Write", "AtomicRead", "AtomicWrite", "AtomicRMW"})}}},
       {"FunctionCall",
-       {{"function_name", text}, {"module", text}, {"args", any}, {"file", text}, {"line", whole(UINT32_MAX)}}},
+       {{"function_name", text},
+        {"module", text},
+        {"args", any},
+        {"file", text},
+        {"line", whole(UINT32_MAX)}}},
       {"AsyncSpawn", {{"task_id", uuid}, {"spawned_by", text}}},
       {"AsyncAwait", {{"future_id", uuid}, {"awaited_at", text}}},
       {"LockAcquire", lock},

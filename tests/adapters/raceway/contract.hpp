@@ -1,5 +1,5 @@
-// What a Raceway server takes, by reference/raceway-contract.md, written down a second time: as the server's own
-// types read it, not as the adapter writes it.
+// What a Raceway server takes, by reference/raceway-contract.md, written down a second time: as the server's
+// own types read it, not as the adapter writes it.
 #pragma once
 
 #include <cstddef>

@@ -26,7 +26,8 @@ struct Fixture {
     const HttpReply reply = take_request(request);
     CHECK_MESSAGE(reply.status == 200, (reply.body + " " + request.body));
     const std::lock_guard lock(mutex);
-    for (Json& event : Json::parse(request.body)["events"]) events.push_back(std::move(event));
+    for (Json& event : Json::parse(request.body).at("events").get<std::vector<Json>>())
+      events.push_back(std::move(event));
     return reply;
   }};
   RacewayStore store{server.url()};
@@ -180,7 +181,8 @@ TEST_CASE("An event whose data lacks a field, or has it in another type, is refu
       for (const char* wrong : {"null", "-1", "1.5", "18446744073709551616", "[1]", R"({"A":1})", "true"}) {
         Json other = whole;
         other[field] = Json::parse(wrong);
-        CHECK(contains(fixture.refusal(event_of(sample.kind, sample.name, other.dump())), "\"" + field + "\""));
+        CHECK(
+            contains(fixture.refusal(event_of(sample.kind, sample.name, other.dump())), "\"" + field + "\""));
       }
     }
   }
@@ -204,15 +206,16 @@ TEST_CASE("What no server takes is refused with the reason") {
   CHECK(contains(fixture.refusal(event_of(TraceKind::http_response, "1",
                                           R"({"status":65536,"headers":{},"duration_ms":1})")),
                  "65535"));
-  CHECK(contains(
-      fixture.refusal(event_of(TraceKind::async_spawn, "x", R"({"task_id":"{11111111-2222-3333-4444-555555555555}"})")),
-      "UUID"));
+  CHECK(contains(fixture.refusal(event_of(TraceKind::async_spawn, "x",
+                                          R"({"task_id":"{11111111-2222-3333-4444-555555555555}"})")),
+                 "UUID"));
   for (const char* data : {"[]", "1", "{", "{} {}", R"({"new_value":NaN})", R"({"new_value":"\ud800"})",
                            R"({"new_value":1e999})", "null", "{\"new_value\":\"\n\"}"}) {
     CHECK(contains(refused([&](auto& e) { e.texts.data = data; }), "JSON object"));
   }
-  for (const char* clock : {"{}", "[[\"a\"]]", "[[\"a\",-1]]", "[[\"a\",1.0]]", "[[\"a\",1,2]]", "[[1,1]]", "[",
-                            "[[\"a\",18446744073709551616]]", "[[\"a\",\"1\"]]", "[] []", "[[\"a\",01]]"}) {
+  for (const char* clock :
+       {"{}", "[[\"a\"]]", "[[\"a\",-1]]", "[[\"a\",1.0]]", "[[\"a\",1,2]]", "[[1,1]]", "[",
+        "[[\"a\",18446744073709551616]]", "[[\"a\",\"1\"]]", "[] []", "[[\"a\",01]]"}) {
     CHECK_MESSAGE(contains(refused([&](auto& e) { e.texts.clock = clock; }), "clock"), clock);
   }
   for (const char* locks : {"{}", "[1]", "[\"a\",]", "[[]]", "\"a\""})
@@ -223,8 +226,7 @@ TEST_CASE("A batch with a bad event is refused before anything is sent") {
   Fixture fixture;
   std::vector<BatchTraceEvent> events = {numbered_event(1), numbered_event(2), numbered_event(3)};
   events[2].texts.clock = "no clock";
-  const std::string said =
-      store_error(Kind::rejected, [&] { write_trace_events(fixture.store, events); });
+  const std::string said = store_error(Kind::rejected, [&] { write_trace_events(fixture.store, events); });
   CHECK(contains(said, "ab000000-0000-4000-8000-000000000003"));
   CHECK(fixture.count() == 0);
 }
@@ -232,8 +234,9 @@ TEST_CASE("A batch with a bad event is refused before anything is sent") {
 TEST_CASE("An ordinary event goes as a Custom event of its trace, with all that it says") {
   Fixture fixture;
   const AttributeView data[] = {{"event", "order"}, {"n", std::nullopt}, {"tag", "a"}, {"tag", "b"}};
-  const Stacktrace stack(std::vector<Frame>{{.filename = "f.cpp", .lineno = 3, .src = "g();", .function = "f()"},
-                                            {.filename = "/lib/x.so", .src = "+0x10"}});
+  const Stacktrace stack(
+      std::vector<Frame>{{.filename = "f.cpp", .lineno = 3, .src = "g();", .function = "f()"},
+                         {.filename = "/lib/x.so", .src = "+0x10"}});
   const BatchEvent event{.when = kShop.run_ts,
                          .has_data = true,
                          .data = data,
@@ -279,8 +282,8 @@ TEST_CASE("Ids are those of what they name, also from another store object that 
   RacewayStore other(fixture.server.url());
   const BatchProcess known{.id = process_id};
   const BatchTraceEvent trace_event = numbered_event(1);
-  const BatchResult result = other.write(
-      {.processes = {&known, 1}, .events = {&event, 1}, .trace_events = {&trace_event, 1}});
+  const BatchResult result =
+      other.write({.processes = {&known, 1}, .events = {&event, 1}, .trace_events = {&trace_event, 1}});
   CHECK(result.process_ids == std::vector<Id>{process_id});
   const std::lock_guard lock(fixture.mutex);
   CHECK(fixture.events.back()["id"] == first["id"]);

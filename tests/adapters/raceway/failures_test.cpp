@@ -50,7 +50,8 @@ class Scripted {
     std::vector<std::vector<std::string>> result;
     for (const HttpRequest& request : requests()) {
       result.emplace_back();
-      for (const Json& event : Json::parse(request.body)["events"]) result.back().push_back(event["id"]);
+      for (const Json& event : Json::parse(request.body).at("events").get<std::vector<Json>>())
+        result.back().push_back(event["id"]);
     }
     return result;
   }
@@ -117,9 +118,11 @@ TEST_CASE("A batch without events needs no server") {
 
 TEST_CASE("What fails for a passing reason is sent again with the same ids") {
   for (const HttpReply& reply :
-       {ingested(3, 2), status(401), status(403), status(404), status(408), status(500), status(502), status(503),
-        status(200, "<html>hotel wifi</html>"), ingested(2), HttpReply{.way = HttpReply::Way::drop},
-        HttpReply{.body = std::string(1000, ' '), .way = HttpReply::Way::cut}, HttpReply{.way = HttpReply::Way::hang}}) {
+       {ingested(3, 2), status(401), status(403), status(404), status(408), status(500), status(502),
+        status(503), status(200, "<html>hotel wifi</html>"), ingested(2),
+        HttpReply{.way = HttpReply::Way::drop},
+        HttpReply{.body = std::string(1000, ' '), .way = HttpReply::Way::cut},
+        HttpReply{.way = HttpReply::Way::hang}}) {
     Scripted server({reply});
     RacewayStore store({server.url(), "timeout=300ms", "api_key=top-secret"});
     const std::string said = failure(store, Kind::unavailable, 3);
@@ -155,10 +158,11 @@ TEST_CASE("A batch that is larger than a body goes in several, in order, each as
   write_trace_events(store, numbered_events(100));
   std::vector<std::string> all;
   const auto requests = server.requests();
+  const auto ids = server.ids();
   for (std::size_t i = 0; i < requests.size(); ++i) {
     CHECK(requests[i].body.size() <= (16u << 10));
     if (i + 1 < requests.size()) CHECK(requests[i].body.size() > (15u << 10));
-    for (std::string& id : server.ids()[i]) all.push_back(std::move(id));
+    all.insert(all.end(), ids[i].begin(), ids[i].end());
   }
   REQUIRE(all.size() == 100);
   for (std::uint64_t i = 0; i < all.size(); ++i) CHECK(all[i] == to_uuid(numbered_id(i + 1)));
@@ -177,7 +181,8 @@ TEST_CASE("An event that no body can hold is rejected without a request") {
   BatchTraceEvent event = numbered_event(1);
   const std::string name(4u << 10, 'x');
   event.texts.name = name;
-  CHECK(contains(store_error(Kind::rejected, [&] { write_trace_events(store, {event}); }), "body_limit=4096"));
+  CHECK(
+      contains(store_error(Kind::rejected, [&] { write_trace_events(store, {event}); }), "body_limit=4096"));
   CHECK(server.requests().empty());
 }
 
@@ -299,7 +304,8 @@ TEST_CASE("Bodies are compressed where the server has shown that it understands 
   CHECK(requests[3].header("content-encoding") == "");
 }
 
-TEST_CASE("A server that does not know of compression gets its bodies plain, also one that knew of it before") {
+TEST_CASE(
+    "A server that does not know of compression gets its bodies plain, also one that knew of it before") {
   Scripted plain;
   RacewayStore store({plain.url(), "compression=auto"});
   for (int i = 0; i < 2; ++i) write_trace_events(store, numbered_events(100));

@@ -25,7 +25,8 @@ std::string lower(std::string_view text) {
 }
 
 std::string formatted(const HttpReply& reply) {
-  std::string text = fmt::format("HTTP/1.1 {} Said\r\nContent-Length: {}\r\n", reply.status, reply.body.size());
+  std::string text =
+      fmt::format("HTTP/1.1 {} Said\r\nContent-Length: {}\r\n", reply.status, reply.body.size());
   for (const auto& [name, value] : reply.headers) text += fmt::format("{}: {}\r\n", name, value);
   return text + "\r\n" + reply.body;
 }

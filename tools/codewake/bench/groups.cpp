@@ -208,6 +208,47 @@ Group commit_group(std::size_t batch) {
           .run = [batch](Runner& runner) { return run_commit(runner, batch); }};
 }
 
+std::vector<Samples> run_trace(Runner& runner) {
+  const Answers answers = alternate(runner, "tracing", {.request = calls_request(runner, "trace_calls")},
+                                    {.request = calls_request(runner, "spdlog_trace_calls")});
+  return {samples_of(answers, "median")};
+}
+
+Group trace_group() {
+  return {.benchmarks = {{"trace.state_change",
+                          "one track_state_change with place, clock of three and lock, median",
+                          "ns",
+                          kSpdlog,
+                          {Goal::Kind::ratio_at_most, 0.3}}},
+          .missing = no_spdlog,
+          .run = run_trace};
+}
+
+std::vector<Samples> run_trace_costs(Runner& runner) {
+  Samples outside, headers;
+  const std::size_t rounds = runner.sizes().rounds;
+  for (std::size_t round = 0; round < rounds; ++round) {
+    runner.say(fmt::format("tracing by itself, round {} of {}", round + 1, rounds));
+    const Json answer = runner.run(calls_request(runner, "trace_costs"));
+    outside.ours.push_back(answer.at("outside_ns"));
+    headers.ours.push_back(answer.at("headers_ns"));
+  }
+  return {outside, headers};
+}
+
+Group trace_costs_group() {
+  using enum Goal::Kind;
+  return {.benchmarks =
+              {{"trace.outside", "one track_state_change outside of traces", "ns", "", {value_at_most, 5}},
+               {"trace.headers",
+                "the headers of a call made and read again, clock of eight",
+                "ns",
+                "",
+                {value_at_most, 2000}}},
+          .missing = no_adapter,
+          .run = run_trace_costs};
+}
+
 std::vector<Samples> run_trace_commit(Runner& runner) {
   Samples samples;
   const std::size_t rounds = runner.sizes().rounds;
@@ -439,6 +480,8 @@ const std::vector<Group>& all_groups() {
       busy_group(),
       commit_group(1000),
       commit_group(10000),
+      trace_group(),
+      trace_costs_group(),
       trace_commit_group(),
       queries_group("sqlite", no_adapter),
       sustained_group(),

@@ -16,12 +16,15 @@ struct Pass {
   Json (*run)(const Json& request);
 };
 
-constexpr std::array<Pass, 14> kPasses = {{{"log_calls", log_calls},
+constexpr std::array<Pass, 17> kPasses = {{{"log_calls", log_calls},
                                            {"spdlog_calls", spdlog_calls},
                                            {"log_burst", log_burst},
                                            {"spdlog_burst", spdlog_burst},
                                            {"log_sustained", log_sustained},
                                            {"sqlite_commit", sqlite_commit},
+                                           {"trace_calls", trace_calls},
+                                           {"spdlog_trace_calls", spdlog_trace_calls},
+                                           {"trace_costs", trace_costs},
                                            {"sqlite_trace_commit", sqlite_trace_commit},
                                            {"sqlite_queries", sqlite_queries},
                                            {"postgres_commit", postgres_commit},

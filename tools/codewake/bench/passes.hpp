@@ -38,6 +38,15 @@ Json spdlog_burst(const Json& request);
 /// into; `lost`, `memory_mib`, `rate`.
 Json log_sustained(const Json& request);
 
+/// The same of track_state_change, with a clock of three components and a lock; the peer writes the same
+/// fields.
+Json trace_calls(const Json& request);
+Json spdlog_trace_calls(const Json& request);
+
+/// `calls`; `outside_ns` of a call outside of traces, `headers_ns` of headers that are made and read again,
+/// with eight components.
+Json trace_costs(const Json& request);
+
 /// `events`, `batch`, `folder`, `plugin_path`; `ours` and `peer` in events a second.
 Json sqlite_commit(const Json& request);
 

@@ -35,6 +35,22 @@ class Peer {
     spdlog::shutdown();
   }
 
+  /// What a trace event says, as text.
+  void trace(const Texts::Values& values, int stock) const {
+    constexpr const char* kTrace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    constexpr const char* kSpan = "00f067aa0ba902b7";
+    constexpr const char* kClock =
+        "[[\"codewake bench#host-4711#00f067aa0ba902b5\",1],[\"codewake "
+        "bench#host-4711#00f067aa0ba902b6\",1],"
+        "[\"codewake bench#host-4711#00f067aa0ba902b7\",";
+    logger_->info(
+        "StateChange variable={} old={} new={} access={} at={}:{} trace={} span={} upstream={} service={} "
+        "instance={} environment={} execution={} step={} clock={}{}]] locks={}",
+        values.username, stock, stock + 1, "Write", __FILE__, __LINE__, kTrace, kSpan, kSpan,
+        "codewake bench", "host-4711", "development", "codewake bench#host-4711#00f067aa0ba902b7", stock,
+        kClock, stock, "[\"inventory\"]");
+  }
+
   void operator()(const Texts::Values& values) const {
     logger_->info("reqtype={} username={} target={}", values.reqtype, values.username, values.target);
   }
@@ -57,6 +73,15 @@ Json spdlog_calls(const Json& request) {
   return {{"median", times.median}, {"p99", times.p99}, {"p999", times.p999}};
 }
 
+Json spdlog_trace_calls(const Json& request) {
+  const Texts texts;
+  const Peer peer;
+  int stock = 0;
+  const CallTimes times = time_calls(texts, request.at("calls"),
+                                     [&](const Texts::Values& values) { peer.trace(values, stock++); });
+  return {{"median", times.median}, {"p99", times.p99}, {"p999", times.p999}};
+}
+
 Json spdlog_burst(const Json& request) {
   const Texts texts;
   const Peer peer;
@@ -75,6 +100,10 @@ bool has_spdlog() noexcept {
 }
 
 Json spdlog_calls(const Json&) {
+  throw Error("this program was built without spdlog");
+}
+
+Json spdlog_trace_calls(const Json&) {
   throw Error("this program was built without spdlog");
 }
 

@@ -85,6 +85,7 @@ class CODEWAKE_API RacewayStore : public Store {
 /// server takes.
 class CODEWAKE_API RacewayQueueStore : public QueueStore<RacewayStore> {
  public:
+  using QueueStore::QueueStore;
   explicit RacewayQueueStore(const std::vector<std::string>& parameters);
   ~RacewayQueueStore() override;
 };
