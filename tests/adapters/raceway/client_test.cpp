@@ -21,6 +21,8 @@
 #include "adapters/writing.hpp"
 #include "codewake/codewake.hpp"
 #include "codewake/raceway.hpp"
+#include "codewake/raceway_store.hpp"
+#include "codewake/recovery.hpp"
 #include "support/child.hpp"
 #include "support/journal_folder.hpp"
 #include "tracing/recording_store.hpp"
@@ -423,6 +425,8 @@ TEST_CASE("While the server is away nothing waits for it, and all is sent once i
   fixture.collector.stop();
   for (int i = 0; i < 200; ++i) client.track_custom("note", i);
   CHECK_FALSE(client.flush(100ms));
+  CHECK(client.store()->stats().queued == 200);
+  CHECK(contains(client.store()->stats().problem, url));
   fixture.collector.start();
   CHECK(client.flush(60s));
   fixture.collector.events(200);
@@ -445,6 +449,24 @@ TEST_CASE("What a killed program has recorded is sent by the next one") {
     CHECK(event["metadata"]["process_id"] != getpid());
   }
   CHECK(next.shutdown());
+}
+
+TEST_CASE("What a killed program has recorded is sent by whoever recovers its journal") {
+  CollectorFixture fixture;
+  const std::string url = fixture.collector.url();
+  const ChildResult child = in_child([&] {
+    Client client({.endpoint = url, .flush_interval = 600, .api_key = "top-secret"});
+    const Scope scope(client);
+    client.track_custom("note");
+    kill(getpid(), SIGKILL);
+  });
+  REQUIRE(child.signal == SIGKILL);
+  RacewayStore store(url);
+  const auto runs = recover_journals(store, {});
+  REQUIRE(runs.size() == 1);
+  CHECK(runs[0].state == JournalRun::State::recovered);
+  CHECK(runs[0].stored_events == 1);
+  fixture.collector.events(1);
 }
 
 TEST_CASE("A client that is never destroyed loses nothing at the program's end") {
