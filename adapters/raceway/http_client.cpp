@@ -6,12 +6,12 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <mutex>
 #include <new>
 #include <utility>
 
 #include "codewake/errors.hpp"
 #include "codewake/version.hpp"
+#include "curl_setup.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -19,13 +19,6 @@ namespace {
 [[noreturn]] void fail(const RacewayParameters& parameters, std::string_view what) {
   throw StoreError(StoreError::Kind::unavailable,
                    fmt::format("Raceway server {}: {}", parameters.display, what));
-}
-
-void init_curl(const RacewayParameters& parameters) {
-  static std::once_flag once;
-  static CURLcode result = CURLE_OK;
-  std::call_once(once, [] { result = curl_global_init(CURL_GLOBAL_DEFAULT); });
-  if (result != CURLE_OK) fail(parameters, "libcurl cannot be set up");
 }
 
 /// The program's children are not to hold the connection open.
@@ -57,7 +50,7 @@ class HttpClient::Request {
  public:
   Request(const RacewayParameters& parameters, const std::atomic<bool>& abandoned)
       : parameters_(parameters), abandoned_(abandoned) {
-    init_curl(parameters);
+    if (!is_curl_set_up()) fail(parameters, "libcurl cannot be set up");
     curl_.reset(curl_easy_init());
     if (!curl_) fail(parameters, "libcurl has no memory left");
     set(CURLOPT_ERRORBUFFER, error_);

@@ -3,100 +3,233 @@
 #include <curl/curl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <initializer_list>
 #include <memory>
 #include <new>
 #include <utility>
 
+#include "codewake/config.hpp"
+#include "codewake/errors.hpp"
+#include "curl_setup.hpp"
+
 namespace codewake::internal {
 namespace {
 
-constexpr long kMostRedirects = 30;
+constexpr int kMostRedirects = 30;
 
 struct Deleter {
   void operator()(CURL* curl) const { curl_easy_cleanup(curl); }
+  void operator()(CURLU* url) const { curl_url_cleanup(url); }
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+  void operator()(char* text) const { curl_free(text); }
 };
 
-std::size_t take_body(char* data, std::size_t one, std::size_t size, void* response) {
-  static_cast<raceway::Response*>(response)->body.append(data, one * size);
-  return one * size;
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-// A redirect's headers come first, and are forgotten with the next status line.
-std::size_t take_header(char* data, std::size_t one, std::size_t size, void* response) {
-  HeaderMap& headers = static_cast<raceway::Response*>(response)->headers;
-  std::string_view line(data, one * size);
-  while (line.ends_with('\r') || line.ends_with('\n')) line.remove_suffix(1);
-  if (line.starts_with("HTTP/")) headers.clear();
-  const std::size_t colon = line.find(':');
-  if (colon == line.npos) return one * size;
-  std::string name;
-  for (const char c : line.substr(0, colon))
-    name += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  std::string_view value = line.substr(colon + 1);
-  while (value.starts_with(' ') || value.starts_with('\t')) value.remove_prefix(1);
-  headers[std::move(name)] = value;
-  return one * size;
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) c = lower(c);
+  return result;
 }
+
+bool has_header(const HeaderMap& headers, std::string_view name) {
+  return std::ranges::any_of(headers, [&](const auto& header) { return lower(header.first) == lower(name); });
+}
+
+void remove_headers(HeaderMap& headers, std::initializer_list<std::string_view> names) {
+  std::erase_if(headers, [&](const auto& header) {
+    return std::ranges::find(names, lower(header.first)) != names.end();
+  });
+}
+
+/// RFC 9110's token.
+bool is_token(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) {
+    return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') ||
+           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+  });
+}
+
+// Nothing may be thrown through libcurl: what does not fit into memory ends the request.
+std::size_t take_body(char* data, std::size_t one, std::size_t size, void* response) noexcept {
+  try {
+    static_cast<raceway::Response*>(response)->body.append(data, one * size);
+    return one * size;
+  } catch (const std::bad_alloc&) {
+    return 0;
+  }
+}
+
+std::string_view trimmed(std::string_view text) {
+  const auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  return text;
+}
+
+// Those of an answer that only announces another (1xx) are forgotten with the next status line.
+std::size_t take_header(char* data, std::size_t one, std::size_t size, void* response) noexcept {
+  try {
+    HeaderMap& headers = static_cast<raceway::Response*>(response)->headers;
+    const std::string_view line(data, one * size);
+    if (line.starts_with("HTTP/")) headers.clear();
+    if (const std::size_t colon = line.find(':'); colon != line.npos) {
+      headers[lower(line.substr(0, colon))] = trimmed(line.substr(colon + 1));
+    }
+    return one * size;
+  } catch (const std::bad_alloc&) {
+    return 0;
+  }
+}
+
+/// `https://host:port` of a URL, its user left out; empty where it is none.
+std::string origin_of(const std::string& text) {
+  const std::unique_ptr<CURLU, Deleter> url(curl_url());
+  if (url == nullptr || curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK) return {};
+  std::string origin;
+  for (const CURLUPart part : {CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT}) {
+    char* value = nullptr;
+    if (curl_url_get(url.get(), part, &value, CURLU_DEFAULT_PORT) != CURLUE_OK) return {};
+    const std::unique_ptr<char, Deleter> owned(value);
+    origin += lower(value) + ' ';
+  }
+  return origin;
+}
+
+/// One request after the other over one handle of libcurl.
+class Exchange {
+ public:
+  Exchange(std::string_view method, const std::string& url, HeaderMap headers, std::string body)
+      : method_(method), url_(url), headers_(std::move(headers)), body_(std::move(body)) {
+    for (char& c : method_) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    if (!is_token(method_)) fail("this is no method");
+    for (const auto& [name, value] : headers_) {
+      if (!is_token(name)) fail(fmt::format("\"{}\" is no name of a header", name));
+      if (value.find_first_of(std::string_view("\r\n\0", 3)) != value.npos)
+        fail(fmt::format("the header {} has a line break in it", name));
+    }
+    if (url_.find('\0') != url_.npos) fail("this is no URL");
+    curl_.reset(is_curl_set_up() ? curl_easy_init() : nullptr);
+    if (curl_ == nullptr) fail("libcurl cannot be set up");
+  }
+
+  raceway::Response send(std::chrono::milliseconds timeout) {
+    const auto began = std::chrono::steady_clock::now();
+    for (int redirects = 0;; ++redirects) {
+      auto left = timeout;
+      if (timeout.count() > 0) {
+        left -=
+            std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began);
+        if (left.count() <= 0) fail("no answer in time");
+      }
+      raceway::Response response = send_once(std::max(left, std::chrono::milliseconds(0)));
+      char* next = nullptr;
+      curl_easy_getinfo(curl_.get(), CURLINFO_REDIRECT_URL, &next);
+      constexpr std::array kElsewhere = {301, 302, 303, 307, 308};
+      if (next == nullptr || std::ranges::find(kElsewhere, response.status) == kElsewhere.end())
+        return response;
+      if (redirects == kMostRedirects) fail("it is redirected again and again");
+      redirect(response.status, next);
+    }
+  }
+
+ private:
+  // The password that a URL may have is nobody's business.
+  [[noreturn]] void fail(std::string_view what) const {
+    throw Error(fmt::format("{} {}: {}", method_, masked(url_), what));
+  }
+
+  template <class Value>
+  void set(CURLoption option, Value value) {
+    if (const CURLcode result = curl_easy_setopt(curl_.get(), option, value); result != CURLE_OK)
+      fail(curl_easy_strerror(result));
+  }
+
+  raceway::Response send_once(std::chrono::milliseconds timeout) {
+    raceway::Response response;
+    char problem[CURL_ERROR_SIZE] = {};
+    curl_easy_reset(curl_.get());
+    set(CURLOPT_ERRORBUFFER, problem);
+    set(CURLOPT_NOSIGNAL, 1L);
+    set(CURLOPT_URL, url_.c_str());
+#if LIBCURL_VERSION_NUM >= 0x075500
+    set(CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+    set(CURLOPT_PROTOCOLS, static_cast<long>(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+    set(CURLOPT_TIMEOUT_MS, static_cast<long>(timeout.count()));
+    set(CURLOPT_WRITEFUNCTION, &take_body);
+    set(CURLOPT_WRITEDATA, &response);
+    set(CURLOPT_HEADERFUNCTION, &take_header);
+    set(CURLOPT_HEADERDATA, &response);
+    const auto headers = header_list();
+    set(CURLOPT_HTTPHEADER, headers.get());
+    if (method_ == "HEAD") {
+      set(CURLOPT_NOBODY, 1L);
+    } else {
+      if (!body_.empty() || method_ == "POST") {
+        set(CURLOPT_POSTFIELDS, body_.data());
+        set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body_.size()));
+      }
+      set(CURLOPT_CUSTOMREQUEST, method_.c_str());
+    }
+    if (const CURLcode result = curl_easy_perform(curl_.get()); result != CURLE_OK)
+      fail(problem[0] != '\0' ? problem : curl_easy_strerror(result));
+    long status = 0;
+    curl_easy_getinfo(curl_.get(), CURLINFO_RESPONSE_CODE, &status);
+    response.status = static_cast<int>(status);
+    return response;
+  }
+
+  std::unique_ptr<curl_slist, Deleter> header_list() const {
+    std::unique_ptr<curl_slist, Deleter> list;
+    const auto add = [&](const std::string& header) {
+      curl_slist* const longer = curl_slist_append(list.get(), header.c_str());
+      if (longer == nullptr) throw std::bad_alloc();
+      static_cast<void>(list.release());
+      list.reset(longer);
+    };
+    for (const auto& [name, value] : headers_) add(trimmed(value).empty() ? name + ";" : name + ": " + value);
+    // What libcurl would add by itself: a form, which the body is not, and to wait for leave to send it.
+    for (const char* own : {"Content-Type", "Expect"}) {
+      if (!has_header(headers_, own)) add(std::string(own) + ":");
+    }
+    return list;
+  }
+
+  void redirect(int status, const std::string& next) {
+    const bool becomes_get = status == 303 || status == 302 || (status == 301 && method_ == "POST");
+    if (becomes_get && method_ != "HEAD") method_ = "GET";
+    if (becomes_get) {
+      body_.clear();
+      remove_headers(headers_, {"content-type", "content-length", "transfer-encoding"});
+    }
+    if (origin_of(next) != origin_of(url_))
+      remove_headers(headers_, {"authorization", "proxy-authorization", "cookie"});
+    url_ = next;
+  }
+
+  std::string method_;
+  std::string url_;
+  HeaderMap headers_;
+  std::string body_;
+  std::unique_ptr<CURL, Deleter> curl_;
+};
 
 }  // namespace
 
-raceway::Response send_http_request(std::string_view method, const std::string& url, const HeaderMap& headers,
-                                    const std::string& body, std::chrono::milliseconds timeout) {
-  static const CURLcode is_set_up = curl_global_init(CURL_GLOBAL_DEFAULT);
-  const std::unique_ptr<CURL, Deleter> curl(is_set_up == CURLE_OK ? curl_easy_init() : nullptr);
-  if (curl == nullptr) throw Error("libcurl cannot be set up");
-  const auto set = [&](CURLoption option, auto value) {
-    if (const CURLcode result = curl_easy_setopt(curl.get(), option, value); result != CURLE_OK) {
-      throw Error(fmt::format("{} {}: {}", method, url, curl_easy_strerror(result)));
-    }
-  };
-  std::unique_ptr<curl_slist, Deleter> list;
-  for (const auto& [name, value] : headers) {
-    if ((name + value).find_first_of("\r\n") != std::string::npos) {
-      throw Error(fmt::format("{} {}: the header {} has a line break in it", method, url, name));
-    }
-    curl_slist* const longer = curl_slist_append(list.get(), (name + ": " + value).c_str());
-    if (longer == nullptr) throw std::bad_alloc();
-    static_cast<void>(list.release());
-    list.reset(longer);
-  }
-  raceway::Response response;
-  char problem[CURL_ERROR_SIZE] = {};
-  const std::string verb(method);
-  set(CURLOPT_ERRORBUFFER, problem);
-  set(CURLOPT_NOSIGNAL, 1L);
-  set(CURLOPT_URL, url.c_str());
-#if LIBCURL_VERSION_NUM >= 0x075500
-  set(CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-  set(CURLOPT_PROTOCOLS, static_cast<long>(CURLPROTO_HTTP | CURLPROTO_HTTPS));
-#endif
-  set(CURLOPT_FOLLOWLOCATION, 1L);
-  set(CURLOPT_MAXREDIRS, kMostRedirects);
-  set(CURLOPT_TIMEOUT_MS, static_cast<long>(timeout.count()));
-  set(CURLOPT_HTTPHEADER, list.get());
-  set(CURLOPT_WRITEFUNCTION, &take_body);
-  set(CURLOPT_WRITEDATA, &response);
-  set(CURLOPT_HEADERFUNCTION, &take_header);
-  set(CURLOPT_HEADERDATA, &response);
-  if (verb == "HEAD") {
-    set(CURLOPT_NOBODY, 1L);
-  } else {
-    if (!body.empty() || verb == "POST") {
-      set(CURLOPT_POSTFIELDS, body.data());
-      set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
-    }
-    set(CURLOPT_CUSTOMREQUEST, verb.c_str());
-  }
-  if (const CURLcode result = curl_easy_perform(curl.get()); result != CURLE_OK) {
-    throw Error(
-        fmt::format("{} {}: {}", method, url, problem[0] != '\0' ? problem : curl_easy_strerror(result)));
-  }
-  long status = 0;
-  curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
-  response.status = static_cast<int>(status);
-  return response;
+void add_if_missing(HeaderMap& headers, std::string_view name, std::string_view value) {
+  if (!has_header(headers, name)) headers.emplace(name, value);
+}
+
+raceway::Response send_http_request(std::string_view method, const std::string& url, HeaderMap headers,
+                                    std::string body, std::chrono::milliseconds timeout) {
+  return Exchange(method, url, std::move(headers), std::move(body)).send(timeout);
 }
 
 }  // namespace codewake::internal

@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <utility>
 #include <vector>
 
+#include "codewake/config.hpp"
 #include "codewake/raceway_store.hpp"
 #include "http_request.hpp"
 
@@ -16,7 +18,8 @@ namespace codewake::raceway {
 namespace {
 
 std::optional<std::string> variable(const char* name) {
-  const char* const value = std::getenv(name);
+  // As the configuration does: a program with raised privileges does not trust its environment.
+  const char* const value = secure_getenv(name);
   return value == nullptr || *value == '\0' ? std::nullopt : std::optional<std::string>(value);
 }
 
@@ -62,22 +65,23 @@ Response Client::request(std::string_view method, const std::string& url, const 
   std::string body = options.body;
   if (!options.json.is_null()) {
     body = options.json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-    headers.emplace("Content-Type", "application/json");
+    internal::add_if_missing(headers, "Content-Type", "application/json");
   }
-  const bool is_traced = has_context();
-  if (is_traced) headers = propagation_headers(std::move(headers));
-  if (is_traced) track_http_request(method, url, options.headers, options.json, location);
+  if (!has_context()) {
+    return internal::send_http_request(method, url, std::move(headers), std::move(body), options.timeout);
+  }
+  headers = propagation_headers(std::move(headers));
+  track_http_request(method, masked(url), options.headers, options.json, location);
   const auto began = std::chrono::steady_clock::now();
   try {
-    Response response = internal::send_http_request(method, url, headers, body, options.timeout);
+    Response response =
+        internal::send_http_request(method, url, std::move(headers), std::move(body), options.timeout);
     receive(response.headers);
-    if (is_traced) {
-      track_http_response(response.status, response.headers, nullptr,
-                          std::chrono::steady_clock::now() - began, location);
-    }
+    track_http_response(response.status, response.headers, nullptr, std::chrono::steady_clock::now() - began,
+                        location);
     return response;
   } catch (const Error& error) {
-    if (is_traced) track_error(error, location);
+    track_error(error, location);
     throw;
   }
 }

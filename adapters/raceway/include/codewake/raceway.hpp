@@ -43,7 +43,7 @@ struct RequestOptions {
   std::string body = {};
   /// In place of `body`, with its content type; null: none.
   nlohmann::json json = nullptr;
-  std::chrono::milliseconds timeout = std::chrono::seconds(30);
+  std::chrono::milliseconds timeout = std::chrono::seconds(30);  ///< of all of it; 0: none
 };
 
 /// What was answered.
@@ -69,7 +69,9 @@ class CODEWAKE_API Client : public Tracer {
 
   /// Sends a request with the headers of the current trace, and waits for the answer: both are recorded, and
   /// what the other service has done comes before what is done here from now on. Outside of a context it only
-  /// sends. Throws Error where no answer comes.
+  /// sends. Follows redirects, up to 30. Passwords and keys in `url` are not recorded. Any status is an
+  /// answer. Throws Error where none comes, which is recorded too, and for a method or a header that would
+  /// break the request's form.
   Response request(std::string_view method, const std::string& url, const RequestOptions& options = {},
                    const std::source_location& location = std::source_location::current());
 
