@@ -60,7 +60,7 @@ Client::Client(Config config) : Tracer(store_of(config), options_of(config)) {}
 Client::~Client() = default;
 
 Response Client::request(std::string_view method, const std::string& url, const RequestOptions& options,
-                         const std::source_location& location) {
+                         const SourceLocation& location) {
   HeaderMap headers = options.headers;
   std::string body = options.body;
   if (!options.json.is_null()) {

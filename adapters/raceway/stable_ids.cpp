@@ -67,6 +67,11 @@ std::string origin_of(const Batch& batch, Id process) {
 }
 
 TraceEventId event_id_of(std::string_view origin, const BatchEvent& event) {
+  // Who recovers a journal may know its times less exactly, and its stacks better.
+  if (event.journal_place != 0) {
+    const std::string place = fmt::format("{}", event.journal_place);
+    return {uuid_of(sum({{"what", "event"}, {"origin", origin}, {"place", place}}))};
+  }
   const std::string when = fmt::format("{}", event.when.time_since_epoch().count());
   std::string data, frames, tie;
   if (event.has_data) data = to_hex(digest_of(event.data));

@@ -21,8 +21,8 @@ Id name_id_of(std::string_view what, std::string_view name);
 /// whoever recovers it and may know nothing else of the process; where it comes from none, the process.
 std::string origin_of(const Batch& batch, Id process);
 
-/// Of an ordinary event; a version 8 UUID. Two events of one origin at the same nanosecond that also say the
-/// same have the same id.
+/// Of an ordinary event; a version 8 UUID. Of events that come from no journal, two of one origin at the same
+/// nanosecond that also say the same have the same id.
 TraceEventId event_id_of(std::string_view origin, const BatchEvent& event);
 
 /// The number of an event by which it is asked for again; at least 1.

@@ -6,6 +6,7 @@
 #include <string>
 #include <thread>
 
+#include "codewake/config.hpp"
 #include "codewake/plugin.hpp"
 #include "codewake/trace_tasks.hpp"
 #include "codewake/traced.hpp"
@@ -26,8 +27,8 @@ namespace {
 
 /// A gateway that asks a stock, and logs an event; the result is the trace's id.
 std::string record_order(const CommandLine& cli) {
-  const std::shared_ptr<codewake::Store> store =
-      codewake::load_store("code_wake_sqlite_store", "SqliteStore", {cli.dsn()});
+  const std::shared_ptr<codewake::Store> store = codewake::load_store(
+      "code_wake_sqlite_store", "SqliteStore", {cli.dsn()}, codewake::Config::load().plugin_path);
   store->insert_process({.app_name = "order"});
   Tracer gateway(store, {.service_name = "gateway", .instance_id = "gw"});
   Tracer stock(store, {.service_name = "stock", .instance_id = "st"});

@@ -33,12 +33,12 @@ std::set<std::string> exports_of(const std::filesystem::path& object) {
 }
 
 // A function, a type's description or a thunk of namespace codewake, and not of its details; but for what
-// QueueStore, a template, is made of in other objects.
+// templates are made of in other objects: QueueStore, TracedMutex, Traced, Bound, and coroutines.
 bool is_public(const std::string& name) {
   static const std::regex kOurs(
       "_Z(NK?[RO]?|T[ISVTv].*N|Thn.*N|GVN)8codewake(?!8internal(?!5QueueD|5QueueC|5Queue\\d+(insert_|flush|"
       "shutdown|"
-      "stats))).*");
+      "stats)|10SpawnPoint|8accessed|12swap_current|13lock_acquired|13lock_released|15make_lock_clock)).*");
   return std::regex_match(name, kOurs);
 }
 

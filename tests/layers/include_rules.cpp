@@ -21,6 +21,7 @@ const std::map<std::string_view, std::string_view> kPublicHeaders = {
     {"export", "base"},
     {"time", "base"},
     {"errors", "base"},
+    {"source_location", "base"},
     {"utf8", "base"},
     {"version", "base"},
     {"attributes", "model"},

@@ -60,6 +60,9 @@ struct BatchEvent {
   std::span<const AttributeView> data = {};
   const Stacktrace* stacktrace = nullptr;  ///< may be null; `frames()` gives what to store
   std::optional<TraceTie> trace = std::nullopt;
+  /// Tells it from the others of its journal's run, and is the same each time that it is written; 0: it comes
+  /// from no journal.
+  std::uint64_t journal_place = 0;
 };
 
 /// How far a journal's segment has been stored. A segment's name is unique in the world.

@@ -9,10 +9,10 @@
 
 #include <chrono>
 #include <functional>
-#include <source_location>
 #include <string>
 #include <utility>
 
+#include "codewake/source_location.hpp"
 #include "codewake/tracing.hpp"
 
 namespace codewake {
@@ -42,7 +42,7 @@ void trace_requests(Server& server, Tracer& tracer, typename Server::HandlerWith
 /// already stay. Outside of a context it only sends. The result is that of `client.send`.
 template <class Client, class Request>
 auto send(Client& client, Request request, Tracer& tracer,
-          const std::source_location& location = std::source_location::current()) {
+          const SourceLocation& location = SourceLocation::current()) {
   if (!tracer.has_context()) return client.send(request);
   for (const auto& [name, value] : tracer.propagation_headers()) {
     if (!request.has_header(name.c_str())) request.set_header(name.c_str(), value);

@@ -4,13 +4,13 @@
 #include <functional>
 #include <future>
 #include <memory>
-#include <source_location>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <type_traits>
 #include <utility>
 
+#include "codewake/source_location.hpp"
 #include "codewake/tracing.hpp"
 
 namespace codewake {
@@ -21,7 +21,7 @@ namespace internal {
 class CODEWAKE_API SpawnPoint {
  public:
   /// Of the current execution, which records an AsyncSpawn; null outside of a context.
-  static std::shared_ptr<SpawnPoint> make(std::string_view task, const std::source_location& location);
+  static std::shared_ptr<SpawnPoint> make(std::string_view task, const SourceLocation& location);
   virtual ~SpawnPoint() = default;
 
   /// An execution that knows what was known here.
@@ -31,7 +31,7 @@ class CODEWAKE_API SpawnPoint {
   /// What came out of it.
   virtual void note_exception(const Context& context, const std::exception* exception) = 0;
   /// The current execution has waited for those that have ended so far, and records an AsyncAwait.
-  virtual void join(const std::source_location& location) = 0;
+  virtual void join(const SourceLocation& location) = 0;
 };
 
 template <class Callable, class... Arguments>
@@ -72,7 +72,7 @@ class Bound {
 
   /// To be called once the work has been waited for, in whatever way: what the calls did that have ended
   /// comes before what the current execution does from here on.
-  void joined(const std::source_location& location = std::source_location::current()) {
+  void joined(const SourceLocation& location = SourceLocation::current()) {
     if (point_ != nullptr) point_->join(location);
   }
 
@@ -86,7 +86,7 @@ class Bound {
 /// and pools of any kind.
 template <class Callable>
 Bound<std::decay_t<Callable>> bind(Callable&& callable, std::string_view task = "task",
-                                   const std::source_location& location = std::source_location::current()) {
+                                   const SourceLocation& location = SourceLocation::current()) {
   return {std::forward<Callable>(callable), internal::SpawnPoint::make(task, location)};
 }
 
@@ -110,13 +110,13 @@ class Task {
 
   /// Waits, and gives or throws what came out of it, once. What it did comes before what the current
   /// execution does from here on.
-  Result get(const std::source_location& location = std::source_location::current()) {
+  Result get(const SourceLocation& location = SourceLocation::current()) {
     join(location);
     return result_.get();
   }
 
   /// The same without the result. A second call does nothing.
-  void join(const std::source_location& location = std::source_location::current()) {
+  void join(const SourceLocation& location = SourceLocation::current()) {
     if (!thread_.joinable()) return;
     thread_.join();
     if (point_ != nullptr) point_->join(location);
@@ -137,7 +137,7 @@ class Task {
 template <class Callable>
 requires std::invocable < std::decay_t<Callable>
 & > auto spawn(Callable&& callable, std::string_view task = "task",
-               const std::source_location& location = std::source_location::current()) {
+               const SourceLocation& location = SourceLocation::current()) {
   using Result = std::invoke_result_t<std::decay_t<Callable>&>;
   auto point = internal::SpawnPoint::make(task, location);
   std::packaged_task<Result()> work(Bound<std::decay_t<Callable>>(std::forward<Callable>(callable), point));

@@ -6,11 +6,11 @@
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
-#include <source_location>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "codewake/source_location.hpp"
 #include "codewake/tracing.hpp"
 
 namespace codewake {
@@ -27,11 +27,11 @@ struct LockName {
 
 /// Of the current execution, of whatever tracer; nothing outside of a context. They throw nothing but
 /// std::bad_alloc.
-CODEWAKE_API void lock_acquired(LockClock& clock, LockName lock, const std::source_location& location);
-CODEWAKE_API void lock_released(LockClock& clock, LockName lock, const std::source_location& location);
+CODEWAKE_API void lock_acquired(LockClock& clock, LockName lock, const SourceLocation& location);
+CODEWAKE_API void lock_released(LockClock& clock, LockName lock, const SourceLocation& location);
 CODEWAKE_API std::shared_ptr<LockClock> make_lock_clock();
 CODEWAKE_API void accessed(std::string_view variable, const TraceValue& old_value,
-                           const TraceValue& new_value, Access access, const std::source_location& location);
+                           const TraceValue& new_value, Access access, const SourceLocation& location);
 
 }  // namespace internal
 
@@ -87,7 +87,7 @@ class TracedMutex {
   static constexpr std::string_view kExclusive = kIsShared ? "RwLock::Write" : "Mutex";
   static constexpr std::string_view kShared = "RwLock::Read";
   // Who calls is std::lock_guard and the like, and their place says nothing.
-  static constexpr std::source_location kNowhere = {};
+  static constexpr SourceLocation kNowhere = {};
 
   // Where it cannot be recorded for want of memory, the lock is not held either.
   void acquired(std::string_view type) {
@@ -121,18 +121,18 @@ class Traced {
   Traced(const Traced&) = delete;
   Traced& operator=(const Traced&) = delete;
 
-  T get(const std::source_location& location = std::source_location::current()) const {
+  T get(const SourceLocation& location = SourceLocation::current()) const {
     internal::accessed(name_, nullptr, TraceValue(value_), Access::read, location);
     return value_;
   }
-  void set(T value, const std::source_location& location = std::source_location::current()) {
+  void set(T value, const SourceLocation& location = SourceLocation::current()) {
     internal::accessed(name_, TraceValue(std::as_const(value_)), TraceValue(std::as_const(value)),
                        Access::write, location);
     value_ = std::move(value);
   }
   /// A read, then a write of what `change` makes of it; the result is the new value.
   template <class Change>
-  T update(Change&& change, const std::source_location& location = std::source_location::current()) {
+  T update(Change&& change, const SourceLocation& location = SourceLocation::current()) {
     T changed = std::invoke(std::forward<Change>(change), get(location));
     set(changed, location);
     return changed;
@@ -153,36 +153,35 @@ class Traced<std::atomic<T>> {
   Traced(const Traced&) = delete;
   Traced& operator=(const Traced&) = delete;
 
-  T load(const std::source_location& location = std::source_location::current()) const {
+  T load(const SourceLocation& location = SourceLocation::current()) const {
     const T value = value_.load();
     internal::accessed(name_, nullptr, TraceValue(value), Access::atomic_read, location);
     return value;
   }
-  void store(T value, const std::source_location& location = std::source_location::current()) {
+  void store(T value, const SourceLocation& location = SourceLocation::current()) {
     value_.store(value);
     internal::accessed(name_, nullptr, TraceValue(value), Access::atomic_write, location);
   }
-  T exchange(T value, const std::source_location& location = std::source_location::current()) {
+  T exchange(T value, const SourceLocation& location = SourceLocation::current()) {
     const T before = value_.exchange(value);
     internal::accessed(name_, TraceValue(before), TraceValue(value), Access::atomic_rmw, location);
     return before;
   }
-  bool compare_exchange(T& expected, T desired,
-                        const std::source_location& location = std::source_location::current()) {
+  bool compare_exchange(T& expected, T desired, const SourceLocation& location = SourceLocation::current()) {
     const bool is_done = value_.compare_exchange_strong(expected, desired);
     internal::accessed(name_, TraceValue(std::as_const(expected)), TraceValue(is_done ? desired : expected),
                        is_done ? Access::atomic_rmw : Access::atomic_read, location);
     return is_done;
   }
-  T fetch_add(T value, const std::source_location& location =
-                           std::source_location::current()) requires std::is_integral_v<T> {
+  T fetch_add(T value,
+              const SourceLocation& location = SourceLocation::current()) requires std::is_integral_v<T> {
     const T before = value_.fetch_add(value);
     internal::accessed(name_, TraceValue(before), TraceValue(static_cast<T>(before + value)),
                        Access::atomic_rmw, location);
     return before;
   }
-  T fetch_sub(T value, const std::source_location& location =
-                           std::source_location::current()) requires std::is_integral_v<T> {
+  T fetch_sub(T value,
+              const SourceLocation& location = SourceLocation::current()) requires std::is_integral_v<T> {
     const T before = value_.fetch_sub(value);
     internal::accessed(name_, TraceValue(before), TraceValue(static_cast<T>(before - value)),
                        Access::atomic_rmw, location);

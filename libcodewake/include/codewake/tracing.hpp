@@ -36,7 +36,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <source_location>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -44,6 +43,7 @@
 #include <vector>
 
 #include "codewake/export.hpp"
+#include "codewake/source_location.hpp"
 #include "codewake/store.hpp"
 #include "codewake/trace_context.hpp"
 #include "codewake/trace_event.hpp"
@@ -181,55 +181,55 @@ class CODEWAKE_API Tracer {
 
   void track_state_change(std::string_view variable, const TraceValue& old_value, const TraceValue& new_value,
                           Access access = Access::write,
-                          const std::source_location& location = std::source_location::current());
+                          const SourceLocation& location = SourceLocation::current());
   void track_function_call(std::string_view function, const TraceValue& args = nlohmann::json::object(),
-                           const std::source_location& location = std::source_location::current());
+                           const SourceLocation& location = SourceLocation::current());
   void track_function_return(std::string_view function, const TraceValue& return_value = nullptr,
                              std::optional<std::chrono::nanoseconds> duration = std::nullopt,
-                             const std::source_location& location = std::source_location::current());
+                             const SourceLocation& location = SourceLocation::current());
   /// Calls `callable`, and records call and return, or the exception that came out of it, with the time it
   /// took.
   template <class Callable>
-  std::invoke_result_t<Callable> track_function(
-      std::string_view function, const TraceValue& args, Callable&& callable,
-      const std::source_location& location = std::source_location::current());
+  std::invoke_result_t<Callable> track_function(std::string_view function, const TraceValue& args,
+                                                Callable&& callable,
+                                                const SourceLocation& location = SourceLocation::current());
 
   /// A task begins that no `spawn` or `bind` makes. The result names it for track_async_await.
   TraceEventId track_async_spawn(std::string_view task,
-                                 const std::source_location& location = std::source_location::current());
+                                 const SourceLocation& location = SourceLocation::current());
   /// The execution has waited for it.
   void track_async_await(const TraceEventId& task, std::string_view name = {},
-                         const std::source_location& location = std::source_location::current());
+                         const SourceLocation& location = SourceLocation::current());
 
   /// A lock has been taken: what happened before it was let go last comes before. It is in the execution's
   /// lock set until the release. Locks are told apart by their names, within this tracer. A type that ends in
   /// `Read` is shared.
   void track_lock_acquire(std::string_view lock, std::string_view lock_type = "Mutex",
-                          const std::source_location& location = std::source_location::current());
+                          const SourceLocation& location = SourceLocation::current());
   /// A lock is about to be let go.
   void track_lock_release(std::string_view lock, std::string_view lock_type = "Mutex",
-                          const std::source_location& location = std::source_location::current());
+                          const SourceLocation& location = SourceLocation::current());
 
   /// Of headers that carry secrets (Authorization, Cookie, …) the values are masked.
   void track_http_request(std::string_view method, std::string_view url, const HeaderMap& headers = {},
                           const TraceValue& body = nullptr,
-                          const std::source_location& location = std::source_location::current());
+                          const SourceLocation& location = SourceLocation::current());
   void track_http_response(int status, const HeaderMap& headers = {}, const TraceValue& body = nullptr,
                            std::chrono::nanoseconds duration = std::chrono::nanoseconds(0),
-                           const std::source_location& location = std::source_location::current());
+                           const SourceLocation& location = SourceLocation::current());
   void track_database_query(std::string_view database, std::string_view query,
                             std::chrono::nanoseconds duration = std::chrono::nanoseconds(0),
-                            const std::source_location& location = std::source_location::current());
+                            const SourceLocation& location = SourceLocation::current());
   void track_database_result(std::string_view database, std::uint64_t rows_affected,
-                             const std::source_location& location = std::source_location::current());
+                             const SourceLocation& location = SourceLocation::current());
   void track_error(std::string_view type, std::string_view message,
                    const std::vector<std::string>& stack_trace = {},
-                   const std::source_location& location = std::source_location::current());
+                   const SourceLocation& location = SourceLocation::current());
   /// With its demangled type.
   void track_error(const std::exception& exception,
-                   const std::source_location& location = std::source_location::current());
+                   const SourceLocation& location = SourceLocation::current());
   void track_custom(std::string_view name, const TraceValue& data = nullptr,
-                    const std::source_location& location = std::source_location::current());
+                    const SourceLocation& location = SourceLocation::current());
 
   // ── between services ──
 
@@ -248,15 +248,15 @@ class CODEWAKE_API Tracer {
   /// HttpRequest. For servers of any kind; may be nested.
   Context begin_request(const IncomingHeaders& headers, std::string_view method, std::string_view url,
                         const HeaderMap& shown_headers = {},
-                        const std::source_location& location = std::source_location::current());
+                        const SourceLocation& location = SourceLocation::current());
   /// The request that began last on this thread ends: an HttpResponse is recorded, with the time it took, and
   /// what was current before is so again. The result are headers to answer with, so that the caller can
   /// `receive` them. Without a request it does nothing.
   HeaderMap end_request(int status, const HeaderMap& shown_headers = {},
-                        const std::source_location& location = std::source_location::current());
+                        const SourceLocation& location = SourceLocation::current());
   /// The same of a request that ends on another thread than it began: `context` is what begin_request gave.
   HeaderMap end_request(const Context& context, int status, const HeaderMap& shown_headers = {},
-                        const std::source_location& location = std::source_location::current());
+                        const SourceLocation& location = SourceLocation::current());
 
   // ── life ──
 
@@ -280,25 +280,24 @@ class CODEWAKE_API Tracer {
 class CODEWAKE_API RequestScope {
  public:
   RequestScope(Tracer& tracer, const IncomingHeaders& headers, std::string_view method, std::string_view url,
-               const std::source_location& location = std::source_location::current());
+               const SourceLocation& location = SourceLocation::current());
   RequestScope(const RequestScope&) = delete;
   RequestScope& operator=(const RequestScope&) = delete;
   ~RequestScope();
 
   /// As Tracer::end_request; a second call does nothing.
-  HeaderMap end(int status, const std::source_location& location = std::source_location::current());
+  HeaderMap end(int status, const SourceLocation& location = SourceLocation::current());
 
  private:
   Tracer& tracer_;
   Context context_;
-  std::source_location location_;
+  SourceLocation location_;
   int exceptions_;
 };
 
 template <class Callable>
 std::invoke_result_t<Callable> Tracer::track_function(std::string_view function, const TraceValue& args,
-                                                      Callable&& callable,
-                                                      const std::source_location& location) {
+                                                      Callable&& callable, const SourceLocation& location) {
   using Result = std::invoke_result_t<Callable>;
   track_function_call(function, args, location);
   const auto began = std::chrono::steady_clock::now();

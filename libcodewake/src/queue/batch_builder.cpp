@@ -246,12 +246,14 @@ Batch BatchBuilder::show(std::size_t begin, std::size_t end) {
       batch_trace_events_.push_back(trace_event_of(item));
       batch_trace_events_.back().process = *some_process;
     } else if (item.is_event) {
-      batch_events_.push_back({.process = *some_process,
-                               .when = item.when,
-                               .has_data = item.has_data,
-                               .data = data_of(item),
-                               .stacktrace = item.stack,
-                               .trace = item.tie});
+      batch_events_.push_back(
+          {.process = *some_process,
+           .when = item.when,
+           .has_data = item.has_data,
+           .data = data_of(item),
+           .stacktrace = item.stack,
+           .trace = item.tie,
+           .journal_place = item.is_report ? 0 : place_word(item.lane, item.position) | 1});
     }
     if (!item.is_report)
       reached.insert_or_assign(item.lane, Reached{item.next_position, some_process.value_or(0)});

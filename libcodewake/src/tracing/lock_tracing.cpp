@@ -12,7 +12,7 @@ bool is_shared(LockName lock) noexcept {
   return lock.type.ends_with("Read");
 }
 
-void record_lock(Execution& execution, TraceKind kind, LockName lock, const std::source_location& location) {
+void record_lock(Execution& execution, TraceKind kind, LockName lock, const SourceLocation& location) {
   execution.core()->record(execution, {.kind = kind, .name = lock.name}, location, [&](std::string& data) {
     data += "\"lock_type\":";
     append_json_string(data, lock.type);
@@ -25,7 +25,7 @@ std::shared_ptr<LockClock> make_lock_clock() {
   return std::make_shared<LockClock>();
 }
 
-void lock_acquired(LockClock& clock, LockName lock, const std::source_location& location) {
+void lock_acquired(LockClock& clock, LockName lock, const SourceLocation& location) {
   Execution* const execution = current_execution;
   if (execution == nullptr) return;
   const std::lock_guard guard(execution->mutex());
@@ -34,7 +34,7 @@ void lock_acquired(LockClock& clock, LockName lock, const std::source_location& 
   record_lock(*execution, TraceKind::lock_acquire, lock, location);
 }
 
-void lock_released(LockClock& clock, LockName lock, const std::source_location& location) {
+void lock_released(LockClock& clock, LockName lock, const SourceLocation& location) {
   Execution* const execution = current_execution;
   if (execution == nullptr) return;
   const std::lock_guard guard(execution->mutex());
@@ -44,7 +44,7 @@ void lock_released(LockClock& clock, LockName lock, const std::source_location& 
 }
 
 void accessed(std::string_view variable, const TraceValue& old_value, const TraceValue& new_value,
-              Access access, const std::source_location& location) {
+              Access access, const SourceLocation& location) {
   Execution* const execution = current_execution;
   if (execution == nullptr) return;
   const std::lock_guard guard(execution->mutex());

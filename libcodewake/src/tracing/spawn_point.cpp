@@ -19,7 +19,7 @@ void append_id(std::string& data, const char* key, const TraceEventId& id) {
 
 class SpawnPointOfTrace final : public SpawnPoint {
  public:
-  SpawnPointOfTrace(Execution& parent, std::string_view task, const std::source_location& location)
+  SpawnPointOfTrace(Execution& parent, std::string_view task, const SourceLocation& location)
       : core_(parent.core()), trace_(parent.trace()), task_(task) {
     make_uuid(id_.bytes);
     const std::lock_guard lock(parent.mutex());
@@ -42,7 +42,7 @@ class SpawnPointOfTrace final : public SpawnPoint {
     const std::string type = exception == nullptr ? "unknown" : demangle(typeid(*exception).name());
     const std::lock_guard lock(execution.mutex());
     core_->record(
-        execution, {.kind = TraceKind::error, .name = type}, std::source_location(), [&](std::string& data) {
+        execution, {.kind = TraceKind::error, .name = type}, SourceLocation(), [&](std::string& data) {
           data += "\"message\":";
           append_json_string(
               data, exception == nullptr ? "an exception that is no std::exception" : exception->what());
@@ -50,7 +50,7 @@ class SpawnPointOfTrace final : public SpawnPoint {
         });
   }
 
-  void join(const std::source_location& location) override {
+  void join(const SourceLocation& location) override {
     Execution* const execution = current_execution;
     if (execution == nullptr || execution->core() != core_) return;
     VectorClock ended;
@@ -78,7 +78,7 @@ class SpawnPointOfTrace final : public SpawnPoint {
 
 }  // namespace
 
-std::shared_ptr<SpawnPoint> SpawnPoint::make(std::string_view task, const std::source_location& location) {
+std::shared_ptr<SpawnPoint> SpawnPoint::make(std::string_view task, const SourceLocation& location) {
   Execution* const execution = current_execution;
   if (execution == nullptr) return nullptr;
   return std::make_shared<SpawnPointOfTrace>(*execution, task, location);

@@ -65,7 +65,7 @@ std::int64_t milliseconds_of(std::chrono::nanoseconds duration) {
 }
 
 void record_response(Execution& execution, int status, const HeaderMap& headers, const TraceValue& body,
-                     std::chrono::nanoseconds duration, const std::source_location& location) {
+                     std::chrono::nanoseconds duration, const SourceLocation& location) {
   const std::string name = std::to_string(status);
   execution.core()->record(
       execution, {.kind = TraceKind::http_response, .name = name, .access = {}, .duration = duration},
@@ -78,7 +78,7 @@ void record_response(Execution& execution, int status, const HeaderMap& headers,
 }
 
 void record_request(Execution& execution, std::string_view method, std::string_view url,
-                    const HeaderMap& headers, const TraceValue& body, const std::source_location& location) {
+                    const HeaderMap& headers, const TraceValue& body, const SourceLocation& location) {
   const std::string name = std::string(method) + " " + std::string(url);
   execution.core()->record(execution, {.kind = TraceKind::http_request, .name = name}, location,
                            [&](std::string& data) {
@@ -144,14 +144,13 @@ const std::shared_ptr<Store>& Tracer::store() const noexcept {
 }
 
 void Tracer::track_state_change(std::string_view variable, const TraceValue& old_value,
-                                const TraceValue& new_value, Access access,
-                                const std::source_location& location) {
+                                const TraceValue& new_value, Access access, const SourceLocation& location) {
   if (core_->current("track_state_change") == nullptr) return;
   internal::accessed(variable, old_value, new_value, access, location);
 }
 
 void Tracer::track_function_call(std::string_view function, const TraceValue& args,
-                                 const std::source_location& location) {
+                                 const SourceLocation& location) {
   Execution* const execution = core_->current("track_function_call");
   if (execution == nullptr) return;
   const std::lock_guard lock(execution->mutex());
@@ -164,7 +163,7 @@ void Tracer::track_function_call(std::string_view function, const TraceValue& ar
 
 void Tracer::track_function_return(std::string_view function, const TraceValue& return_value,
                                    std::optional<std::chrono::nanoseconds> duration,
-                                   const std::source_location& location) {
+                                   const SourceLocation& location) {
   Execution* const execution = core_->current("track_function_return");
   if (execution == nullptr) return;
   const std::lock_guard lock(execution->mutex());
@@ -173,7 +172,7 @@ void Tracer::track_function_return(std::string_view function, const TraceValue& 
                 location, [&](std::string& data) { append(data, "return_value", return_value); });
 }
 
-TraceEventId Tracer::track_async_spawn(std::string_view task, const std::source_location& location) {
+TraceEventId Tracer::track_async_spawn(std::string_view task, const SourceLocation& location) {
   TraceEventId id;
   internal::make_uuid(id.bytes);
   Execution* const execution = core_->current("track_async_spawn");
@@ -185,7 +184,7 @@ TraceEventId Tracer::track_async_spawn(std::string_view task, const std::source_
 }
 
 void Tracer::track_async_await(const TraceEventId& task, std::string_view name,
-                               const std::source_location& location) {
+                               const SourceLocation& location) {
   Execution* const execution = core_->current("track_async_await");
   if (execution == nullptr) return;
   const std::lock_guard lock(execution->mutex());
@@ -194,19 +193,19 @@ void Tracer::track_async_await(const TraceEventId& task, std::string_view name,
 }
 
 void Tracer::track_lock_acquire(std::string_view lock, std::string_view lock_type,
-                                const std::source_location& location) {
+                                const SourceLocation& location) {
   if (core_->current("track_lock_acquire") == nullptr) return;
   internal::lock_acquired(*core_->locks().find_or_make(lock), {.name = lock, .type = lock_type}, location);
 }
 
 void Tracer::track_lock_release(std::string_view lock, std::string_view lock_type,
-                                const std::source_location& location) {
+                                const SourceLocation& location) {
   if (core_->current("track_lock_release") == nullptr) return;
   internal::lock_released(*core_->locks().find_or_make(lock), {.name = lock, .type = lock_type}, location);
 }
 
 void Tracer::track_http_request(std::string_view method, std::string_view url, const HeaderMap& headers,
-                                const TraceValue& body, const std::source_location& location) {
+                                const TraceValue& body, const SourceLocation& location) {
   Execution* const execution = core_->current("track_http_request");
   if (execution == nullptr) return;
   const std::lock_guard lock(execution->mutex());
@@ -214,7 +213,7 @@ void Tracer::track_http_request(std::string_view method, std::string_view url, c
 }
 
 void Tracer::track_http_response(int status, const HeaderMap& headers, const TraceValue& body,
-                                 std::chrono::nanoseconds duration, const std::source_location& location) {
+                                 std::chrono::nanoseconds duration, const SourceLocation& location) {
   Execution* const execution = core_->current("track_http_response");
   if (execution == nullptr) return;
   const std::lock_guard lock(execution->mutex());
@@ -222,7 +221,7 @@ void Tracer::track_http_response(int status, const HeaderMap& headers, const Tra
 }
 
 void Tracer::track_database_query(std::string_view database, std::string_view query,
-                                  std::chrono::nanoseconds duration, const std::source_location& location) {
+                                  std::chrono::nanoseconds duration, const SourceLocation& location) {
   Execution* const execution = core_->current("track_database_query");
   if (execution == nullptr) return;
   const std::lock_guard lock(execution->mutex());
@@ -235,7 +234,7 @@ void Tracer::track_database_query(std::string_view database, std::string_view qu
 }
 
 void Tracer::track_database_result(std::string_view database, std::uint64_t rows_affected,
-                                   const std::source_location& location) {
+                                   const SourceLocation& location) {
   Execution* const execution = core_->current("track_database_result");
   if (execution == nullptr) return;
   const std::lock_guard lock(execution->mutex());
@@ -244,7 +243,7 @@ void Tracer::track_database_result(std::string_view database, std::uint64_t rows
 }
 
 void Tracer::track_error(std::string_view type, std::string_view message,
-                         const std::vector<std::string>& stack_trace, const std::source_location& location) {
+                         const std::vector<std::string>& stack_trace, const SourceLocation& location) {
   Execution* const execution = core_->current("track_error");
   if (execution == nullptr) return;
   const std::lock_guard lock(execution->mutex());
@@ -260,13 +259,12 @@ void Tracer::track_error(std::string_view type, std::string_view message,
   });
 }
 
-void Tracer::track_error(const std::exception& exception, const std::source_location& location) {
+void Tracer::track_error(const std::exception& exception, const SourceLocation& location) {
   if (internal::current_execution == nullptr) return;
   track_error(internal::demangle(typeid(exception).name()), exception.what(), {}, location);
 }
 
-void Tracer::track_custom(std::string_view name, const TraceValue& data,
-                          const std::source_location& location) {
+void Tracer::track_custom(std::string_view name, const TraceValue& data, const SourceLocation& location) {
   Execution* const execution = core_->current("track_custom");
   if (execution == nullptr) return;
   const std::lock_guard lock(execution->mutex());
@@ -306,7 +304,7 @@ void Tracer::receive(const IncomingHeaders& response_headers) {
 }
 
 Context Tracer::begin_request(const IncomingHeaders& headers, std::string_view method, std::string_view url,
-                              const HeaderMap& shown_headers, const std::source_location& location) {
+                              const HeaderMap& shown_headers, const SourceLocation& location) {
   Context context = core_->begin(headers);
   Execution& execution = *TracerCore::peek(context);
   const std::lock_guard lock(execution.mutex());
@@ -315,13 +313,12 @@ Context Tracer::begin_request(const IncomingHeaders& headers, std::string_view m
   return context;
 }
 
-HeaderMap Tracer::end_request(int status, const HeaderMap& shown_headers,
-                              const std::source_location& location) {
+HeaderMap Tracer::end_request(int status, const HeaderMap& shown_headers, const SourceLocation& location) {
   return end_request(Context::current(), status, shown_headers, location);
 }
 
 HeaderMap Tracer::end_request(const Context& context, int status, const HeaderMap& shown_headers,
-                              const std::source_location& location) {
+                              const SourceLocation& location) {
   Execution* const execution = TracerCore::peek(context);
   if (execution == nullptr || execution->core() != core_) return {};
   HeaderMap answer;
@@ -353,7 +350,7 @@ std::uint64_t Tracer::lost() const noexcept {
 // ── requests that end by themselves ──
 
 RequestScope::RequestScope(Tracer& tracer, const IncomingHeaders& headers, std::string_view method,
-                           std::string_view url, const std::source_location& location)
+                           std::string_view url, const SourceLocation& location)
     : tracer_(tracer),
       context_(tracer.begin_request(headers, method, url, {}, location)),
       location_(location),
@@ -372,7 +369,7 @@ RequestScope::~RequestScope() {
   }
 }
 
-HeaderMap RequestScope::end(int status, const std::source_location& location) {
+HeaderMap RequestScope::end(int status, const SourceLocation& location) {
   return context_ ? tracer_.end_request(std::exchange(context_, {}), status, {}, location) : HeaderMap();
 }
 

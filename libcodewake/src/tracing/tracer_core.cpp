@@ -69,8 +69,8 @@ Execution* TracerCore::current(const char* what) const {
   return nullptr;
 }
 
-TraceEventId TracerCore::submit(Execution& execution, const Happening& what,
-                                const std::source_location& location, std::string_view data) {
+TraceEventId TracerCore::submit(Execution& execution, const Happening& what, const SourceLocation& location,
+                                std::string_view data) {
   execution.look_for_fork();
   TraceEventInput event;
   event.kind = what.kind;

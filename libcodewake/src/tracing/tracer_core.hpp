@@ -6,10 +6,10 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <source_location>
 #include <string>
 #include <string_view>
 
+#include "codewake/source_location.hpp"
 #include "codewake/tracing.hpp"
 #include "tracing/execution.hpp"
 #include "tracing/lock_clocks.hpp"
@@ -49,7 +49,7 @@ class TracerCore : public std::enable_shared_from_this<TracerCore> {
 
   /// Records it of the execution, whose mutex is held; `write_data` appends the members of the data's object.
   template <class WriteData>
-  TraceEventId record(Execution& execution, const Happening& what, const std::source_location& location,
+  TraceEventId record(Execution& execution, const Happening& what, const SourceLocation& location,
                       WriteData write_data) {
     std::string& data = execution.empty_buffer();
     data += '{';
@@ -64,7 +64,7 @@ class TracerCore : public std::enable_shared_from_this<TracerCore> {
   static const std::shared_ptr<TracerCore>& of(const Tracer& tracer) noexcept { return tracer.core_; }
 
  private:
-  TraceEventId submit(Execution& execution, const Happening& what, const std::source_location& location,
+  TraceEventId submit(Execution& execution, const Happening& what, const SourceLocation& location,
                       std::string_view data);
   void lose(const char* why) noexcept;
 

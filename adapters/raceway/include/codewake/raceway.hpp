@@ -12,12 +12,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <source_location>
 #include <string>
 #include <string_view>
 
 #include "codewake/errors.hpp"
 #include "codewake/export.hpp"
+#include "codewake/source_location.hpp"
 #include "codewake/tracing.hpp"
 
 namespace codewake::raceway {
@@ -73,7 +73,7 @@ class CODEWAKE_API Client : public Tracer {
   /// answer. Throws Error where none comes, which is recorded too, and for a method or a header that would
   /// break the request's form.
   Response request(std::string_view method, const std::string& url, const RequestOptions& options = {},
-                   const std::source_location& location = std::source_location::current());
+                   const SourceLocation& location = SourceLocation::current());
 
   using Tracer::shutdown;
   /// Sends what it can within five seconds, and ends. Later events are counted as lost. The result says
