@@ -2,8 +2,6 @@
 // adapter's README for servers of any kind.
 #include <doctest/doctest.h>
 
-#include <boost/asio.hpp>
-#include <boost/beast.hpp>
 #include <cstddef>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -12,6 +10,10 @@
 #include <thread>
 #include <utility>
 #include <vector>
+
+// Behind the others: Boost 1.74 forgets to include <utility>.
+#include <boost/asio.hpp>
+#include <boost/beast.hpp>
 
 #include "adapters/raceway/collector.hpp"
 #include "codewake/raceway.hpp"

@@ -47,9 +47,9 @@ HttpReply Collector::react(const HttpRequest& request) {
   const HttpReply reply = take_request(direct);
   CHECK_MESSAGE(reply.status == 200, (reply.body + " " + request.body));
   if (reply.status != 200) return reply;
+  const Json body = Json::parse(request.body);
   const std::lock_guard lock(mutex_);
-  for (const Json& event : Json::parse(request.body)["events"])
-    events_.try_emplace(event["id"].get<std::string>(), event);
+  for (const Json& event : body["events"]) events_.try_emplace(event["id"].get<std::string>(), event);
   authorization_ = request.header("authorization");
   arrived_.notify_all();
   return reply;
@@ -78,7 +78,7 @@ std::vector<Json> Collector::sorted() const {
 
 std::vector<Json> Collector::events(std::size_t count) const {
   std::unique_lock lock(mutex_);
-  arrived_.wait_for(lock, std::chrono::seconds(30), [&] { return events_.size() >= count; });
+  arrived_.wait_for(lock, std::chrono::seconds(10), [&] { return events_.size() >= count; });
   REQUIRE(events_.size() == count);
   return sorted();
 }

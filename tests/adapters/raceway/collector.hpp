@@ -44,7 +44,7 @@ class Collector {
   void answer(const std::string& where, HttpReply reply);
 
   /// The events that have arrived, each once, in the order in which they happened, waiting for `count` of
-  /// them, half a minute at most.
+  /// them, ten seconds at most.
   std::vector<nlohmann::json> events(std::size_t count) const;
   /// What those of a kind have under its name, of the events that are there by now.
   std::vector<nlohmann::json> kinds(const std::string& kind) const;

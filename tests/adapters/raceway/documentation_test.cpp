@@ -333,7 +333,7 @@ TEST_CASE("Documentation: threads, and what records itself") {
 
   worker.join();
   CHECK(raceway.shutdown());
-  const std::vector<json> events = one_trace(world, 9);
+  const std::vector<json> events = one_trace(world, 8);
   CHECK(world.collector.kinds("AsyncSpawn").size() == 2);
   CHECK(world.collector.kinds("AsyncAwait").size() == 1);
   for (const json& event : events) {
