@@ -71,7 +71,7 @@ TEST_CASE("events as csv has a header, quotes what needs it, and ends lines as R
   const std::string header =
       "id,when,process_id,app,app_vsn,environment,digest,data,stacktrace_id,frames,trace_id,span_id\r\n";
   REQUIRE(result.out.starts_with(header + "34,2026-11-22T01:34:06.727302Z,2,app-b,1.0.0,production,"));
-  CHECK(result.out.ends_with(",\"[{\"\"key\"\":\"\"event\"\",\"\"value\"\":\"\"b\"\"}]\",,\r\n"));
+  CHECK(result.out.ends_with(",\"[{\"\"key\"\":\"\"event\"\",\"\"value\"\":\"\"b\"\"}]\",,,,\r\n"));
   CHECK(cli.run({"events", "--format", "csv", "--where", "event=none"}).out == header);
 }
 
