@@ -554,7 +554,7 @@ TEST_CASE("An endpoint that is none is refused when the tracer is asked for") {
     setenv("CODE_WAKE_CONFIG", "", 1);
     setenv("CODE_WAKE_TRACING_ENDPOINT", "no server", 1);
     Process& process = Process::instance(
-        {.app_name = "shop", .store = std::make_shared<RacewayStore>(fixture.collector.url())});
+        {.app_name = "shop", .store = std::make_shared<RacewayStore>("http://127.0.0.1:9")});
     try {
       process.tracer();
     } catch (const ConfigError&) {
