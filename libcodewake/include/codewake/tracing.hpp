@@ -1,10 +1,11 @@
 // Tracing: what happened in which order, across threads, coroutines and services.
 //
 //     codewake::Tracer& tracer = codewake::Process::instance().tracer();
-//     codewake::Scope scope(tracer, request.headers);          // goes on with the caller's trace, or begins
-//     one tracer.track_state_change("stock", 5, 4); auto worker = codewake::spawn([&] { … }); // an execution
-//     of its own, ordered behind this one worker.get();                                            // and
-//     before what follows client.Get("/charge", tracer.propagation_headers());
+//     codewake::Scope scope(tracer, request.headers);  // goes on with the caller's trace, or begins one
+//     tracer.track_state_change("stock", 5, 4);
+//     auto worker = codewake::spawn([&] { … });        // an execution of its own, ordered behind this one
+//     worker.get();                                    // and before what follows
+//     client.Get("/charge", tracer.propagation_headers());
 //
 // A *context* belongs to an execution (a request, a task, a thread), and not to a thread: a Scope makes it
 // current on the thread that the execution runs on at the moment. Each execution counts its own steps, and
