@@ -256,6 +256,8 @@ class CODEWAKE_API Tracer {
   HeaderMap end_request(int status, const HeaderMap& shown_headers = {},
                         const SourceLocation& location = SourceLocation::current());
   /// The same of a request that ends on another thread than it began: `context` is what begin_request gave.
+  /// The thread where it began has to leave it by itself: have begin_request called inside of
+  /// `Scope{Context()}`.
   HeaderMap end_request(const Context& context, int status, const HeaderMap& shown_headers = {},
                         const SourceLocation& location = SourceLocation::current());
 
