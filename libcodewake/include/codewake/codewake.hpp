@@ -1,5 +1,5 @@
-// All that a program needs; for coroutines there is trace_coroutine.hpp besides. For adapters: store.hpp,
-// plugin.hpp; for their tests: testing/store_conformance.hpp.
+// All that a program needs; for coroutines there is trace_coroutine.hpp, for cpp-httplib httplib_tracing.hpp
+// besides. For adapters: store.hpp, plugin.hpp; for their tests: testing/store_conformance.hpp.
 #pragma once
 
 #include "codewake/attributes.hpp"   // IWYU pragma: export
@@ -14,7 +14,11 @@
 #include "codewake/store.hpp"        // IWYU pragma: export
 #include "codewake/throw_hook.hpp"   // IWYU pragma: export
 #include "codewake/time.hpp"         // IWYU pragma: export
+#include "codewake/version.hpp"      // IWYU pragma: export
+
+// Values of trace events are JSON: with nlohmann's library (nlohmann-json3-dev) a program can trace.
+#if __has_include(<nlohmann/json.hpp>)
 #include "codewake/trace_tasks.hpp"  // IWYU pragma: export
 #include "codewake/traced.hpp"       // IWYU pragma: export
 #include "codewake/tracing.hpp"      // IWYU pragma: export
-#include "codewake/version.hpp"      // IWYU pragma: export
+#endif
