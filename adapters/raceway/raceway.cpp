@@ -70,8 +70,8 @@ Response Client::request(std::string_view method, const std::string& url, const 
   if (!has_context()) {
     return internal::send_http_request(method, url, std::move(headers), std::move(body), options.timeout);
   }
-  headers = propagation_headers(std::move(headers));
   track_http_request(method, masked(url), options.headers, options.json, location);
+  headers = propagation_headers(std::move(headers));
   const auto began = std::chrono::steady_clock::now();
   try {
     Response response =

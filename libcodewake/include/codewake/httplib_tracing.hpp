@@ -44,10 +44,10 @@ template <class Client, class Request>
 auto send(Client& client, Request request, Tracer& tracer,
           const SourceLocation& location = SourceLocation::current()) {
   if (!tracer.has_context()) return client.send(request);
+  tracer.track_http_request(request.method, request.path, {}, nullptr, location);
   for (const auto& [name, value] : tracer.propagation_headers()) {
     if (!request.has_header(name.c_str())) request.set_header(name.c_str(), value);
   }
-  tracer.track_http_request(request.method, request.path, {}, nullptr, location);
   const auto began = std::chrono::steady_clock::now();
   auto result = client.send(request);
   const auto took = std::chrono::steady_clock::now() - began;
