@@ -88,7 +88,19 @@ std::string_view Execution::clock_text() {
   return clock_text_;
 }
 
+namespace {
+
+/// A thread that ends inside of a context leaves it.
+struct LeftAtEnd {
+  ~LeftAtEnd() { swap_current({}); }
+  void arrange() const noexcept {}
+};
+thread_local const LeftAtEnd left_at_end;
+
+}  // namespace
+
 Context swap_current(Context next) noexcept {
+  if (next) left_at_end.arrange();
   Context before = TracerCore::take(current_execution);
   current_tie = nullptr;
   current_execution = TracerCore::release(std::move(next));
