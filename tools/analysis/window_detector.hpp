@@ -1,0 +1,89 @@
+// Checks, and the acts that depend on them, with room for others in between.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "access_tree.hpp"
+#include "history.hpp"
+#include "order.hpp"
+
+namespace codewake::analysis {
+
+/// Places in History::places: of the check, of the act, and of the write that can come in between.
+struct WindowPlaces {
+  std::uint32_t check = 0, act = 0, between = 0;
+  std::uint32_t variable = 0;  ///< in History::names; any, where the places are known
+
+  auto operator<=>(const WindowPlaces&) const = default;
+};
+/// An example: events.
+struct WindowFound {
+  std::uint32_t check = 0, act = 0, between = 0;
+  bool is_certain = false;
+};
+using WindowsFound = std::map<WindowPlaces, WindowFound>;
+
+/// A window is open from an execution's last read of a variable to the write that follows it, for writes of
+/// others that no lock keeps out: one that is held all the time, and at the other write as well.
+///
+/// Takes the moments of either order, and then looks for two things. In the observed one: writes that nothing
+/// orders before the check or behind the act. In the firm one: writes that only a lock ordered, which is held at
+/// each of the three, but let go between check and act; it may come in between another time.
+class WindowDetector {
+ public:
+  /// Borrows both. Must go before the order, whose clocks it holds.
+  WindowDetector(const History& history, Order& order, Order::Kind kind)
+      : history_(history), order_(order), kind_(kind) {}
+  WindowDetector(const WindowDetector&) = delete;
+  WindowDetector& operator=(const WindowDetector&) = delete;
+  ~WindowDetector();
+
+  void visit(const Moment& moment);
+
+  const WindowsFound& found() const noexcept { return found_; }
+
+ private:
+  struct Check {
+    std::uint32_t event = 0;
+    ClockTree::Clock clock = nullptr;
+  };
+  struct Write {
+    std::uint32_t place = 0, lock_set = 0;
+    AccessTree accesses;
+  };
+  struct Window {
+    std::uint32_t check_place = 0, act_place = 0;
+    std::uint32_t check_locks = 0, act_locks = 0;  ///< lock sets
+    LockSet throughout;                            ///< held from the one to the other
+    AccessTree acts;
+    std::unordered_map<std::uint32_t, std::pair<std::uint32_t, std::uint32_t>> last;  ///< check and act, by execution
+  };
+  struct Variable {
+    std::vector<Write> writes;
+    std::vector<Window> windows;
+    std::unordered_map<std::uint32_t, Check> checks;  // by execution, where no write followed yet
+  };
+
+  void note_lock(const Moment& moment);
+  void close(const Moment& moment, Variable& variable, const Check& check);
+  void look_behind(const Moment& moment, const Variable& variable);
+  LockSet held_throughout(std::uint32_t check, std::uint32_t act) const;
+  bool is_open(const Window& window, std::uint32_t lock_set) const;
+  void report(std::uint32_t check, std::uint32_t act, std::uint32_t between);
+  bool is_reported(const Window& window, std::uint32_t between_place, std::uint32_t variable) const;
+  WindowPlaces places_of(std::uint32_t check_place, std::uint32_t act_place, std::uint32_t between_place,
+                         std::uint32_t variable) const;
+
+  const History& history_;
+  Order& order_;
+  const Order::Kind kind_;
+  std::unordered_map<std::uint32_t, Variable> variables_;                // by name
+  std::unordered_map<std::uint64_t, std::uint32_t> let_go_;              // last step, by execution and lock's name
+  WindowsFound found_;
+};
+
+}  // namespace codewake::analysis
