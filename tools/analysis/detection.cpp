@@ -206,4 +206,13 @@ std::vector<Finding> find_all(History& history, const Fetch& fetch) {
   return std::move(reporter).findings();
 }
 
+std::vector<Finding> find_lock_orders(const History& history, const Fetch& fetch) {
+  Order order(history, Order::Kind::firm);
+  LockOrderDetector detector(history, order);
+  order.walk([&](const Moment& moment) { detector.visit(moment); });
+  Reporter reporter(history, fetch);
+  reporter.add(detector.cycles());
+  return std::move(reporter).findings();
+}
+
 }  // namespace codewake::analysis

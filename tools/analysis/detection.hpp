@@ -18,4 +18,7 @@ using Fetch = std::function<std::optional<TraceEventRecord>(const History& histo
 /// Notes in the history which executions contradict themselves.
 std::vector<Finding> find_all(History& history, const Fetch& fetch);
 
+/// Only the possible deadlocks.
+std::vector<Finding> find_lock_orders(const History& history, const Fetch& fetch);
+
 }  // namespace codewake::analysis

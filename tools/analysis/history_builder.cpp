@@ -132,7 +132,9 @@ void HistoryBuilder::read_clock(Mind& mind, std::uint32_t event, const TraceEven
     if (hash == mind.clock_head && !is_join) return;
     mind.clock_head = hash;
   }
-  const bool is_by_lock = record.kind == TraceKind::lock_acquire;
+  // An atomic variable is read before or after a write, as a lock is taken.
+  const bool is_by_lock = record.kind == TraceKind::lock_acquire ||
+                          (record.access && *record.access != Access::read && *record.access != Access::write);
   std::vector<ClockComponent> components = parse_clock(clock);
   std::erase_if(components, [&](const auto& component) { return component.execution == record.texts.execution; });
   for (const ClockComponent& component : components) {

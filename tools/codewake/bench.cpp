@@ -68,11 +68,13 @@ Sizes sizes_for(const BenchOptions& options) {
              .commit_events = 200'000,
              .postgres_events = 10'000,
              .lookup_events = 20'000,
+             .analysis_events = 100'000,
              .sustained_seconds = 1,
              .stack_calls = 2'000,
              .stack_frames = 2'000};
   } else if (options.large) {
     sizes.lookup_events = 10'000'000;
+    sizes.analysis_events = 10'000'000;
     sizes.sustained_seconds = 60;
     sizes.stack_frames = 500'000;
   }

@@ -24,6 +24,7 @@ namespace codewake::cli {
 inline constexpr int kSuccess = 0;
 inline constexpr int kFailed = 1;
 inline constexpr int kUsedWrongly = 2;
+inline constexpr int kFound = 3;  ///< `races --fail`, and something was found
 
 /// Used wrongly, found after the options were parsed. `what()` says what to do instead.
 class UsageError : public std::runtime_error {
@@ -105,6 +106,7 @@ void add_process_commands(CLI::App& app, Session& session);
 void add_setup_commands(CLI::App& app, Session& session);
 void add_log_command(CLI::App& app, Session& session);
 void add_trace_commands(CLI::App& app, Session& session);
+void add_race_commands(CLI::App& app, Session& session);
 void add_recover_command(CLI::App& app, Session& session);
 void add_retain_command(CLI::App& app, Session& session);
 void add_run_command(CLI::App& app, Session& session);

@@ -40,13 +40,22 @@ class Data {
   nlohmann::json json_;
 };
 
+bool is_read(const TraceEventRecord& event) {
+  return event.access == Access::read || event.access == Access::atomic_read;
+}
+
+std::string value_of(const TraceEventRecord& event, const Data& data) {
+  const std::string now = data["new_value"];
+  if (is_read(event)) return now;
+  const std::string before = data["old_value"];
+  return fmt::format("{} → {}", before.empty() ? "null" : before, now.empty() ? "null" : now);
+}
+
 std::string describe_change(const TraceEventRecord& event, const Data& data) {
   const std::string what = fmt::format("{} {}", to_string(*event.access), visible(event.texts.name));
-  const bool is_read = event.access == Access::read || event.access == Access::atomic_read;
-  const std::string now = data["new_value"];
-  if (is_read) return now.empty() ? what : what + " = " + now;
-  const std::string before = data["old_value"];
-  return fmt::format("{} {} → {}", what, before.empty() ? "null" : before, now.empty() ? "null" : now);
+  const std::string value = value_of(event, data);
+  if (is_read(event)) return value.empty() ? what : what + " = " + value;
+  return what + " " + value;
 }
 
 std::string describe_event(const TraceEventRecord& event) {
@@ -95,6 +104,10 @@ std::string describe_entry(const TraceEntry& entry) {
   if (!data.spans().empty()) text += ' ';
   for (const Span& span : data.spans()) text += span.text;
   return text;
+}
+
+std::string value_of(const TraceEventRecord& event) {
+  return value_of(event, Data(event));
 }
 
 std::string place_of(const TraceEventRecord& event) {

@@ -11,6 +11,9 @@ namespace codewake::cli {
 /// What happened, on one line: `Write stock 5 → 4`.
 std::string describe_entry(const TraceEntry& entry);
 
+/// Of a change, or a read, what the variable was and is: `5 → 4`, `5`; on one line.
+std::string value_of(const TraceEventRecord& event);
+
 /// `file.cpp:12`; empty where it is not known.
 std::string place_of(const TraceEventRecord& event);
 

@@ -14,6 +14,12 @@
 namespace codewake::cli {
 namespace {
 
+// JSON in a store is text; what is none stays that.
+Json parsed(const std::string& text) {
+  Json json = Json::parse(text, nullptr, false);
+  return json.is_discarded() ? Json(text) : json;
+}
+
 Json text_or_null(const std::string& text) {
   return text.empty() ? Json(nullptr) : Json(text);
 }
@@ -91,6 +97,31 @@ std::vector<std::string> process_fields() {
 
 std::vector<std::string> exception_fields() {
   return {"stacktrace_id", "count", "first", "last", "last_event_id", "type", "message", "top_frame"};
+}
+
+Json to_json(const TraceEventRecord& event) {
+  return {{"id", to_uuid(event.id)},
+          {"when", format_time(event.when)},
+          {"kind", to_string(event.kind)},
+          {"name", event.texts.name},
+          {"access", event.access ? Json(to_string(*event.access)) : Json(nullptr)},
+          {"service", event.texts.service},
+          {"instance", event.texts.instance},
+          {"environment", event.texts.environment},
+          {"execution", event.texts.execution},
+          {"step", event.step},
+          {"thread", event.texts.thread},
+          {"span_id", to_hex(event.span_id)},
+          {"upstream_span_id",
+           event.upstream_span_id.empty() ? Json(nullptr) : Json(to_hex(event.upstream_span_id))},
+          {"parent_id", event.parent_id.empty() ? Json(nullptr) : Json(to_uuid(event.parent_id))},
+          {"file", text_or_null(event.texts.file)},
+          {"line", event.line == 0 ? Json(nullptr) : Json(event.line)},
+          {"duration_ns", event.duration ? Json(event.duration->count()) : Json(nullptr)},
+          {"data", parsed(event.texts.data)},
+          {"clock", parsed(event.texts.clock)},
+          {"locks", parsed(event.texts.locks)},
+          {"process_id", event.process_id}};
 }
 
 }  // namespace codewake::cli

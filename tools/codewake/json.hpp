@@ -7,6 +7,7 @@
 
 #include "codewake/frame.hpp"
 #include "codewake/records.hpp"
+#include "codewake/trace_event.hpp"
 #include "listing.hpp"
 
 namespace codewake::cli {
@@ -28,5 +29,7 @@ Json to_json(const EventRecord& event, const std::optional<ProcessRecord>& proce
 std::vector<std::string> event_fields();
 std::vector<std::string> process_fields();
 std::vector<std::string> exception_fields();
+
+Json to_json(const TraceEventRecord& event);
 
 }  // namespace codewake::cli

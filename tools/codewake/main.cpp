@@ -21,7 +21,7 @@ constexpr const char* kHelpFooter =
     "./etc/code_wake.conf, and the CODE_WAKE_* variables over it), unless --store names a store;\n"
     "further parameters of its adapter follow after commas (a comma itself is written %2C).\n"
     "'codewake COMMAND --help' shows the options of a command, with examples.\n"
-    "Exit codes: 0 done, 1 failed, 2 used wrongly.\n"
+    "Exit codes: 0 done, 1 failed, 2 used wrongly, 3 found (races --fail).\n"
     "\n"
     "Examples:\n"
     "  codewake events --since 1h\n"
@@ -38,6 +38,7 @@ void add_commands(CLI::App& app, Session& session) {
   add_event_commands(app, session);
   add_exceptions_command(app, session);
   add_trace_commands(app, session);
+  add_race_commands(app, session);
   add_process_commands(app, session);
   add_setup_commands(app, session);
   add_recover_command(app, session);

@@ -97,45 +97,13 @@ std::vector<std::string> trace_event_fields() {
       "duration_ns", "data", "clock",  "locks",   "process_id"};
 }
 
-// JSON in a store is text; what is none stays that.
-Json parsed(const std::string& text) {
-  Json json = Json::parse(text, nullptr, false);
-  return json.is_discarded() ? Json(text) : json;
-}
-
-Json record_of(const TraceEventRecord& event) {
-  const auto text_or_null = [](const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); };
-  return {{"id", to_uuid(event.id)},
-          {"when", format_time(event.when)},
-          {"kind", to_string(event.kind)},
-          {"name", event.texts.name},
-          {"access", event.access ? Json(to_string(*event.access)) : Json(nullptr)},
-          {"service", event.texts.service},
-          {"instance", event.texts.instance},
-          {"environment", event.texts.environment},
-          {"execution", event.texts.execution},
-          {"step", event.step},
-          {"thread", event.texts.thread},
-          {"span_id", to_hex(event.span_id)},
-          {"upstream_span_id",
-           event.upstream_span_id.empty() ? Json(nullptr) : Json(to_hex(event.upstream_span_id))},
-          {"parent_id", event.parent_id.empty() ? Json(nullptr) : Json(to_uuid(event.parent_id))},
-          {"file", text_or_null(event.texts.file)},
-          {"line", event.line == 0 ? Json(nullptr) : Json(event.line)},
-          {"duration_ns", event.duration ? Json(event.duration->count()) : Json(nullptr)},
-          {"data", parsed(event.texts.data)},
-          {"clock", parsed(event.texts.clock)},
-          {"locks", parsed(event.texts.locks)},
-          {"process_id", event.process_id}};
-}
-
 Json record_of(const TraceTree& tree, const std::string& id) {
   Json executions = Json::array();
   for (const TraceExecution& execution : tree.executions()) {
     Json events = Json::array(), logged = Json::array();
     for (const TraceEntry& entry : execution.entries) {
       if (entry.traced != nullptr) {
-        events.push_back(record_of(*entry.traced));
+        events.push_back(to_json(*entry.traced));
       } else {
         logged.push_back(to_json(*entry.logged, std::nullopt));
       }
@@ -246,7 +214,7 @@ int run_trace(Session& session, const TraceOptions& options) {
     default: {
       Listing listing(session.out, session.options.format, {}, trace_event_fields());
       for (const TraceEventRecord& event : tree.events()) {
-        listing.add([] { return Row(); }, [&] { return record_of(event); });
+        listing.add([] { return Row(); }, [&] { return to_json(event); });
       }
       listing.finish();
       return kSuccess;

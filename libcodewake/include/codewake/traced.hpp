@@ -33,6 +33,16 @@ CODEWAKE_API std::shared_ptr<LockClock> make_lock_clock();
 CODEWAKE_API void accessed(std::string_view variable, const TraceValue& old_value,
                            const TraceValue& new_value, Access access, const SourceLocation& location);
 
+/// What an operation on an atomic variable did.
+struct AtomicChange {
+  Access access;
+  TraceValue before, after;
+};
+/// Calls `operate(context)`, and records what it did. What came before a write comes before whoever reads what
+/// was written: in a trace, nobody else operates on what has this clock meanwhile.
+CODEWAKE_API void operated(LockClock& clock, std::string_view variable, const SourceLocation& location,
+                           AtomicChange (*operate)(void* context), void* context);
+
 }  // namespace internal
 
 /// A mutex whose acquisitions and releases are recorded in the current trace, if there is one, and order what
@@ -145,54 +155,86 @@ class Traced {
   T value_;
 };
 
-/// The same of an atomic variable: its accesses do not race.
+/// The same of an atomic variable: its accesses do not race, and what came before a write comes before whoever
+/// reads what it wrote. Outside of traces it costs what std::atomic costs; inside, its operations wait for each
+/// other.
 template <class T>
 class Traced<std::atomic<T>> {
  public:
-  explicit Traced(std::string name, T value = T()) : name_(std::move(name)), value_(value) {}
+  explicit Traced(std::string name, T value = T())
+      : name_(std::move(name)), value_(value), clock_(internal::make_lock_clock()) {}
   Traced(const Traced&) = delete;
   Traced& operator=(const Traced&) = delete;
 
   T load(const SourceLocation& location = SourceLocation::current()) const {
-    const T value = value_.load();
-    internal::accessed(name_, nullptr, TraceValue(value), Access::atomic_read, location);
+    T value;
+    const auto change = [&] {
+      value = value_.load();
+      return internal::AtomicChange{Access::atomic_read, nullptr, TraceValue(std::as_const(value))};
+    };
+    operate(change, location);
     return value;
   }
   void store(T value, const SourceLocation& location = SourceLocation::current()) {
-    value_.store(value);
-    internal::accessed(name_, nullptr, TraceValue(value), Access::atomic_write, location);
+    const auto change = [&] {
+      value_.store(value);
+      return internal::AtomicChange{Access::atomic_write, nullptr, TraceValue(std::as_const(value))};
+    };
+    operate(change, location);
   }
   T exchange(T value, const SourceLocation& location = SourceLocation::current()) {
-    const T before = value_.exchange(value);
-    internal::accessed(name_, TraceValue(before), TraceValue(value), Access::atomic_rmw, location);
-    return before;
+    return modify([&] { return value_.exchange(value); }, [&](const T&) { return value; }, location);
   }
   bool compare_exchange(T& expected, T desired, const SourceLocation& location = SourceLocation::current()) {
-    const bool is_done = value_.compare_exchange_strong(expected, desired);
-    internal::accessed(name_, TraceValue(std::as_const(expected)), TraceValue(is_done ? desired : expected),
-                       is_done ? Access::atomic_rmw : Access::atomic_read, location);
+    bool is_done = false;
+    const auto change = [&] {
+      is_done = value_.compare_exchange_strong(expected, desired);
+      return internal::AtomicChange{is_done ? Access::atomic_rmw : Access::atomic_read,
+                                    TraceValue(std::as_const(expected)),
+                                    TraceValue(is_done ? std::as_const(desired) : std::as_const(expected))};
+    };
+    operate(change, location);
     return is_done;
   }
   T fetch_add(T value,
               const SourceLocation& location = SourceLocation::current()) requires std::is_integral_v<T> {
-    const T before = value_.fetch_add(value);
-    internal::accessed(name_, TraceValue(before), TraceValue(static_cast<T>(before + value)),
-                       Access::atomic_rmw, location);
-    return before;
+    return modify([&] { return value_.fetch_add(value); },
+                  [&](const T& before) { return static_cast<T>(before + value); }, location);
   }
   T fetch_sub(T value,
               const SourceLocation& location = SourceLocation::current()) requires std::is_integral_v<T> {
-    const T before = value_.fetch_sub(value);
-    internal::accessed(name_, TraceValue(before), TraceValue(static_cast<T>(before - value)),
-                       Access::atomic_rmw, location);
-    return before;
+    return modify([&] { return value_.fetch_sub(value); },
+                  [&](const T& before) { return static_cast<T>(before - value); }, location);
   }
 
   const std::string& name() const noexcept { return name_; }
 
  private:
+  template <class Change>
+  void operate(const Change& change, const SourceLocation& location) const {
+    internal::operated(
+        *clock_, name_, location,
+        [](void* context) { return (*static_cast<const Change*>(context))(); },
+        const_cast<Change*>(&change));
+  }
+
+  /// A step that reads and writes; the result is the value before, and `after` says what it is then.
+  template <class Step, class After>
+  T modify(const Step& step, const After& after, const SourceLocation& location) {
+    T before, now;
+    const auto change = [&] {
+      before = step();
+      now = after(before);
+      return internal::AtomicChange{Access::atomic_rmw, TraceValue(std::as_const(before)),
+                                    TraceValue(std::as_const(now))};
+    };
+    operate(change, location);
+    return before;
+  }
+
   const std::string name_;
   std::atomic<T> value_;
+  const std::shared_ptr<internal::LockClock> clock_;
 };
 
 }  // namespace codewake

@@ -22,20 +22,20 @@ Mutexes& mutexes() {
   return made;
 }
 
-std::mutex& mutex_of(const LockClock& clock) {
-  return mutexes().clocks[reinterpret_cast<std::uintptr_t>(&clock) / sizeof(LockClock) % kMutexes];
-}
-
 }  // namespace
 
+std::mutex& LockClock::mutex() const {
+  return mutexes().clocks[reinterpret_cast<std::uintptr_t>(this) / sizeof(LockClock) % kMutexes];
+}
+
 void LockClock::take(Execution& execution, bool is_shared) const {
-  const std::lock_guard lock(mutex_of(*this));
+  const std::lock_guard lock(mutex());
   execution.merge(alone_);
   if (!is_shared) execution.merge(shared_);
 }
 
 void LockClock::leave(const VectorClock& clock, bool is_shared) {
-  const std::lock_guard lock(mutex_of(*this));
+  const std::lock_guard lock(mutex());
   if (is_shared) {
     shared_.merge(clock);
   } else {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -18,6 +19,12 @@ class LockClock {
   /// Whoever takes the lock knows this then: alone, of all before; shared, of those who had it alone.
   void take(class Execution& execution, bool is_shared) const;
   void leave(const VectorClock& clock, bool is_shared);
+
+  // ── of an atomic variable, with its mutex held ──
+
+  std::mutex& mutex() const;
+  const VectorClock& published() const noexcept { return alone_; }
+  void publish(const VectorClock& clock) { alone_ = clock; }
 
  private:
   VectorClock alone_, shared_;

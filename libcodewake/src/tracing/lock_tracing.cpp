@@ -43,18 +43,41 @@ void lock_released(LockClock& clock, LockName lock, const SourceLocation& locati
   clock.leave(execution->clock(), is_shared(lock));
 }
 
+namespace {
+
+void record_access(Execution& execution, std::string_view variable, const TraceValue& old_value,
+                   const TraceValue& new_value, Access access, const SourceLocation& location) {
+  execution.core()->record(execution, {.kind = TraceKind::state_change, .name = variable, .access = access},
+                           location, [&](std::string& data) {
+                             data += "\"old_value\":";
+                             old_value.append_to(data);
+                             data += ",\"new_value\":";
+                             new_value.append_to(data);
+                           });
+}
+
+}  // namespace
+
 void accessed(std::string_view variable, const TraceValue& old_value, const TraceValue& new_value,
               Access access, const SourceLocation& location) {
   Execution* const execution = current_execution;
   if (execution == nullptr) return;
   const std::lock_guard guard(execution->mutex());
-  execution->core()->record(*execution, {.kind = TraceKind::state_change, .name = variable, .access = access},
-                            location, [&](std::string& data) {
-                              data += "\"old_value\":";
-                              old_value.append_to(data);
-                              data += ",\"new_value\":";
-                              new_value.append_to(data);
-                            });
+  record_access(*execution, variable, old_value, new_value, access, location);
+}
+
+void operated(LockClock& clock, std::string_view variable, const SourceLocation& location,
+              AtomicChange (*operate)(void*), void* context) {
+  Execution* const execution = current_execution;
+  if (execution == nullptr) {
+    operate(context);
+    return;
+  }
+  const std::scoped_lock guard(execution->mutex(), clock.mutex());
+  const AtomicChange change = operate(context);
+  if (change.access != Access::atomic_write) execution->merge(clock.published());
+  record_access(*execution, variable, change.before, change.after, change.access, location);
+  if (change.access != Access::atomic_read) clock.publish(execution->clock());
 }
 
 }  // namespace codewake::internal

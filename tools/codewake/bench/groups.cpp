@@ -383,6 +383,32 @@ Group sustained_group() {
           .run = run_sustained};
 }
 
+std::vector<Samples> run_analysis(Runner& runner) {
+  const std::size_t events = runner.sizes().analysis_events;
+  const auto analyse = [&](std::size_t count) {
+    runner.say(fmt::format("races among {} trace events", count));
+    return runner.run({{"pass", "race_analysis"}, {"events", count}});
+  };
+  const Json tenth = analyse(events / 10), all = analyse(events);
+  const std::string note = fmt::format("{} trace events", events);
+  return {{.ours = {all.at("seconds")}, .note = note},
+          {.ours = {all.at("memory_mib")}, .note = note},
+          {.ours = {all.at("seconds").get<double>() / tenth.at("seconds").get<double>()},
+           .note = fmt::format("{} trace events beside {}", events, events / 10)},
+          {.ours = {all.at("trace_ms")}, .note = fmt::format("a trace of {} events", all.at("trace_events").get<std::size_t>())}};
+}
+
+Group analysis_group() {
+  using enum Goal::Kind;
+  return {.benchmarks =
+              {{"races.seconds", "races found in a database, reading included", "s", "", {value_at_most, 60}},
+               {"races.memory_mib", "the most memory of it", "MiB", "", {value_at_most, 2048}},
+               {"races.growth", "time beside that for a tenth of the events", "x", "", {value_at_most, 12}},
+               {"races.trace", "races found in one trace", "ms", "", {value_at_most, 200}}},
+          .missing = no_adapter,
+          .run = run_analysis};
+}
+
 std::vector<Json> repeat(Runner& runner, const char* name, const Json& request) {
   std::vector<Json> answers;
   const std::size_t rounds = runner.sizes().rounds;
@@ -485,6 +511,7 @@ const std::vector<Group>& all_groups() {
       trace_commit_group(),
       queries_group("sqlite", no_adapter),
       sustained_group(),
+      analysis_group(),
       capture_group(),
       throw_group("throw.recorded", "an exception thrown and caught, its stack recorded, median", true, 1.25),
       throw_group("throw.off", "an exception thrown and caught, nothing recorded, median", false, 1.05),

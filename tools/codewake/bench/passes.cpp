@@ -16,7 +16,7 @@ struct Pass {
   Json (*run)(const Json& request);
 };
 
-constexpr std::array<Pass, 17> kPasses = {{{"log_calls", log_calls},
+constexpr std::array<Pass, 18> kPasses = {{{"log_calls", log_calls},
                                            {"spdlog_calls", spdlog_calls},
                                            {"log_burst", log_burst},
                                            {"spdlog_burst", spdlog_burst},
@@ -26,6 +26,7 @@ constexpr std::array<Pass, 17> kPasses = {{{"log_calls", log_calls},
                                            {"spdlog_trace_calls", spdlog_trace_calls},
                                            {"trace_costs", trace_costs},
                                            {"sqlite_trace_commit", sqlite_trace_commit},
+                                           {"race_analysis", race_analysis},
                                            {"sqlite_queries", sqlite_queries},
                                            {"postgres_commit", postgres_commit},
                                            {"postgres_queries", postgres_queries},

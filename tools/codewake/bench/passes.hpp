@@ -53,6 +53,10 @@ Json sqlite_commit(const Json& request);
 /// `events`, `batch`, `folder`, `plugin_path`; `ours` in trace events a second.
 Json sqlite_trace_commit(const Json& request);
 
+/// `events`, `folder`, `plugin_path`; `seconds` to find the races in a database of so many, `memory_mib` at most,
+/// and `trace_ms` for one trace among them, of `trace_events`.
+Json race_analysis(const Json& request);
+
 /// `events`, `batch`, `peer_batch`, `by_copy` or else by single rows, `postgres`: a database's URL,
 /// `plugin_path`; `ours` and `peer` in events a second.
 Json postgres_commit(const Json& request);

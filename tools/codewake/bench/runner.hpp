@@ -20,6 +20,7 @@ struct Sizes {
   std::size_t commit_events = 1'000'000;
   std::size_t postgres_events = 200'000;
   std::size_t lookup_events = 1'000'000;
+  std::size_t analysis_events = 1'000'000;
   std::size_t sustained_seconds = 5;
   std::size_t stack_calls = 50'000;   ///< captures, and throws
   std::size_t stack_frames = 50'000;  ///< different ones that are resolved, while memory is looked at
