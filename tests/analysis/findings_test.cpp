@@ -1,4 +1,5 @@
-// What is found in events of several services, traces and processes, of older systems, and of what is damaged.
+// What is found in events of several services, traces and processes, of older systems, and of what is
+// damaged.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -127,7 +128,8 @@ TEST_CASE("A process that began when another had ended on the same computer does
     process.run_ts = Time(other_begin);
     builder.add(process);
     History history = builder.finish();
-    return find_all(history, [&](const History&, std::uint32_t event) { return std::optional(events[event]); });
+    return find_all(history,
+                    [&](const History&, std::uint32_t event) { return std::optional(events[event]); });
   };
   CHECK(race("host.example", std::chrono::seconds(50)).empty());
   CHECK(race("host.example", std::chrono::seconds(0)).size() == 1);
@@ -179,9 +181,12 @@ TEST_CASE("A clock that a service shares hides no race: its events are ordered b
     event.texts.data = R"({"lock_type":"Lock"})";
     return event;
   };
-  events = {lock(older(1, 0, 1, 1), TraceKind::lock_acquire), older(2, 1, 1, 2),
-            lock(older(3, 2, 1, 3), TraceKind::lock_release), lock(older(4, 0, 2, 4), TraceKind::lock_acquire),
-            older(5, 4, 2, 5), lock(older(6, 5, 2, 6), TraceKind::lock_release)};
+  events = {lock(older(1, 0, 1, 1), TraceKind::lock_acquire),
+            older(2, 1, 1, 2),
+            lock(older(3, 2, 1, 3), TraceKind::lock_release),
+            lock(older(4, 0, 2, 4), TraceKind::lock_acquire),
+            older(5, 4, 2, 5),
+            lock(older(6, 5, 2, 6), TraceKind::lock_release)};
   CHECK(find_races(events).findings.empty());
   // The parent is lost.
   events = {older(1, 0, 1, 1), older(3, 2, 1, 3)};
@@ -230,10 +235,19 @@ TEST_CASE("What contradicts itself is uncertain, and ends") {
 
 TEST_CASE("Whatever events say, the analysis ends, and says something of them") {
   std::mt19937_64 random(1);
-  const std::vector<std::string> odd = {
-      "",      "[",   "[[]]",      "[[1,2]]",        "[[\"a\",-1]]", "[[\"a\",18446744073709551615]]",
-      "null",  "{}",  "[[[[[[[[",  "\xff\xfe",       "[[\"a#b#c\",1.5]]",
-      "[\"\\u0000\"]", "[[\"\",1],[\"\",2]]"};
+  const std::vector<std::string> odd = {"",
+                                        "[",
+                                        "[[]]",
+                                        "[[1,2]]",
+                                        "[[\"a\",-1]]",
+                                        "[[\"a\",18446744073709551615]]",
+                                        "null",
+                                        "{}",
+                                        "[[[[[[[[",
+                                        "\xff\xfe",
+                                        "[[\"a#b#c\",1.5]]",
+                                        "[\"\\u0000\"]",
+                                        "[[\"\",1],[\"\",2]]"};
   const auto any = [&](const std::vector<std::string>& texts) { return texts[random() % texts.size()]; };
   for (int program = 0; program < 300; ++program) {
     std::vector<TraceEventRecord> events;
@@ -243,7 +257,8 @@ TEST_CASE("Whatever events say, the analysis ends, and says something of them") 
       event.kind = static_cast<TraceKind>(1 + random() % kTraceKinds);
       if (random() % 2 == 0) event.access.reset();
       if (random() % 5 == 0) event.step = random();
-      if (random() % 3 == 0) event.texts.execution = any({"bank#1#a", "bank#1#b", "", "#", "a\"b#1#c", "bank"});
+      if (random() % 3 == 0)
+        event.texts.execution = any({"bank#1#a", "bank#1#b", "", "#", "a\"b#1#c", "bank"});
       if (random() % 2 == 0) {
         event.texts.clock = "[[\"bank#1#a\"," + std::to_string(random() % 9) + "],[\"bank#1#b\"," +
                             std::to_string(random() % 9) + "]]";

@@ -47,7 +47,8 @@ class Model {
     const std::string task = std::to_string(events_.size());
     record(parent, TraceKind::async_spawn, "task", 0).texts.data = R"({"task_id":")" + task + "\"}";
     const Told told{states_[parent].clock, events_.size() - 1};
-    const Execution child = begin(service.empty() ? states_[parent].service : service, states_[parent].trace, told);
+    const Execution child =
+        begin(service.empty() ? states_[parent].service : service, states_[parent].trace, told);
     states_[child].upstream = span_of(parent);
     states_[child].last_id = events_.back().id;
     return child;

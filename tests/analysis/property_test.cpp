@@ -30,7 +30,9 @@ using Closure = std::vector<std::bitset<kMostEvents>>;  // what comes before eac
 enum class Requests { none, some };
 
 Model random_program(std::mt19937_64& random, Requests requests = Requests::some) {
-  const auto pick = [&](std::size_t count) { return std::uniform_int_distribution<std::size_t>(0, count - 1)(random); };
+  const auto pick = [&](std::size_t count) {
+    return std::uniform_int_distribution<std::size_t>(0, count - 1)(random);
+  };
   Model model;
   struct Alive {
     Model::Execution execution;
@@ -52,11 +54,13 @@ Model random_program(std::mt19937_64& random, Requests requests = Requests::some
         if (alive.size() < 12) alive.push_back({model.spawn(execution), who});
         break;
       case 1:
-        if (alive.size() < 12 && requests == Requests::some) alive.push_back({model.send(execution, "stock"), who, true});
+        if (alive.size() < 12 && requests == Requests::some)
+          alive.push_back({model.send(execution, "stock"), who, true});
         break;
       case 2:
       case 3:  // whoever holds nothing ends
-        if (alive[who].parent && model.has_events(execution) && model.held(execution).empty() && !alive[*alive[who].parent].is_over) {
+        if (alive[who].parent && model.has_events(execution) && model.held(execution).empty() &&
+            !alive[*alive[who].parent].is_over) {
           alive[who].is_over = true;
           const Model::Execution parent = alive[*alive[who].parent].execution;
           alive[who].is_request ? model.answer(execution, parent) : model.join(parent, execution);
@@ -129,7 +133,9 @@ Counts races_by(const Model& model, const Closure& closure) {
   for (std::size_t b = 0; b < events.size(); ++b) {
     for (std::size_t a = 0; a < b; ++a) {
       if (!events[a].access || !events[b].access || events[a].texts.name != events[b].texts.name) continue;
-      const auto is_write = [](Access access) { return access != Access::read && access != Access::atomic_read; };
+      const auto is_write = [](Access access) {
+        return access != Access::read && access != Access::atomic_read;
+      };
       const auto is_atomic = [](Access access) { return access != Access::read && access != Access::write; };
       const bool writes_a = is_write(*events[a].access), writes_b = is_write(*events[b].access);
       if (!(writes_a || writes_b) || (is_atomic(*events[a].access) && is_atomic(*events[b].access))) continue;
@@ -201,7 +207,8 @@ TEST_CASE("The order in which events are read, and what other computers' clocks 
     for (TraceEventRecord& event : events) {
       if (event.texts.service == "stock") event.when -= std::chrono::hours(5);
     }
-    std::stable_sort(events.begin(), events.end(), [](const auto& a, const auto& b) { return a.when < b.when; });
+    std::stable_sort(events.begin(), events.end(),
+                     [](const auto& a, const auto& b) { return a.when < b.when; });
     REQUIRE(races_found(history_of(events)) == races);
     std::shuffle(events.begin(), events.end(), random);
     REQUIRE(races_found(history_of(events)) == races);

@@ -25,8 +25,9 @@ using testing::check_races;
 using testing::expect_no_races;
 
 std::size_t count(const RaceReport& report, Verdict verdict) {
-  return static_cast<std::size_t>(std::count_if(report.findings.begin(), report.findings.end(),
-                                                [&](const Finding& finding) { return finding.verdict == verdict; }));
+  return static_cast<std::size_t>(
+      std::count_if(report.findings.begin(), report.findings.end(),
+                    [&](const Finding& finding) { return finding.verdict == verdict; }));
 }
 
 /// Runs both on threads of their own, and waits.

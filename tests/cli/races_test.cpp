@@ -73,7 +73,8 @@ TEST_CASE("races shows a lost update with its places, and --fail exits with 3") 
   CHECK(races[0]["events"].size() == 2);
   CHECK(races[0]["events"][0]["data"]["new_value"].is_number());
   CHECK(lines_of(cli.run({"races", "--format", "ndjson"}).out).size() == races.size());
-  CHECK(lines_of(cli.run({"races", "--format", "csv"}).out).front().starts_with("verdict,severity,uncertain"));
+  CHECK(
+      lines_of(cli.run({"races", "--format", "csv"}).out).front().starts_with("verdict,severity,uncertain"));
 }
 
 TEST_CASE("races says that there is nothing, and --fail is content then") {
@@ -95,7 +96,8 @@ TEST_CASE("races looks only at what it is asked to look at") {
   CHECK(cli.run({"races", "--fail", "--trace", racy}).exit_code == 3);
   CHECK(cli.run({"races", "--fail", "--trace", clean}).exit_code == 0);
   CHECK(cli.run({"races", "--fail", "--until", "2020-01-01"}).exit_code == 0);
-  for (const auto& wrong : {std::vector<std::string>{"races", "--trace", "abc"}, {"races", "--since", "whenever"}}) {
+  for (const auto& wrong :
+       {std::vector<std::string>{"races", "--trace", "abc"}, {"races", "--since", "whenever"}}) {
     const ChildResult refused = cli.run(wrong);
     CHECK(refused.exit_code == 2);
     CHECK(is_one_complaint(refused.err));

@@ -62,7 +62,8 @@ std::uint64_t AccessTree::count_unknown(const Node& node, const ClockTree::Node*
   return count;
 }
 
-std::optional<std::pair<std::uint32_t, std::uint32_t>> AccessTree::find_unknown(ClockTree::Clock clock) const {
+std::optional<std::pair<std::uint32_t, std::uint32_t>> AccessTree::find_unknown(
+    ClockTree::Clock clock) const {
   const Node* node = root_.get();
   if (node == nullptr) return std::nullopt;
   for (std::size_t level = levels_; level > 0; --level) {

@@ -53,9 +53,8 @@ RaceReport find_races(Store& store, const RaceQuery& query, const OnProgress& on
 RaceReport find_races(std::span<const TraceEventRecord> events) {
   HistoryBuilder builder;
   for (const TraceEventRecord& event : events) builder.add(event);
-  return report_of(builder.finish(), [&](const History&, std::uint32_t event) {
-    return std::optional(events[event]);
-  });
+  return report_of(builder.finish(),
+                   [&](const History&, std::uint32_t event) { return std::optional(events[event]); });
 }
 
 }  // namespace codewake::analysis

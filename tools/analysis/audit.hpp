@@ -21,7 +21,8 @@ struct AuditedAccess {
   std::optional<std::size_t> lost;
 };
 
-/// The accesses in causal order: each behind all that came before it, else by time. Throws as find_races does.
+/// The accesses in causal order: each behind all that came before it, else by time. Throws as find_races
+/// does.
 std::vector<AuditedAccess> audit(Store& store, const std::string& variable, const RaceQuery& query,
                                  const OnProgress& on_progress);
 

@@ -8,9 +8,9 @@
 
 namespace codewake::analysis {
 
-/// Makes vector clocks of up to a fixed number of executions, and owns them: each is a tree of which the parts
-/// that two clocks have in common exist once. Joining two takes the time of what differs in them, and a copy
-/// takes none. A clock is never changed while a second one shares its nodes. Thread-bound.
+/// Makes vector clocks of up to a fixed number of executions, and owns them: each is a tree of which the
+/// parts that two clocks have in common exist once. Joining two takes the time of what differs in them, and a
+/// copy takes none. A clock is never changed while a second one shares its nodes. Thread-bound.
 class ClockTree {
  public:
   static constexpr std::size_t kLeafBits = 6, kInnerBits = 5;

@@ -4,14 +4,15 @@
 #include <string>
 #include <string_view>
 
-#include "codewake/analysis.hpp"
 #include "clock_text.hpp"
+#include "codewake/analysis.hpp"
 
 namespace codewake::analysis {
 namespace {
 
 std::string place_of(const TraceEventRecord& event) {
-  return event.texts.file.empty() ? "a place that is not known" : fmt::format("{}:{}", event.texts.file, event.line);
+  return event.texts.file.empty() ? "a place that is not known"
+                                  : fmt::format("{}:{}", event.texts.file, event.line);
 }
 
 std::string what_of(const TraceEventRecord& event) {
@@ -26,7 +27,8 @@ std::string values_of(const TraceEventRecord& event) {
   const auto [before, after] = find_values(event.texts.data);
   if (after.empty()) return "";
   const bool is_read = event.access == Access::read || event.access == Access::atomic_read;
-  return is_read ? fmt::format(" = {}", after) : fmt::format(" from {} to {}", before.empty() ? "?" : before, after);
+  return is_read ? fmt::format(" = {}", after)
+                 : fmt::format(" from {} to {}", before.empty() ? "?" : before, after);
 }
 
 std::string title_of(const Finding& finding) {
@@ -56,7 +58,8 @@ std::string names_of(const Finding& finding) {
 std::string counts_of(const Finding& finding) {
   std::string text;
   const auto add = [&](std::uint64_t count, const char* what) {
-    if (count > 0) text += fmt::format("{}{} {}{}", text.empty() ? "" : ", ", count, what, count == 1 ? "" : "s");
+    if (count > 0)
+      text += fmt::format("{}{} {}{}", text.empty() ? "" : ", ", count, what, count == 1 ? "" : "s");
   };
   add(finding.write_write, "pair of writes");
   add(finding.read_write, "pair of a read and a write");
@@ -66,15 +69,16 @@ std::string counts_of(const Finding& finding) {
 }  // namespace
 
 std::string describe(const Finding& finding) {
-  std::string text = fmt::format("{} of {} ({}{})", title_of(finding), names_of(finding), to_string(finding.severity),
-                                 finding.is_uncertain ? ", uncertain" : "");
+  std::string text = fmt::format("{} of {} ({}{})", title_of(finding), names_of(finding),
+                                 to_string(finding.severity), finding.is_uncertain ? ", uncertain" : "");
   for (const TraceEventRecord& event : finding.events) {
-    text += fmt::format("\n  {}: {}{}\n      step {} of {} on thread {}, trace {}", place_of(event), what_of(event),
-                        values_of(event), event.step, event.texts.execution, event.texts.thread,
-                        to_hex(event.trace_id));
+    text += fmt::format("\n  {}: {}{}\n      step {} of {} on thread {}, trace {}", place_of(event),
+                        what_of(event), values_of(event), event.step, event.texts.execution,
+                        event.texts.thread, to_hex(event.trace_id));
   }
   text += "\n  " + finding.why;
-  if (const std::string counts = counts_of(finding); !counts.empty()) text += fmt::format("\n  In all: {}.", counts);
+  if (const std::string counts = counts_of(finding); !counts.empty())
+    text += fmt::format("\n  In all: {}.", counts);
   return text;
 }
 

@@ -42,7 +42,8 @@ class Reporter {
       name_variables(finding, {history_.events[window.check].name});
       const std::string locks = locks_of(window.check);
       finding.why = fmt::format(
-          "Between the read and the write that follows it the execution holds {}, and the other write can come in "
+          "Between the read and the write that follows it the execution holds {}, and the other write can "
+          "come in "
           "between: what was read is old by then.",
           locks.empty() ? std::string("no lock") : "no lock all the time that the other write needs");
       add(std::move(finding), {window.check, window.act, window.between}, window.is_certain);
@@ -55,7 +56,8 @@ class Reporter {
       for (const std::uint32_t event : cycle.events)
         finding.locks.push_back(history_.names[history_.events[event].name]);
       finding.why = fmt::format(
-          "Each of the {} executions takes a lock while it holds the one that the next of them wants: where all "
+          "Each of the {} executions takes a lock while it holds the one that the next of them wants: where "
+          "all "
           "are there at once, none can go on.",
           cycle.events.size());
       add(std::move(finding), cycle.events, cycle.is_certain);
@@ -67,8 +69,9 @@ class Reporter {
       if (races.contains(places)) continue;
       Finding finding{.verdict = Verdict::potential_race, .severity = Severity::warning};
       name_variables(finding, {history_.events[pair.first].name});
-      finding.why = fmt::format("The accesses were ordered this time. The first is made with {}, the second with {}.",
-                                locks_or_none(pair.first), locks_or_none(pair.second));
+      finding.why =
+          fmt::format("The accesses were ordered this time. The first is made with {}, the second with {}.",
+                      locks_or_none(pair.first), locks_or_none(pair.second));
       add(std::move(finding), {pair.first, pair.second}, pair.is_certain);
     }
   }
@@ -85,7 +88,8 @@ class Reporter {
   static constexpr std::size_t kMostFindings = 10'000, kMostVariables = 100;
 
   void add(Finding finding, const std::vector<std::uint32_t>& events, bool is_certain) {
-    if (std::size_t& count = counts_[static_cast<std::size_t>(finding.verdict)]; ++count > kMostFindings) return;
+    if (std::size_t& count = counts_[static_cast<std::size_t>(finding.verdict)]; ++count > kMostFindings)
+      return;
     finding.is_uncertain = !is_certain;
     for (const std::uint32_t event : events) {
       const ExecutionHistory& execution = history_.executions[history_.events[event].execution];
@@ -113,7 +117,8 @@ class Reporter {
     const bool is_same_trace =
         history_.executions[a.execution].trace_id == history_.executions[b.execution].trace_id;
     std::string why = fmt::format(
-        "No spawn, join, message or lock leads from the one to the other{}; the first is made with {}, the second "
+        "No spawn, join, message or lock leads from the one to the other{}; the first is made with {}, the "
+        "second "
         "with {}.",
         is_same_trace ? "" : ": they are of two traces", locks_or_none(first), locks_or_none(second));
     return why;

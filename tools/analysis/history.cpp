@@ -18,9 +18,9 @@ std::optional<std::uint32_t> Texts::find(std::string_view text) const {
 
 std::uint32_t History::count_within(std::uint32_t execution, std::uint32_t steps) const noexcept {
   const auto its = events_of(execution);
-  const auto end = std::upper_bound(its.begin(), its.end(), steps, [this](std::uint32_t most, std::uint32_t event) {
-    return most < events[event].step;
-  });
+  const auto end =
+      std::upper_bound(its.begin(), its.end(), steps,
+                       [this](std::uint32_t most, std::uint32_t event) { return most < events[event].step; });
   return static_cast<std::uint32_t>(end - its.begin());
 }
 

@@ -106,7 +106,8 @@ struct History {
   std::vector<std::uint32_t> by_execution, begin_of;
 
   std::span<const std::uint32_t> events_of(std::uint32_t execution) const noexcept {
-    return std::span(by_execution).subspan(begin_of[execution], begin_of[execution + 1] - begin_of[execution]);
+    return std::span(by_execution)
+        .subspan(begin_of[execution], begin_of[execution + 1] - begin_of[execution]);
   }
   /// How many of the execution's events are among its first `steps` steps.
   std::uint32_t count_within(std::uint32_t execution, std::uint32_t steps) const noexcept;

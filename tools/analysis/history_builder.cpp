@@ -31,7 +31,8 @@ bool is_shared_lock(const TraceEventRecord& event) {
 }
 
 std::uint32_t saturated(std::uint64_t number) noexcept {
-  return static_cast<std::uint32_t>(std::min<std::uint64_t>(number, std::numeric_limits<std::uint32_t>::max()));
+  return static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(number, std::numeric_limits<std::uint32_t>::max()));
 }
 
 }  // namespace
@@ -133,10 +134,12 @@ void HistoryBuilder::read_clock(Mind& mind, std::uint32_t event, const TraceEven
     mind.clock_head = hash;
   }
   // An atomic variable is read before or after a write, as a lock is taken.
-  const bool is_by_lock = record.kind == TraceKind::lock_acquire ||
-                          (record.access && *record.access != Access::read && *record.access != Access::write);
+  const bool is_by_lock =
+      record.kind == TraceKind::lock_acquire ||
+      (record.access && *record.access != Access::read && *record.access != Access::write);
   std::vector<ClockComponent> components = parse_clock(clock);
-  std::erase_if(components, [&](const auto& component) { return component.execution == record.texts.execution; });
+  std::erase_if(components,
+                [&](const auto& component) { return component.execution == record.texts.execution; });
   for (const ClockComponent& component : components) {
     const std::uint32_t name = name_number(component.execution);
     // The one that was heard of last comes last: who spawned, ended, or sent.
@@ -147,7 +150,8 @@ void HistoryBuilder::read_clock(Mind& mind, std::uint32_t event, const TraceEven
       mind.known.emplace_back(name, component.steps);
     } else if (known->second < component.steps) {
       known->second = component.steps;
-    } else if (!is_late && (is_by_lock || !is_direct)) {  // what is direct may be known only from a lock so far
+    } else if (!is_late &&
+               (is_by_lock || !is_direct)) {  // what is direct may be known only from a lock so far
       continue;
     }
     history_.precedences.push_back({event, name, saturated(component.steps), is_direct && !is_by_lock});

@@ -18,8 +18,9 @@
 
 namespace codewake::analysis {
 
-/// Takes about 60 bytes for an event and 300 for an execution. Whatever the events say of each other, it takes
-/// them: what is missing, malformed or contradicts itself shows as damage of their executions. Reentrant.
+/// Takes about 60 bytes for an event and 300 for an execution. Whatever the events say of each other, it
+/// takes them: what is missing, malformed or contradicts itself shows as damage of their executions.
+/// Reentrant.
 class HistoryBuilder {
  public:
   HistoryBuilder();
@@ -43,9 +44,10 @@ class HistoryBuilder {
   /// What is remembered of an execution between its events.
   struct Mind {
     std::size_t clock_head = 0;  // a hash of it; 0: none yet
-    std::vector<std::pair<std::uint32_t, std::uint64_t>> known;  // steps, by the number of an execution's name
-    LockSet held;                                                // in the order in which they were taken
-    std::size_t locks_text = 0;                                  // a hash of what lock_set was made of; 0: none
+    std::vector<std::pair<std::uint32_t, std::uint64_t>>
+        known;                   // steps, by the number of an execution's name
+    LockSet held;                // in the order in which they were taken
+    std::size_t locks_text = 0;  // a hash of what lock_set was made of; 0: none
     std::uint32_t lock_set = 0;
     std::uint64_t highest_step = 0;
     std::uint32_t lowest_step = ~std::uint32_t{0};

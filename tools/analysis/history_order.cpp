@@ -279,7 +279,8 @@ void HistoryBuilder::look_for_damage() {
 // it is an execution, of which a step is that a process begins.
 void HistoryBuilder::add_machines() {
   struct Life {
-    std::int64_t first = std::numeric_limits<std::int64_t>::max(), last = std::numeric_limits<std::int64_t>::min();
+    std::int64_t first = std::numeric_limits<std::int64_t>::max(),
+                 last = std::numeric_limits<std::int64_t>::min();
     std::vector<std::uint32_t> executions;
   };
   std::map<Id, Life> lives;
@@ -297,7 +298,8 @@ void HistoryBuilder::add_machines() {
   for (const ProcessRecord& process : processes_) {
     const auto life = lives.find(process.id);
     // Every computer calls itself that.
-    if (life == lives.end() || !process.fqdn || process.fqdn->empty() || process.fqdn->starts_with("localhost"))
+    if (life == lives.end() || !process.fqdn || process.fqdn->empty() ||
+        process.fqdn->starts_with("localhost"))
       continue;
     life->second.first = std::min(life->second.first, process.run_ts.time_since_epoch().count());
     computers[*process.fqdn].push_back(&life->second);
@@ -319,7 +321,8 @@ void HistoryBuilder::add_machines() {
           history_.events.push_back({.when = life->first, .execution = computer, .step = ++step});
         }
         for (const std::uint32_t execution : (*next_end)->executions)
-          precede(static_cast<std::uint32_t>(history_.events.size() - 1), history_.events_of(execution).back());
+          precede(static_cast<std::uint32_t>(history_.events.size() - 1),
+                  history_.events_of(execution).back());
       }
       if (step == 0) continue;
       for (const std::uint32_t execution : life->executions)

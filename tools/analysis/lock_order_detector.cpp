@@ -22,8 +22,9 @@ void LockOrderDetector::visit(const Moment& moment) {
   if (event.kind != TraceKind::lock_acquire) return;
   const LockSet& locks = history_.lock_sets[event.lock_set];
   if (locks.size() < 2) return;
-  const auto taken = std::ranges::find_if(
-      locks, [&](const HeldLock& held) { return lock_name(history_, held.lock) == history_.names[event.name]; });
+  const auto taken = std::ranges::find_if(locks, [&](const HeldLock& held) {
+    return lock_name(history_, held.lock) == history_.names[event.name];
+  });
   if (taken == locks.end()) return;
   for (const HeldLock& outside : locks) {
     if (outside.lock == taken->lock) continue;
@@ -110,7 +111,8 @@ void LockOrderDetector::find_longer(std::vector<LockCycle>& cycles) const {
         const std::uint32_t event = nestings_.at({at->lock, inner}).front().event;
         cycle.events.push_back(event);
         executions.insert(history_.events[event].execution);
-        cycle.is_certain = cycle.is_certain && history_.executions[history_.events[event].execution].damage == 0;
+        cycle.is_certain =
+            cycle.is_certain && history_.executions[history_.events[event].execution].damage == 0;
       }
       // One execution alone does not wait for itself.
       if (executions.size() == cycle.events.size()) cycles.push_back(std::move(cycle));

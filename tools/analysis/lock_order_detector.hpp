@@ -20,8 +20,8 @@ struct LockCycle {
 };
 
 /// Takes the moments of a firm order. Two executions may wait for each other where each takes a lock that the
-/// other holds, both can be there at once, and no further lock keeps them from that. Of longer cycles only one
-/// is found of locks that hang together.
+/// other holds, both can be there at once, and no further lock keeps them from that. Of longer cycles only
+/// one is found of locks that hang together.
 class LockOrderDetector {
  public:
   /// Borrows both.

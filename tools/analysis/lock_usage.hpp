@@ -18,8 +18,8 @@ struct LockUsage {
   std::uint64_t executions = 0;
   std::chrono::nanoseconds held{0}, longest{0};  ///< in all, and once at most
   std::uint32_t longest_place = 0;               ///< in History::places: where it was taken then
-  /// How often somebody else had it when an execution came for it, and how long these waited at most: from what
-  /// they did before until they had it, or from when the other one took it.
+  /// How often somebody else had it when an execution came for it, and how long these waited at most: from
+  /// what they did before until they had it, or from when the other one took it.
   std::uint64_t contended = 0;
   std::chrono::nanoseconds waited{0};
 };

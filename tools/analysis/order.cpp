@@ -29,11 +29,10 @@ Order::Order(const History& history, Kind kind)
   }
   std::sort(publications_.begin(), publications_.end(),
             [&](const Publication& a, const Publication& b) { return key_of(a) < key_of(b); });
-  publications_.erase(std::unique(publications_.begin(), publications_.end(),
-                                  [&](const Publication& a, const Publication& b) {
-                                    return key_of(a) == key_of(b);
-                                  }),
-                      publications_.end());
+  publications_.erase(
+      std::unique(publications_.begin(), publications_.end(),
+                  [&](const Publication& a, const Publication& b) { return key_of(a) == key_of(b); }),
+      publications_.end());
   publications_.shrink_to_fit();
   std::uint32_t first = 0;
   for (std::uint32_t execution = 0; execution < history.executions.size(); ++execution) {
@@ -45,10 +44,12 @@ Order::Order(const History& history, Kind kind)
     if (!counts(precedence)) continue;
     const Publication wanted = publication_of(precedence);
     if (wanted.position == 0) continue;
-    const auto found = std::lower_bound(
-        publications_.begin() + first_publication_[wanted.execution],
-        publications_.begin() + first_publication_[wanted.execution + 1], wanted.position,
-        [](const Publication& publication, std::uint32_t position) { return publication.position < position; });
+    const auto found =
+        std::lower_bound(publications_.begin() + first_publication_[wanted.execution],
+                         publications_.begin() + first_publication_[wanted.execution + 1], wanted.position,
+                         [](const Publication& publication, std::uint32_t position) {
+                           return publication.position < position;
+                         });
     ++found->wanted;
     edges_.push_back({precedence.event, static_cast<std::uint32_t>(found - publications_.begin())});
     has_edges_[precedence.event] = true;
@@ -65,8 +66,9 @@ std::span<const std::uint32_t> Order::events_of(std::uint32_t execution, std::ui
 }
 
 std::size_t Order::first_edge_of(std::uint32_t event) const {
-  const auto first = std::lower_bound(edges_.begin(), edges_.end(), event,
-                                      [](const Edge& edge, std::uint32_t wanted) { return edge.event < wanted; });
+  const auto first =
+      std::lower_bound(edges_.begin(), edges_.end(), event,
+                       [](const Edge& edge, std::uint32_t wanted) { return edge.event < wanted; });
   return static_cast<std::size_t>(first - edges_.begin());
 }
 

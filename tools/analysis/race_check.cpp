@@ -25,7 +25,8 @@ class TraceMemory final : public Store {
     record.row = static_cast<Id>(events_.size());
     record.when = now();
     std::vector<std::string_view> texts;
-    TraceEventTexts<std::string_view>::for_each(event.texts, [&](std::string_view text) { texts.push_back(text); });
+    TraceEventTexts<std::string_view>::for_each(event.texts,
+                                                [&](std::string_view text) { texts.push_back(text); });
     auto next = texts.begin();
     TraceEventTexts<std::string>::for_each(record.texts, [&](std::string& text) { text = *next++; });
   }

@@ -64,7 +64,8 @@ void RaceDetector::visit(const Moment& moment) {
   Variable& variable = *slot;
   const AccessKind kind = access_kind_of(event);
   const bool knows_last =
-      variable.sites.empty() || order_.clocks().epoch_of(moment.clock, variable.last_execution) >= variable.last_epoch;
+      variable.sites.empty() ||
+      order_.clocks().epoch_of(moment.clock, variable.last_execution) >= variable.last_epoch;
   if (!variable.is_after_all || !knows_last) {
     variable.is_after_all = kind.is_write;
     for (const Site& site : variable.sites) {
@@ -76,9 +77,8 @@ void RaceDetector::visit(const Moment& moment) {
   }
   variable.last_execution = moment.execution;
   variable.last_epoch = moment.epoch;
-  auto site = std::find_if(variable.sites.begin(), variable.sites.end(), [&](const Site& each) {
-    return each.place == event.place && each.kind == kind;
-  });
+  auto site = std::find_if(variable.sites.begin(), variable.sites.end(),
+                           [&](const Site& each) { return each.place == event.place && each.kind == kind; });
   if (site == variable.sites.end()) {
     variable.sites.push_back({event.place, kind, AccessTree(order_.clocks())});
     site = std::prev(variable.sites.end());
@@ -98,8 +98,8 @@ void RaceDetector::compare(const Moment& moment, const Site& site, AccessKind ki
   const int rank_so_far = is_first ? -1 : rank(found.is_certain, found.is_write_example);
   if (rank(true, is_write_write) <= rank_so_far) return;
   const auto unknown = site.accesses.find_unknown(moment.clock);
-  const bool is_certain = history_.executions[unknown->first].damage == 0 &&
-                          history_.executions[moment.execution].damage == 0;
+  const bool is_certain =
+      history_.executions[unknown->first].damage == 0 && history_.executions[moment.execution].damage == 0;
   if (rank(is_certain, is_write_write) <= rank_so_far) return;
   found.first = order_.event_of(unknown->first, unknown->second, [&](const Happened& other) {
     return other.kind == TraceKind::state_change && other.name == event.name && other.place == site.place &&

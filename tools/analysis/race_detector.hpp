@@ -37,7 +37,7 @@ inline constexpr std::uint32_t kAnyVariable = ~std::uint32_t{0};
 
 /// Places whose accesses make a finding together; of unknown places, those of each variable.
 struct PlacePair {
-  std::uint32_t first = 0, second = 0;  ///< in History::places; first ≤ second
+  std::uint32_t first = 0, second = 0;    ///< in History::places; first ≤ second
   std::uint32_t variable = kAnyVariable;  ///< in History::names
 
   auto operator<=>(const PlacePair&) const = default;

@@ -82,7 +82,8 @@ History read_history(Store& store, const RaceQuery& query, const OnProgress& on_
   constexpr std::size_t kPage = 4'096;
   HistoryBuilder builder;
   {
-    PageReader reader(store, {.trace_id = query.trace_id, .from = query.from, .to = query.to, .limit = kPage});
+    PageReader reader(store,
+                      {.trace_id = query.trace_id, .from = query.from, .to = query.to, .limit = kPage});
     auto last_word = std::chrono::steady_clock::now();
     for (auto page = reader.next(); !page.empty(); page = reader.next()) {
       for (const TraceEventRecord& event : page) builder.add(event);
@@ -103,7 +104,8 @@ std::optional<TraceEventRecord> fetch(Store& store, const History& history, std:
   const Happened& event = history.events[number];
   const ExecutionHistory& execution = history.executions[event.execution];
   const Time when{std::chrono::nanoseconds(event.when)};
-  TraceEventQuery query{.trace_id = execution.trace_id, .from = when, .to = when + std::chrono::microseconds(1)};
+  TraceEventQuery query{
+      .trace_id = execution.trace_id, .from = when, .to = when + std::chrono::microseconds(1)};
   do {
     TraceEventPage page = store.get_trace_events(query);
     for (TraceEventRecord& record : page.events) {

@@ -129,8 +129,7 @@ WindowPlaces WindowDetector::places_of(std::uint32_t check_place, std::uint32_t 
 
 bool WindowDetector::is_reported(const Window& window, std::uint32_t between_place,
                                  std::uint32_t variable) const {
-  const auto known =
-      found_.find(places_of(window.check_place, window.act_place, between_place, variable));
+  const auto known = found_.find(places_of(window.check_place, window.act_place, between_place, variable));
   return known != found_.end() && known->second.is_certain;
 }
 

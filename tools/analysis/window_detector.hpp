@@ -31,8 +31,8 @@ using WindowsFound = std::map<WindowPlaces, WindowFound>;
 /// others that no lock keeps out: one that is held all the time, and at the other write as well.
 ///
 /// Takes the moments of either order, and then looks for two things. In the observed one: writes that nothing
-/// orders before the check or behind the act. In the firm one: writes that only a lock ordered, which is held at
-/// each of the three, but let go between check and act; it may come in between another time.
+/// orders before the check or behind the act. In the firm one: writes that only a lock ordered, which is held
+/// at each of the three, but let go between check and act; it may come in between another time.
 class WindowDetector {
  public:
   /// Borrows both. Must go before the order, whose clocks it holds.
@@ -60,7 +60,8 @@ class WindowDetector {
     std::uint32_t check_locks = 0, act_locks = 0;  ///< lock sets
     LockSet throughout;                            ///< held from the one to the other
     AccessTree acts;
-    std::unordered_map<std::uint32_t, std::pair<std::uint32_t, std::uint32_t>> last;  ///< check and act, by execution
+    std::unordered_map<std::uint32_t, std::pair<std::uint32_t, std::uint32_t>>
+        last;  ///< check and act, by execution
   };
   struct Variable {
     std::vector<Write> writes;
@@ -81,8 +82,8 @@ class WindowDetector {
   const History& history_;
   Order& order_;
   const Order::Kind kind_;
-  std::unordered_map<std::uint32_t, Variable> variables_;                // by name
-  std::unordered_map<std::uint64_t, std::uint32_t> let_go_;              // last step, by execution and lock's name
+  std::unordered_map<std::uint32_t, Variable> variables_;    // by name
+  std::unordered_map<std::uint64_t, std::uint32_t> let_go_;  // last step, by execution and lock's name
   WindowsFound found_;
 };
 

@@ -39,9 +39,10 @@ void add_query_options(CLI::App* command, RaceQuery& query) {
       [&query](const std::string& text) {
         query.trace_id = parse_trace_id(text);
         if (!query.trace_id)
-          throw CLI::ValidationError("--trace", fmt::format("'{}' is no trace id; write its 32 hexadecimal digits, "
-                                                            "with or without dashes",
-                                                            visible(text)));
+          throw CLI::ValidationError("--trace",
+                                     fmt::format("'{}' is no trace id; write its 32 hexadecimal digits, "
+                                                 "with or without dashes",
+                                                 visible(text)));
       },
       "Only this trace");
   add_time_option(command, "--since", query.from, "Only events at or after this time");
@@ -99,8 +100,8 @@ void write_findings(Output& out, const RaceReport& report, std::size_t suppresse
     }
     out.write("\n\n");
   }
-  const auto potential = static_cast<std::uint64_t>(std::ranges::count(
-      report.findings, analysis::Verdict::potential_race, &Finding::verdict));
+  const auto potential = static_cast<std::uint64_t>(
+      std::ranges::count(report.findings, analysis::Verdict::potential_race, &Finding::verdict));
   std::string counts = counted(report.findings.size() - potential, "finding");
   if (potential > 0) counts += fmt::format(", {} only potential", potential);
   if (suppressed > 0) counts += fmt::format(", {} suppressed", suppressed);
@@ -113,7 +114,8 @@ void write_findings(Output& out, const RaceReport& report, std::size_t suppresse
 }
 
 int run_races(Session& session, const RacesOptions& options) {
-  Suppressions suppressions = options.suppressions.empty() ? Suppressions() : Suppressions(options.suppressions);
+  Suppressions suppressions =
+      options.suppressions.empty() ? Suppressions() : Suppressions(options.suppressions);
   const std::shared_ptr<Store> store = open_store(session.options);
   RaceReport report;
   {
@@ -125,8 +127,8 @@ int run_races(Session& session, const RacesOptions& options) {
     write_findings(session.out, report, suppressed);
   } else {
     Listing listing(session.out, session.options.format, {},
-                    {"verdict", "severity", "uncertain", "variables", "variable_count", "locks", "write_write",
-                     "read_write", "why", "events"});
+                    {"verdict", "severity", "uncertain", "variables", "variable_count", "locks",
+                     "write_write", "read_write", "why", "events"});
     for (const Finding& finding : report.findings)
       listing.add([] { return Row(); }, [&] { return record_of(finding); });
     listing.finish();
@@ -206,9 +208,9 @@ int run_audit(Session& session, const AuditOptions& options) {
 std::vector<Column> lock_columns() {
   using enum Column::Align;
   using enum Column::Fit;
-  return {{"LOCK", left, flexible},      {"SERVICE", left, flexible},  {"TAKEN", right, fixed},
-          {"SHARED", right, fixed},      {"EXECUTIONS", right, fixed}, {"HELD MS", right, fixed},
-          {"LONGEST MS", right, fixed},  {"CONTENDED", right, fixed},  {"WAITED MS AT MOST", right, fixed}};
+  return {{"LOCK", left, flexible},     {"SERVICE", left, flexible},  {"TAKEN", right, fixed},
+          {"SHARED", right, fixed},     {"EXECUTIONS", right, fixed}, {"HELD MS", right, fixed},
+          {"LONGEST MS", right, fixed}, {"CONTENDED", right, fixed},  {"WAITED MS AT MOST", right, fixed}};
 }
 
 int run_locks(Session& session, const RaceQuery& query) {
@@ -229,14 +231,10 @@ int run_locks(Session& session, const RaceQuery& query) {
   for (const analysis::LockUsage& usage : usages) {
     listing.add(
         [&] {
-          return Row{Cell(usage.lock, Style::key),
-                     Cell(usage.service + " #" + usage.instance),
-                     Cell(std::to_string(usage.taken)),
-                     Cell(std::to_string(usage.taken_shared)),
-                     Cell(std::to_string(usage.executions)),
-                     Cell(milliseconds(usage.held)),
-                     Cell(milliseconds(usage.longest)),
-                     Cell(std::to_string(usage.contended)),
+          return Row{Cell(usage.lock, Style::key),           Cell(usage.service + " #" + usage.instance),
+                     Cell(std::to_string(usage.taken)),      Cell(std::to_string(usage.taken_shared)),
+                     Cell(std::to_string(usage.executions)), Cell(milliseconds(usage.held)),
+                     Cell(milliseconds(usage.longest)),      Cell(std::to_string(usage.contended)),
                      Cell(milliseconds(usage.waited))};
         },
         [&] {
@@ -264,22 +262,26 @@ int run_locks(Session& session, const RaceQuery& query) {
 void add_race_commands(CLI::App& app, Session& session) {
   const auto races = std::make_shared<RacesOptions>();
   CLI::App* const find = add_command(
-      app, "races", "Find races, checks that others can invalidate, and possible deadlocks in recorded traces",
-      {"codewake races", "codewake races --since 1h", "codewake races --trace 4bf92f3577b34da6a3ce929d0e0e4736",
+      app, "races",
+      "Find races, checks that others can invalidate, and possible deadlocks in recorded traces",
+      {"codewake races", "codewake races --since 1h",
+       "codewake races --trace 4bf92f3577b34da6a3ce929d0e0e4736",
        "codewake races --fail --suppress accepted.txt  # exits with 3 where something was found"});
   add_query_options(find, races->query);
   find->add_flag("--fail", races->fails, "Exit with 3 where anything but potential races is found");
-  find->add_option("--suppress", races->suppressions,
-                   "A file of accepted findings, one a line: a verdict or *, then patterns of places, variables or "
-                   "locks, such as 'race bank.cpp:* account:*'");
+  find->add_option(
+      "--suppress", races->suppressions,
+      "A file of accepted findings, one a line: a verdict or *, then patterns of places, variables or "
+      "locks, such as 'race bank.cpp:* account:*'");
   add_output_options(find, session);
   add_store_options(find, session);
   on_run(find, session, races, run_races);
 
   const auto audited = std::make_shared<AuditOptions>();
-  CLI::App* const audit = add_command(app, "audit", "Show all accesses to a variable, in causal order, with lost updates",
-                                      {"codewake audit account:alice", "codewake audit account:alice --since 1h",
-                                       "codewake audit stock --format json | jq '.[] | select(.lost_update)'"});
+  CLI::App* const audit =
+      add_command(app, "audit", "Show all accesses to a variable, in causal order, with lost updates",
+                  {"codewake audit account:alice", "codewake audit account:alice --since 1h",
+                   "codewake audit stock --format json | jq '.[] | select(.lost_update)'"});
   audit->add_option("VARIABLE", audited->variable, "The variable's name")->required();
   add_query_options(audit, audited->query);
   add_output_options(audit, session);
@@ -287,9 +289,9 @@ void add_race_commands(CLI::App& app, Session& session) {
   on_run(audit, session, audited, run_audit);
 
   const auto query = std::make_shared<RaceQuery>();
-  CLI::App* const locks =
-      add_command(app, "locks", "Show how locks were used, who waited for them, and in which orders they are taken",
-                  {"codewake locks", "codewake locks --since 1h --format csv"});
+  CLI::App* const locks = add_command(
+      app, "locks", "Show how locks were used, who waited for them, and in which orders they are taken",
+      {"codewake locks", "codewake locks --since 1h --format csv"});
   add_query_options(locks, *query);
   add_output_options(locks, session);
   add_store_options(locks, session);

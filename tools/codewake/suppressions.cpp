@@ -18,8 +18,9 @@ namespace {
 
 bool is_verdict(std::string_view text) {
   using enum analysis::Verdict;
-  return text == "*" || std::ranges::any_of(std::initializer_list{race, check_then_act, lock_order, potential_race},
-                                            [&](auto verdict) { return text == to_string(verdict); });
+  return text == "*" ||
+         std::ranges::any_of(std::initializer_list{race, check_then_act, lock_order, potential_race},
+                             [&](auto verdict) { return text == to_string(verdict); });
 }
 
 bool is_match(const std::string& pattern, const std::string& text) {
@@ -39,7 +40,9 @@ bool is_match_of_place(const std::string& pattern, const std::string& place) {
 
 Suppressions::Suppressions(const std::string& file) {
   std::ifstream in(file);
-  if (!in) throw UsageError(fmt::format("cannot read the suppressions '{}': {}", visible(file), std::strerror(errno)));
+  if (!in)
+    throw UsageError(
+        fmt::format("cannot read the suppressions '{}': {}", visible(file), std::strerror(errno)));
   std::string line;
   for (std::size_t number = 1; std::getline(in, line); ++number) {
     Rule rule;
@@ -48,10 +51,11 @@ Suppressions::Suppressions(const std::string& file) {
     if (!(words >> rule.verdict)) continue;
     for (std::string pattern; words >> pattern;) rule.patterns.push_back(pattern);
     if (!is_verdict(rule.verdict) || rule.patterns.empty()) {
-      throw UsageError(fmt::format("line {} of the suppressions '{}' is none: write a verdict (race, check-then-act, "
-                                   "lock-order, potential-race or *), then patterns of places, variables or locks, "
-                                   "such as 'race bank.cpp:* account:*'",
-                                   number, visible(file)));
+      throw UsageError(
+          fmt::format("line {} of the suppressions '{}' is none: write a verdict (race, check-then-act, "
+                      "lock-order, potential-race or *), then patterns of places, variables or locks, "
+                      "such as 'race bank.cpp:* account:*'",
+                      number, visible(file)));
     }
     rules_.push_back(std::move(rule));
   }

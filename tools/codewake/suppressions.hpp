@@ -9,10 +9,10 @@
 
 namespace codewake::cli {
 
-/// The lines of a file, each `VERDICT PATTERN…`: a finding of that verdict (`*`: of any) is suppressed where each of
-/// the patterns matches one of its places (`file:line`, with as many of the folders before as the pattern
-/// has), variables or locks. `*` and `?` stand for any characters and for one. What follows a `#` is a
-/// comment.
+/// The lines of a file, each `VERDICT PATTERN…`: a finding of that verdict (`*`: of any) is suppressed where
+/// each of the patterns matches one of its places (`file:line`, with as many of the folders before as the
+/// pattern has), variables or locks. `*` and `?` stand for any characters and for one. What follows a `#` is
+/// a comment.
 class Suppressions {
  public:
   Suppressions() = default;

@@ -38,8 +38,8 @@ struct AtomicChange {
   Access access;
   TraceValue before, after;
 };
-/// Calls `operate(context)`, and records what it did. What came before a write comes before whoever reads what
-/// was written: in a trace, nobody else operates on what has this clock meanwhile.
+/// Calls `operate(context)`, and records what it did. What came before a write comes before whoever reads
+/// what was written: in a trace, nobody else operates on what has this clock meanwhile.
 CODEWAKE_API void operated(LockClock& clock, std::string_view variable, const SourceLocation& location,
                            AtomicChange (*operate)(void* context), void* context);
 
@@ -155,9 +155,9 @@ class Traced {
   T value_;
 };
 
-/// The same of an atomic variable: its accesses do not race, and what came before a write comes before whoever
-/// reads what it wrote. Outside of traces it costs what std::atomic costs; inside, its operations wait for each
-/// other.
+/// The same of an atomic variable: its accesses do not race, and what came before a write comes before
+/// whoever reads what it wrote. Outside of traces it costs what std::atomic costs; inside, its operations
+/// wait for each other.
 template <class T>
 class Traced<std::atomic<T>> {
  public:
@@ -213,8 +213,7 @@ class Traced<std::atomic<T>> {
   template <class Change>
   void operate(const Change& change, const SourceLocation& location) const {
     internal::operated(
-        *clock_, name_, location,
-        [](void* context) { return (*static_cast<const Change*>(context))(); },
+        *clock_, name_, location, [](void* context) { return (*static_cast<const Change*>(context))(); },
         const_cast<Change*>(&change));
   }
 

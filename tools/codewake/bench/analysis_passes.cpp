@@ -25,14 +25,15 @@ namespace codewake::cli::bench {
 namespace {
 
 /// Requests to a shop, and those that the shop then sends to its stock: 64 at a time, of 500 events each, but
-/// for the first, which has 10,000. Each takes one of a hundred locks after the other, and reads and writes the
-/// variables that it guards; of a thousand variables, ten are also written without a lock.
+/// for the first, which has 10,000. Each takes one of a hundred locks after the other, and reads and writes
+/// the variables that it guards; of a thousand variables, ten are also written without a lock.
 class Requests {
  public:
   static constexpr std::size_t kSlots = 64, kUsual = 500, kLong = 10'000, kVariables = 1'000, kLocks = 100;
 
   Requests() {
-    for (std::size_t i = 0; i < kVariables; ++i) variables_.push_back(fmt::format("order_service.item[{}]", i));
+    for (std::size_t i = 0; i < kVariables; ++i)
+      variables_.push_back(fmt::format("order_service.item[{}]", i));
     for (std::size_t i = 0; i < kLocks; ++i) {
       locks_[i].name = fmt::format("lock of shelf {}", i);
       locks_[i].held = fmt::format(R"(["{}"])", locks_[i].name);
@@ -79,7 +80,8 @@ class Requests {
     slot.trace = trace;
     slot.span = SpanId::make();
     if (is_called) slot.upstream = upstream;
-    slot.execution = fmt::format("{}#{}#{}", is_called ? "stock" : "shop", is_called ? 2 : 1, to_hex(slot.span));
+    slot.execution =
+        fmt::format("{}#{}#{}", is_called ? "stock" : "shop", is_called ? 2 : 1, to_hex(slot.span));
     slot.told = told;
     slot.left = long_trace_.empty() ? kLong : kUsual;
     if (long_trace_.empty()) long_trace_ = trace;
@@ -217,7 +219,10 @@ Json race_analysis(const Json& request) {
   const double of_trace =
       seconds_of([&] { report = analysis::find_races(ours.store(), {.trace_id = long_trace}); });
   if (report.traces != 1) throw Error("the trace is missing");
-  return {{"seconds", seconds}, {"memory_mib", memory}, {"trace_ms", of_trace * 1000}, {"trace_events", report.events}};
+  return {{"seconds", seconds},
+          {"memory_mib", memory},
+          {"trace_ms", of_trace * 1000},
+          {"trace_events", report.events}};
 }
 
 }  // namespace codewake::cli::bench

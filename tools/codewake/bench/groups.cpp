@@ -395,7 +395,8 @@ std::vector<Samples> run_analysis(Runner& runner) {
           {.ours = {all.at("memory_mib")}, .note = note},
           {.ours = {all.at("seconds").get<double>() / tenth.at("seconds").get<double>()},
            .note = fmt::format("{} trace events beside {}", events, events / 10)},
-          {.ours = {all.at("trace_ms")}, .note = fmt::format("a trace of {} events", all.at("trace_events").get<std::size_t>())}};
+          {.ours = {all.at("trace_ms")},
+           .note = fmt::format("a trace of {} events", all.at("trace_events").get<std::size_t>())}};
 }
 
 Group analysis_group() {

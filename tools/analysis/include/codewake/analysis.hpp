@@ -40,8 +40,8 @@ enum class Severity : std::uint8_t { critical = 1, warning = 2 };
 std::string_view to_string(Verdict verdict) noexcept;
 std::string_view to_string(Severity severity) noexcept;
 
-/// One finding, whatever the number of times it happened: it is told apart by its verdict and the places in the
-/// source, and where these are not known, by the variable.
+/// One finding, whatever the number of times it happened: it is told apart by its verdict and the places in
+/// the source, and where these are not known, by the variable.
 struct Finding {
   Verdict verdict = Verdict::race;
   Severity severity = Severity::critical;
@@ -71,9 +71,9 @@ struct RaceReport {
 /// Is told how many events were read, some times a second; may throw, which ends the analysis.
 using OnProgress = std::function<void(std::uint64_t events)>;
 
-/// Looks at what a store has. Reads it in pages and keeps about 100 bytes of an event; takes some seconds for a
-/// million. Throws StoreError, and std::length_error with more than four thousand million events. Thread-safe
-/// as the store is: reads on a thread of its own.
+/// Looks at what a store has. Reads it in pages and keeps about 100 bytes of an event; takes some seconds for
+/// a million. Throws StoreError, and std::length_error with more than four thousand million events.
+/// Thread-safe as the store is: reads on a thread of its own.
 RaceReport find_races(Store& store, const RaceQuery& query = {}, const OnProgress& on_progress = {});
 
 /// Looks at these events. Reentrant.

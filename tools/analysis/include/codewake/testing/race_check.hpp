@@ -30,8 +30,8 @@ class RacesFound : public std::runtime_error {
 analysis::RaceReport check_races(const std::function<void(Tracer& tracer)>& program);
 analysis::RaceReport check_races(const std::function<void()>& program);
 
-/// The same, and throws RacesFound where there is a race, a check with a later act, or a possible deadlock; not
-/// for what is only potential.
+/// The same, and throws RacesFound where there is a race, a check with a later act, or a possible deadlock;
+/// not for what is only potential.
 void expect_no_races(const std::function<void(Tracer& tracer)>& program);
 void expect_no_races(const std::function<void()>& program);
 
