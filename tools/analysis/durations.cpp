@@ -15,7 +15,7 @@ constexpr std::size_t kParts = std::size_t{1} << kBits;
 
 std::size_t bucket_of(std::int64_t value) noexcept {
   const auto bits = static_cast<std::uint64_t>(value);
-  const int shift = std::max(std::bit_width(bits) - kBits - 1, 0);
+  const int shift = std::max(static_cast<int>(std::bit_width(bits)) - kBits - 1, 0);
   return static_cast<std::size_t>(shift) * kParts + static_cast<std::size_t>(bits >> shift);
 }
 

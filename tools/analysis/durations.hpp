@@ -10,8 +10,8 @@
 
 namespace codewake::analysis {
 
-/// Keeps up to 512 of them as they are, and beyond that how many there were of each size, to within 0.8 percent:
-/// 16 KiB at most. Reentrant.
+/// Keeps up to 512 of them as they are, and beyond that how many there were of each size, to within 0.8
+/// percent: 16 KiB at most. Reentrant.
 class Durations {
  public:
   static constexpr std::size_t kMostExact = 512;
@@ -22,8 +22,8 @@ class Durations {
   std::uint64_t count() const noexcept { return count_; }
   /// Zero where there is none.
   std::chrono::nanoseconds max() const noexcept { return std::chrono::nanoseconds(max_); }
-  /// The smallest that is not below so large a part of them (`part` from 0 to 1: 0.5 is the median). Zero where
-  /// there is none.
+  /// The smallest that is not below so large a part of them (`part` from 0 to 1: 0.5 is the median). Zero
+  /// where there is none.
   std::chrono::nanoseconds quantile(double part) const;
 
  private:
@@ -36,8 +36,8 @@ class Durations {
   std::vector<std::uint32_t> buckets_;
 };
 
-/// How long what the event tells of took: as older SDKs have it, in its data, where it has none itself. Zero where
-/// nobody measured. Thread-safe.
+/// How long what the event tells of took: as older SDKs have it, in its data, where it has none itself. Zero
+/// where nobody measured. Thread-safe.
 std::chrono::nanoseconds recorded_duration(const TraceEventRecord& event);
 
 /// What people want to know of them.

@@ -33,7 +33,8 @@ bool is_number(std::string_view text) noexcept {
 
 bool is_uuid(std::string_view text) noexcept {
   constexpr std::string_view kForm = "00000000-0000-0000-0000-000000000000";
-  return std::ranges::equal(text, kForm, [](char c, char form) { return form == '-' ? c == '-' : is_hex(c); });
+  return std::ranges::equal(text, kForm,
+                            [](char c, char form) { return form == '-' ? c == '-' : is_hex(c); });
 }
 
 // With a digit in it, for `facade` and `deadbeef` are words.
@@ -64,7 +65,8 @@ Request parse_request(std::string_view text) noexcept {
     text.remove_prefix(scheme + 3);
     const std::size_t end = std::min(text.find_first_of("/?#"), text.size());
     request.host = text.substr(0, end);
-    request.host.remove_prefix(request.host.rfind('@') + 1);  // a user's name and password; none: npos + 1 is 0
+    request.host.remove_prefix(request.host.rfind('@') +
+                               1);  // a user's name and password; none: npos + 1 is 0
     text.remove_prefix(end);
   }
   request.path = text.substr(0, text.find_first_of("?#"));
@@ -133,7 +135,8 @@ std::string statement_pattern(std::string_view statement) {
       i = end_of_quoted(statement, i);
     } else if (is_digit(c) && (i == 0 || !is_letter(statement[i - 1]))) {
       append_value(pattern);
-      while (i < statement.size() && (is_digit(statement[i]) || is_letter(statement[i]) || statement[i] == '.'))
+      while (i < statement.size() &&
+             (is_digit(statement[i]) || is_letter(statement[i]) || statement[i] == '.'))
         ++i;
     } else if (c == '?') {
       append_value(pattern);

@@ -9,8 +9,9 @@ namespace codewake::analysis {
 /// Longer patterns are cut, so that what is kept of them is bounded.
 inline constexpr std::size_t kMostPattern = 200;
 
-/// `POST /orders/{}/items` of `POST http://shop:80/orders/17/items?page=2`, which is an HttpRequest's name: the
-/// method and the path, in which numbers, UUIDs, and hexadecimal ids of 8 digits or more are `{}`. Thread-safe.
+/// `POST /orders/{}/items` of `POST http://shop:80/orders/17/items?page=2`, which is an HttpRequest's name:
+/// the method and the path, in which numbers, UUIDs, and hexadecimal ids of 8 digits or more are `{}`.
+/// Thread-safe.
 std::string request_pattern(std::string_view method_and_url);
 
 /// `shop:80` of the same; empty where the URL is but a path. Thread-safe.

@@ -13,7 +13,6 @@ namespace {
 constexpr std::size_t kWeightOfTrace = 8;
 constexpr std::size_t kWeightOfExecution = 4;
 
-
 }  // namespace
 
 ServiceMap::ServiceMap(const Limits& limits) : limits_(limits), names_(limits.names) {}
@@ -35,8 +34,7 @@ void ServiceMap::add(const TraceEventRecord& event) {
   waiting_.splice(waiting_.end(), waiting_, known->second);
   const std::size_t before = waiting.calls.executions();
   const bool is_kept = waiting.calls.add(event);
-  const std::size_t added =
-      (waiting.calls.executions() - before) * kWeightOfExecution + (is_kept ? 1 : 0);
+  const std::size_t added = (waiting.calls.executions() - before) * kWeightOfExecution + (is_kept ? 1 : 0);
   waiting.weight += added;
   weight_ += added;
   while (weight_ > limits_.waiting) complete(waiting_.front());
@@ -57,9 +55,7 @@ std::vector<ServiceCall> ServiceMap::finish() {
                      .seen = Latency(sum.seen)});
   }
   std::ranges::sort(calls, [](const ServiceCall& a, const ServiceCall& b) {
-    const auto order = [](const ServiceCall& call) {
-      return std::tie(call.client, call.kind, call.server);
-    };
+    const auto order = [](const ServiceCall& call) { return std::tie(call.client, call.kind, call.server); };
     if (order(a) != order(b)) return order(a) < order(b);
     return a.calls != b.calls ? a.calls > b.calls : a.operation < b.operation;
   });

@@ -22,8 +22,8 @@ struct ServiceCall {
   enum class Kind : std::uint8_t { http, database };
 
   Kind kind = Kind::http;
-  std::string client;     ///< a service; empty: not known, as of what comes from outside
-  std::string server;     ///< a service, the host of a URL that is not traced, or a database; empty: not known
+  std::string client;  ///< a service; empty: not known, as of what comes from outside
+  std::string server;  ///< a service, the host of a URL that is not traced, or a database; empty: not known
   std::string operation;  ///< method and pattern of the path, or the statement's verb; empty: not known
   std::uint64_t calls = 0;
   /// Answered with a status from 500 on, not answered, or with an Error in the server's execution; of a
@@ -44,7 +44,7 @@ struct ServiceCall {
 class ServiceMap {
  public:
   struct Limits {
-    std::size_t waiting = 400'000;  ///< events and executions of traces
+    std::size_t waiting = 400'000;   ///< events and executions of traces
     std::size_t operations = 4'000;  ///< different calls
     std::size_t names = 20'000;      ///< different services, hosts, databases, operations
   };

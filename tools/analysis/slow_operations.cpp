@@ -27,7 +27,8 @@ constexpr nanoseconds kLeastFarOut = 10ms;
 
 nanoseconds times(nanoseconds duration, double factor) {
   constexpr double kMost = 9e18;
-  return nanoseconds(static_cast<std::int64_t>(std::min(static_cast<double>(duration.count()) * factor, kMost)));
+  return nanoseconds(
+      static_cast<std::int64_t>(std::min(static_cast<double>(duration.count()) * factor, kMost)));
 }
 
 // What a single call has to exceed.
@@ -41,7 +42,8 @@ nanoseconds far_out(const Durations& before) {
 }
 
 double factor_of(const SlowOperation& found) {
-  return static_cast<double>(found.now.count()) / static_cast<double>(std::max<std::int64_t>(found.usual.count(), 1));
+  return static_cast<double>(found.now.count()) /
+         static_cast<double>(std::max<std::int64_t>(found.usual.count(), 1));
 }
 
 std::string key_of(const TraceEventRecord& event) {
@@ -118,11 +120,7 @@ void SlowOperations::judge(const TraceEventRecord& event, SlowOperation::Kind ki
     known = operations_.try_emplace(key).first;
   }
   Operation& operation = known->second;
-  const Sample sample{event.trace_id,
-                      event.id,
-                      event.when,
-                      duration,
-                      names_.number_of(event.texts.file),
+  const Sample sample{event.trace_id, event.id, event.when, duration, names_.number_of(event.texts.file),
                       event.line};
   if (!since_) {
     judge_alone(operation, operation.all, sample);
@@ -178,8 +176,8 @@ std::optional<SlowOperation> SlowOperations::latest_of(Operation& operation) con
   Durations recent = operation.recent;
   std::optional<Sample> slowest = operation.slowest_recent;
   if (!since_) {
-    const std::size_t wanted =
-        std::clamp<std::size_t>(static_cast<std::size_t>(operation.all.count() / 5), kFewestLatest, kMostLatest);
+    const std::size_t wanted = std::clamp<std::size_t>(static_cast<std::size_t>(operation.all.count() / 5),
+                                                       kFewestLatest, kMostLatest);
     while (operation.latest.size() > wanted) {
       operation.before.add(operation.latest.front().duration);
       operation.latest.pop_front();

@@ -23,8 +23,8 @@ struct StoredComponent {
 /// Reads one clock after another. Reentrant.
 class StoredClockReader {
  public:
-  /// The components of a clock, in its order. They borrow from `text`, and are valid until the next call. What
-  /// is not of the form is left out: text that is no JSON array has no components.
+  /// The components of a clock, in its order. They borrow from `text`, and are valid until the next call.
+  /// What is not of the form is left out: text that is no JSON array has no components.
   std::span<const StoredComponent> read(std::string_view text);
 
  private:

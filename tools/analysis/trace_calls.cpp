@@ -226,9 +226,10 @@ void TraceCalls::decide_side(std::size_t number) {
   if (!first_of_its_server_[number]) return;
   Request& first = requests_[*first_of_its_server_[number]];
   const Execution& execution = executions_[number];
-  const auto last = std::ranges::find_if(execution.events.rbegin(), execution.events.rend(), [](const CallEvent& event) {
-    return event.kind == TraceKind::http_request || event.kind == TraceKind::http_response;
-  });
+  const auto last =
+      std::ranges::find_if(execution.events.rbegin(), execution.events.rend(), [](const CallEvent& event) {
+        return event.kind == TraceKind::http_request || event.kind == TraceKind::http_response;
+      });
   if (was_called(execution)) {
     first.side = Request::Side::server;
   } else if (first.answered && &execution.events[*first.answered] != &*last) {
@@ -249,7 +250,8 @@ void TraceCalls::index_requests() {
 
 // By another service or, where nothing tells, from outside of the trace; but not spawned within its program.
 bool TraceCalls::was_called(const Execution& execution) const {
-  if (execution.upstream.empty() || execution.upstream == execution.span || execution.has_parent) return false;
+  if (execution.upstream.empty() || execution.upstream == execution.span || execution.has_parent)
+    return false;
   if (execution.is_shared) return true;
   const auto parent = by_span_.find(execution.upstream);
   return parent == by_span_.end() || executions_[parent->second].is_shared;
@@ -336,8 +338,7 @@ std::optional<std::size_t> TraceCalls::request_by_operation(std::size_t client, 
 
 Call TraceCalls::sent_to_nobody_known(const Request& request) const {
   Call call{.client = request.execution, .asked = &asked(request), .answered = answered(request)};
-  call.has_failed =
-      request.has_failed || (call.answered != nullptr && call.answered->status >= kServerError);
+  call.has_failed = request.has_failed || (call.answered != nullptr && call.answered->status >= kServerError);
   return call;
 }
 

@@ -1,8 +1,8 @@
 // Who called whom within one trace.
 //
-// A call has two sides. Its client recorded an HttpRequest and, once the answer was there, an HttpResponse; its
-// server is an execution that began with the request, and recorded an HttpRequest and an HttpResponse as well.
-// Either side may be missing: not every client records its calls, and not every server is traced.
+// A call has two sides. Its client recorded an HttpRequest and, once the answer was there, an HttpResponse;
+// its server is an execution that began with the request, and recorded an HttpRequest and an HttpResponse as
+// well. Either side may be missing: not every client records its calls, and not every server is traced.
 //
 // The sides are brought together by what the client sent. Each call has a span id of its own, which is the
 // `upstream_span_id` of the server's events; so the client is known
@@ -36,11 +36,11 @@ struct CallEvent {
   std::uint64_t step = 0;
   Time when = {};
   std::chrono::nanoseconds duration{0};  ///< 0: not known
-  Names::Number operation = 0;           ///< of a request: method and pattern of the path; of a query: its verb
-  Names::Number peer = 0;                ///< of a request: the host of its URL; of a query: the database
-  SpanId sent = {};                      ///< of a request: the span id in the traceparent among its headers
-  int status = 0;                        ///< of a response
-  std::uint32_t tag = 0;                 ///< the caller's
+  Names::Number operation = 0;  ///< of a request: method and pattern of the path; of a query: its verb
+  Names::Number peer = 0;       ///< of a request: the host of its URL; of a query: the database
+  SpanId sent = {};             ///< of a request: the span id in the traceparent among its headers
+  int status = 0;               ///< of a response
+  std::uint32_t tag = 0;        ///< the caller's
 };
 
 /// How long from one to the other: what the second says, or else the time between them.
@@ -51,13 +51,13 @@ struct Call {
   enum class Kind : std::uint8_t { request, query };
 
   Kind kind = Kind::request;
-  std::optional<std::size_t> client;      ///< its execution; empty where the trace has none of it
-  std::string_view client_component;      ///< how the server's clock names it; empty where it does not
-  const CallEvent* asked = nullptr;       ///< the client's request or query; null: not recorded
-  const CallEvent* answered = nullptr;    ///< the client's response
-  std::optional<std::size_t> server;      ///< its execution; empty: not traced
-  const CallEvent* request = nullptr;     ///< the server's
-  const CallEvent* response = nullptr;    ///< the server's
+  std::optional<std::size_t> client;    ///< its execution; empty where the trace has none of it
+  std::string_view client_component;    ///< how the server's clock names it; empty where it does not
+  const CallEvent* asked = nullptr;     ///< the client's request or query; null: not recorded
+  const CallEvent* answered = nullptr;  ///< the client's response
+  std::optional<std::size_t> server;    ///< its execution; empty: not traced
+  const CallEvent* request = nullptr;   ///< the server's
+  const CallEvent* response = nullptr;  ///< the server's
   bool has_failed = false;
 };
 
@@ -86,7 +86,7 @@ class TraceCalls {
     SpanId span, upstream;
     std::uint64_t first_step = 0;
     std::uint32_t first_tag = 0;
-    bool has_parent = false;       // by its first event: begun by an event of this trace
+    bool has_parent = false;  // by its first event: begun by an event of this trace
     bool begins_with_request = false;
     std::string client_component;  // by the clock of its first event
     std::uint64_t client_steps = 0;
@@ -142,9 +142,9 @@ class TraceCalls {
   // ── while they are matched ──
   std::map<SpanId, std::size_t> by_span_;
   std::vector<Request> requests_;
-  std::vector<std::vector<std::size_t>> requests_of_;             // of each execution, by their steps
-  std::vector<std::optional<std::size_t>> first_of_its_server_;   // with which an execution began
-  std::vector<const CallEvent*> response_alone_;                  // whose request is missing
+  std::vector<std::vector<std::size_t>> requests_of_;            // of each execution, by their steps
+  std::vector<std::optional<std::size_t>> first_of_its_server_;  // with which an execution began
+  std::vector<const CallEvent*> response_alone_;                 // whose request is missing
   std::map<SpanId, std::size_t> by_sent_;
   std::map<std::pair<std::size_t, Names::Number>, std::deque<std::size_t>> by_operation_;
 };

@@ -1,9 +1,11 @@
 // The events of one trace, and what each of them had to wait for.
 //
 // What came before what is taken from the clocks, not from times:
-//  - The first `steps` events of an execution that an event's clock names came before it. What its execution has
+//  - The first `steps` events of an execution that an event's clock names came before it. What its execution
+//  has
 //    heard since the event before is what this one may have waited for.
-//  - Executions whose component is their service's (older SDKs) say nothing by it: there an event's `parent_id` is
+//  - Executions whose component is their service's (older SDKs) say nothing by it: there an event's
+//  `parent_id` is
 //    the one before it.
 //  - Where clocks are missing: whoever spawned an execution, or called it, and whoever answered a call.
 // Times of different machines are compared only once they are shifted, so that nothing arrives before it was
@@ -13,6 +15,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -47,8 +50,8 @@ class TraceSteps {
   /// Its time since the first event's as it was recorded, shifted.
   std::chrono::nanoseconds time(Number number) const;
 
-  /// What it had to wait for: first the event before it in its execution, if any, then what it heard of others,
-  /// whom it heard last first.
+  /// What it had to wait for: first the event before it in its execution, if any, then what it heard of
+  /// others, whom it heard last first.
   std::span<const Number> waited_for(Number number) const;
   /// The event before it in its execution.
   std::optional<Number> previous(Number number) const;
@@ -68,36 +71,42 @@ class TraceSteps {
   };
 
   void group();
-  void order_by_parents(std::vector<Number>& its) const;
-  void add_edges_of(Number execution);
-  void add_heard(Number event, const TraceEventRecord* before, std::unordered_map<Number, std::uint64_t>& known);
-  void add_beginning(Number first);
+  void index();
+  void add_edges_of(const std::vector<Number>& its);
+  void add_previous(const std::vector<Number>& its, std::size_t place);
+  void add_heard(Number event, std::span<const StoredComponent> clock,
+                 std::unordered_map<Number, std::uint64_t>& known);
+  void add_beginning(Number first, std::span<const StoredComponent> clock);
   void add_awaited(Number event);
   void add_calls();
   void add_edge(Number to, std::optional<Number> from);
   std::optional<Number> latest_within(Number execution, std::uint64_t steps) const;
   std::optional<Number> find(const TraceEventId& id) const;
   void store_edges();
+  void take_times();
   void find_shifts();
+  bool settle_shifts(std::int64_t tolerance);
 
   const std::span<const TraceEventRecord> events_;
-  std::vector<Number> execution_of_, place_of_;
+  std::vector<Number> execution_of_;
   std::vector<std::vector<Number>> executions_;
   std::unordered_map<std::string_view, Number> by_name_;  // of those with a component of their own
-  std::vector<std::pair<TraceEventId, Number>> by_id_;    // sorted
-  std::vector<std::pair<TraceEventId, Number>> children_;  // executions by the event that began them, sorted
-  std::vector<std::pair<SpanId, Number>> by_span_;         // executions with a service's component, sorted
-  std::vector<std::pair<std::string, Number>> spawns_;     // events by the tasks that they began, sorted
+  // Sorted.
+  std::vector<std::pair<TraceEventId, Number>> by_id_;
+  std::vector<std::pair<TraceEventId, Number>> children_;  // executions, by the event that began them
+  std::vector<std::pair<SpanId, Number>> by_span_;         // executions whose component is their service's
+  std::vector<std::pair<std::string, Number>> spawns_;     // events, by the tasks that they began
   StoredClockReader clocks_;
 
-  std::vector<Edge> edges_;            // while they are found
-  std::vector<Number> edge_begin_;     // of each event, in waited_for_
+  std::vector<Edge> edges_;         // while they are found
+  std::vector<Number> edge_begin_;  // of each event, in waited_for_
   std::vector<Number> waited_for_;
   std::vector<bool> has_previous_;
 
   std::vector<std::int64_t> times_;
-  std::vector<Number> domain_of_;  // of each event: whose clock its time is of
-  std::vector<std::pair<std::string_view, std::string_view>> domains_;
+  std::vector<Number> instance_of_;  // of each event: whose clock its time is of
+  std::vector<std::pair<std::string_view, std::string_view>> instances_;
+  std::map<std::pair<Number, Number>, std::int64_t> least_;  // by how much one is behind another, at least
   std::vector<std::int64_t> shifts_;
   bool can_shift_ = true;
 };
