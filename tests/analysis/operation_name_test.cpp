@@ -17,7 +17,8 @@ TEST_CASE("Requests that differ in ids and queries are one operation") {
 }
 
 TEST_CASE("What is no id stays") {
-  CHECK(request_pattern("GET /v1/facade/deadbeef/order-17/4bf92f3") == "GET /v1/facade/deadbeef/order-17/4bf92f3");
+  CHECK(request_pattern("GET /v1/facade/deadbeef/order-17/4bf92f3") ==
+        "GET /v1/facade/deadbeef/order-17/4bf92f3");
   CHECK(request_pattern("GET /") == "GET /");
   CHECK(request_pattern("GET /a//b/") == "GET /a//b/");
   CHECK(request_pattern("GET http://shop") == "GET /");
@@ -51,8 +52,10 @@ TEST_CASE("A pattern's length has a bound, and no character is cut") {
 }
 
 TEST_CASE("Statements that differ in their values are one") {
-  CHECK(statement_pattern("SELECT * FROM t1 WHERE a = 17 AND b='it''s'") == "SELECT * FROM t1 WHERE a = ? AND b=?");
-  CHECK(statement_pattern("SELECT a\n  FROM t\tWHERE x IN (1, 2,3 , 4)") == "SELECT a FROM t WHERE x IN (? , ?)");
+  CHECK(statement_pattern("SELECT * FROM t1 WHERE a = 17 AND b='it''s'") ==
+        "SELECT * FROM t1 WHERE a = ? AND b=?");
+  CHECK(statement_pattern("SELECT a\n  FROM t\tWHERE x IN (1, 2,3 , 4)") ==
+        "SELECT a FROM t WHERE x IN (? , ?)");
   CHECK(statement_pattern("SELECT a FROM t WHERE x IN (?, ?, ?)") == "SELECT a FROM t WHERE x IN (?)");
   CHECK(statement_pattern("SELECT $1, $2") == "SELECT $1, $2");
   CHECK(statement_pattern("SELECT 1.5e10, 0x1F") == "SELECT ?");

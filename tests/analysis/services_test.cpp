@@ -102,9 +102,10 @@ TEST_CASE("A caller is known by the traceparent that it recorded, without any cl
   trace.request(gateway, "GET /", 0ms);
   const SpanId sent = trace.new_span();
   for (const char* header : {"traceparent", "TraceParent"}) {
-    trace.request(gateway, "GET /a", 1ms).texts.data =
-        nlohmann::json{{"headers", {{header, "00-" + to_hex(testing::trace_of(1)) + "-" + to_hex(sent) + "-01"}}}}
-            .dump();
+    trace.request(gateway, "GET /a", 1ms).texts.data = nlohmann::json{
+        {"headers",
+         {{header, "00-" + to_hex(testing::trace_of(1)) + "-" + to_hex(sent) +
+                       "-01"}}}}.dump();
     MadeExecution stock = trace.execution("stock");
     stock.upstream = sent;
     trace.request(stock, "GET /a", 2ms);
@@ -296,16 +297,35 @@ TEST_CASE("Whatever is missing or damaged, every call is counted at most once an
     std::vector<TraceEventRecord> events = whole;
     for (TraceEventRecord& event : events) {
       switch (random() % 12) {
-        case 0: event.step = random() % 3; break;
-        case 1: event.texts.clock.resize(random() % (event.texts.clock.size() + 1)); break;
-        case 2: event.texts.execution = random() % 2 == 0 ? "" : "gateway#one"; break;
-        case 3: event.kind = static_cast<TraceKind>(1 + random() % kTraceKinds); break;
-        case 4: event.upstream_span_id = events[random() % events.size()].span_id; break;
-        case 5: event.parent_id = events[random() % events.size()].id; break;
-        case 6: event.texts.data = R"({"headers":{"traceparent":[1]},"status":{},"query":7})"; break;
-        case 7: event.when = Time(std::chrono::nanoseconds(random() % 2 == 0 ? INT64_MIN : INT64_MAX)); break;
-        case 8: event.span_id = {}; break;
-        default: break;
+        case 0:
+          event.step = random() % 3;
+          break;
+        case 1:
+          event.texts.clock.resize(random() % (event.texts.clock.size() + 1));
+          break;
+        case 2:
+          event.texts.execution = random() % 2 == 0 ? "" : "gateway#one";
+          break;
+        case 3:
+          event.kind = static_cast<TraceKind>(1 + random() % kTraceKinds);
+          break;
+        case 4:
+          event.upstream_span_id = events[random() % events.size()].span_id;
+          break;
+        case 5:
+          event.parent_id = events[random() % events.size()].id;
+          break;
+        case 6:
+          event.texts.data = R"({"headers":{"traceparent":[1]},"status":{},"query":7})";
+          break;
+        case 7:
+          event.when = Time(std::chrono::nanoseconds(random() % 2 == 0 ? INT64_MIN : INT64_MAX));
+          break;
+        case 8:
+          event.span_id = {};
+          break;
+        default:
+          break;
       }
     }
     for (const ServiceCall& call : calls_of(events)) CHECK(call.calls <= events.size());

@@ -190,8 +190,9 @@ TEST_CASE("Requests are operations by method and path, as who served and who cal
     trace.request(gateway, "POST /orders/" + std::to_string(number), at);
     trace.request(gateway, "GET http://stock/goods/" + std::to_string(number), at);
     trace.response(gateway, 200, at + took, took);
-    trace.add(gateway, TraceKind::database_query, "bank", at + took,
-              {{"query", "SELECT " + std::to_string(number)}})
+    trace
+        .add(gateway, TraceKind::database_query, "bank", at + took,
+             {{"query", "SELECT " + std::to_string(number)}})
         .duration = took;
     trace.response(gateway, 200, at + took, took);
     for (const TraceEventRecord& event : trace.events) slow.add(event);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "durations.hpp"
 #include "operation_name.hpp"
 
 namespace codewake::analysis {

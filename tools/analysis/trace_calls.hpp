@@ -51,13 +51,13 @@ struct Call {
   enum class Kind : std::uint8_t { request, query };
 
   Kind kind = Kind::request;
-  std::optional<std::size_t> client;    ///< its execution; empty where the trace has none of it
-  std::string_view client_component;    ///< how the server's clock names it; empty where it does not
-  const CallEvent* asked = nullptr;     ///< the client's request or query; null: not recorded
-  const CallEvent* answered = nullptr;  ///< the client's response
-  std::optional<std::size_t> server;    ///< its execution; empty: not traced
-  const CallEvent* request = nullptr;   ///< the server's
-  const CallEvent* response = nullptr;  ///< the server's
+  std::optional<std::size_t> client = std::nullopt;  ///< its execution; empty where the trace has none of it
+  std::string_view client_component = {};  ///< how the server's clock names it; empty where it does not
+  const CallEvent* asked = nullptr;        ///< the client's request or query; null: not recorded
+  const CallEvent* answered = nullptr;     ///< the client's response
+  std::optional<std::size_t> server = std::nullopt;  ///< its execution; empty: not traced
+  const CallEvent* request = nullptr;                ///< the server's
+  const CallEvent* response = nullptr;               ///< the server's
   bool has_failed = false;
 };
 
@@ -100,7 +100,7 @@ class TraceCalls {
 
     std::size_t execution = 0;
     std::size_t asked = 0;
-    std::optional<std::size_t> answered;
+    std::optional<std::size_t> answered = std::nullopt;
     Side side = Side::client;
     bool has_failed = false;
     bool is_taken = false;
