@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 
@@ -28,12 +29,16 @@ std::optional<Number> end_of_request(const TraceSteps& steps, const std::vector<
 }
 
 Number last_of_path(const TraceSteps& steps) {
-  const auto time = [&](Number number) { return steps.time(number); };
+  // At the same time: whatever decides, as long as it is always the same.
+  const auto place = [&](Number number) {
+    return std::tuple(steps.time(number), std::string_view(steps.event(number).texts.execution),
+                      steps.event(number).step);
+  };
   std::optional<Number> root, last;
   for (Number number = 0; number < steps.size(); ++number) {
     const bool is_root = steps.waited_for(number).empty();
-    if (is_root && (!root || time(number) < time(*root))) root = number;
-    if (!last || time(number) >= time(*last)) last = number;
+    if (is_root && (!root || place(number) < place(*root))) root = number;
+    if (!last || place(number) > place(*last)) last = number;
   }
   if (!root) return *last;
   return end_of_request(steps, steps.executions()[steps.execution_of(*root)]).value_or(*last);

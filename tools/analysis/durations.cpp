@@ -67,11 +67,12 @@ std::chrono::nanoseconds Durations::quantile(double part) const {
 
 std::chrono::nanoseconds recorded_duration(const TraceEventRecord& event) {
   constexpr std::chrono::nanoseconds kNone(0);
-  if (event.duration) return std::max(*event.duration, kNone);
+  constexpr double kMost = 1e12;  // milliseconds, some thirty years; what is said to be longer is no duration
+  constexpr std::chrono::nanoseconds kLongest(static_cast<std::int64_t>(kMost * 1e6));
+  if (event.duration) return std::clamp(*event.duration, kNone, kLongest);
   if (event.texts.data.find("\"duration_ms\"") == std::string::npos) return kNone;
   const nlohmann::json data = nlohmann::json::parse(event.texts.data, nullptr, false);
   if (!data.is_object() || !data.contains("duration_ms") || !data["duration_ms"].is_number()) return kNone;
-  constexpr double kMost = 1e12;  // some thirty years
   const double milliseconds = std::clamp(data["duration_ms"].get<double>(), 0.0, kMost);
   return std::chrono::nanoseconds(static_cast<std::int64_t>(milliseconds * 1e6));
 }

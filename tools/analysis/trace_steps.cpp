@@ -264,12 +264,12 @@ void TraceSteps::find_shifts() {
   can_shift_ = settle_shifts(0) || settle_shifts(kReading);
   if (!can_shift_) std::ranges::fill(shifts_, 0);
   // The clock of whoever began is taken for right.
+  std::optional<Number> root;
   for (Number number = 0; number < events_.size(); ++number) {
-    if (!waited_for(number).empty()) continue;
-    const std::int64_t base = shifts_[instance_of_[number]];
-    for (std::int64_t& shift : shifts_) shift -= base;
-    return;
+    if (waited_for(number).empty() && (!root || time(number) < time(*root))) root = number;
   }
+  const std::int64_t base = root ? shifts_[instance_of_[*root]] : 0;
+  for (std::int64_t& shift : shifts_) shift -= base;
 }
 
 // Each is moved to the first moment at which nothing arrives before it was sent, until that holds for all.
