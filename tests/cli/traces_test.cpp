@@ -69,7 +69,7 @@ TEST_CASE("trace shows who began whom, and what happened where") {
     at = out.find(piece, at);
     CHECK_MESSAGE(at != std::string::npos, out);
   }
-  CHECK(out.find("traces_test.cpp:") != std::string::npos);
+  CHECK(out.find("recorded_order.cpp:") != std::string::npos);
 }
 
 TEST_CASE("trace has all that was recorded, for machines") {

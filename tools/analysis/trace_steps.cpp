@@ -44,7 +44,8 @@ TraceSteps::TraceSteps(std::span<const TraceEventRecord> events)
   group();
   index();
   take_times();
-  for (const std::vector<Number>& its : executions_) add_edges_of(its);
+  known_.resize(executions_.size());
+  for (Number execution = 0; execution < executions_.size(); ++execution) add_edges_of(execution);
   add_calls();
   store_edges();
   find_shifts();
@@ -121,6 +122,11 @@ std::optional<Number> TraceSteps::find(const TraceEventId& id) const {
 
 std::optional<Number> TraceSteps::latest_within(Number execution, std::uint64_t steps) const {
   const std::vector<Number>& its = executions_[execution];
+  // Where none is missing, its place tells.
+  if (steps > 0 && steps <= its.size() && events_[its[steps - 1]].step == steps &&
+      (steps == its.size() || events_[its[steps]].step > steps)) {
+    return its[steps - 1];
+  }
   const auto later =
       std::ranges::upper_bound(its, steps, {}, [this](Number number) { return events_[number].step; });
   return later == its.begin() ? std::nullopt : std::optional(*std::prev(later));
@@ -132,8 +138,8 @@ void TraceSteps::add_edge(Number to, std::optional<Number> from) {
   if (from && *from != to) edges_.push_back({to, *from});
 }
 
-void TraceSteps::add_edges_of(const std::vector<Number>& its) {
-  std::unordered_map<Number, std::uint64_t> known;
+void TraceSteps::add_edges_of(Number execution) {
+  const std::vector<Number>& its = executions_[execution];
   for (std::size_t place = 0; place < its.size(); ++place) {
     const TraceEventRecord& event = events_[its[place]];
     add_previous(its, place);
@@ -144,7 +150,7 @@ void TraceSteps::add_edges_of(const std::vector<Number>& its) {
       continue;
     }
     const auto clock = clocks_.read(event.texts.clock);
-    add_heard(its[place], clock, known);
+    add_heard(its[place], clock);
     if (is_first) add_beginning(its[place], clock);
     if (event.kind == TraceKind::async_await && clock.empty()) add_awaited(its[place]);
   }
@@ -167,13 +173,19 @@ void TraceSteps::add_previous(const std::vector<Number>& its, std::size_t place)
   add_edge(number, previous);
 }
 
+std::uint64_t& TraceSteps::known_of(Number other, Number execution) {
+  Known& known = known_[other];
+  if (known.execution != execution) known = {.execution = execution};
+  return known.steps;
+}
+
 // What was heard last stands last, but for the own component, and is who told.
-void TraceSteps::add_heard(Number event, std::span<const StoredComponent> clock,
-                           std::unordered_map<Number, std::uint64_t>& known) {
+void TraceSteps::add_heard(Number event, std::span<const StoredComponent> clock) {
+  const Number execution = execution_of_[event];
   for (const StoredComponent& component : std::views::reverse(clock)) {
     const auto other = by_name_.find(component.execution);
-    if (other == by_name_.end() || other->second == execution_of_[event]) continue;
-    std::uint64_t& steps = known[other->second];
+    if (other == by_name_.end() || other->second == execution) continue;
+    std::uint64_t& steps = known_of(other->second, execution);
     if (component.steps <= steps) continue;
     const std::optional<Number> latest = latest_within(other->second, component.steps);
     if (latest && events_[*latest].step > steps) add_edge(event, latest);

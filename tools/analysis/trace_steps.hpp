@@ -72,10 +72,10 @@ class TraceSteps {
 
   void group();
   void index();
-  void add_edges_of(const std::vector<Number>& its);
+  void add_edges_of(Number execution);
   void add_previous(const std::vector<Number>& its, std::size_t place);
-  void add_heard(Number event, std::span<const StoredComponent> clock,
-                 std::unordered_map<Number, std::uint64_t>& known);
+  void add_heard(Number event, std::span<const StoredComponent> clock);
+  std::uint64_t& known_of(Number other, Number execution);
   void add_beginning(Number first, std::span<const StoredComponent> clock);
   void add_awaited(Number event);
   void add_calls();
@@ -98,6 +98,12 @@ class TraceSteps {
   std::vector<std::pair<std::string, Number>> spawns_;     // events, by the tasks that they began
   StoredClockReader clocks_;
 
+  // How many steps of each other execution the one that is looked at knows of; of older ones, nothing.
+  struct Known {
+    Number execution = 0;
+    std::uint64_t steps = 0;
+  };
+  std::vector<Known> known_;
   std::vector<Edge> edges_;         // while they are found
   std::vector<Number> edge_begin_;  // of each event, in waited_for_
   std::vector<Number> waited_for_;
