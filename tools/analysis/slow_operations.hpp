@@ -48,9 +48,9 @@ struct SlowOperation {
   enum class Kind : std::uint8_t { served, called, function, query };
   enum class Finding : std::uint8_t { latest, single };
 
-  std::string service;
+  std::string service = {};
   Kind kind = Kind::served;
-  std::string operation;  ///< method and pattern of the path, the function, or database and statement
+  std::string operation = {};  ///< method and pattern of the path, the function, or database and statement
   Finding finding = Finding::latest;
   std::uint64_t slow = 0;                 ///< calls that are
   std::uint64_t judged = 0;               ///< of so many that were looked at
