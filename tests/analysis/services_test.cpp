@@ -188,12 +188,14 @@ TEST_CASE("Whoever only asks is no server, and a task that was spawned is none e
   trace.response(job, 200, 3ms, 1ms);
   trace.add(job, TraceKind::async_spawn, "task", 4ms);
   MadeExecution task = trace.spawned(job);
-  trace.add(task, TraceKind::custom, "in a task", 5ms);
+  trace.request(task, "GET http://c/z", 5ms);
+  trace.response(task, 200, 6ms, 1ms);
   const auto calls = calls_of(trace.events);
-  REQUIRE(calls.size() == 2);
-  CHECK(calls[0].client == "job");
+  REQUIRE(calls.size() == 3);
+  for (const ServiceCall& call : calls) CHECK(call.client == "job");
   CHECK(calls[0].server == "a");
   CHECK(calls[1].server == "b");
+  CHECK(calls[2].server == "c");
 }
 
 TEST_CASE("A client whose one request a server got is no server") {

@@ -72,8 +72,10 @@ bool is_query(const TraceEventRecord& from, const TraceEventRecord& to, nanoseco
 Doing doing_in_execution(const TraceEventRecord& from, const TraceEventRecord& to, nanoseconds time) {
   if (to.kind == TraceKind::lock_acquire) return Doing::lock;
   if (to.kind == TraceKind::async_await) return Doing::join;
-  if (from.kind == TraceKind::http_request && to.kind == TraceKind::http_response && from.step > 1)
+  const bool was_called = from.step <= 1 && from.parent_id.empty();  // so it answered, and did not ask
+  if (from.kind == TraceKind::http_request && to.kind == TraceKind::http_response && !was_called) {
     return Doing::call;
+  }
   return is_query(from, to, time) ? Doing::query : Doing::work;
 }
 

@@ -92,7 +92,9 @@ void SlowOperations::begin_request(const TraceEventRecord& event) {
   open_.splice(open_.end(), open_, known->second);
   auto& requests = known->second->requests;
   if (requests.size() == kMostNested) requests.erase(requests.begin());
-  const bool is_served = is_first && (event.step <= 1 || is_shared_component(event.texts.execution));
+  const bool is_beginning =
+      is_shared_component(event.texts.execution) || (event.step <= 1 && event.parent_id.empty());
+  const bool is_served = is_first && is_beginning;
   requests.emplace_back(is_served ? SlowOperation::Kind::served : SlowOperation::Kind::called,
                         names_.number_of(request_pattern(event.texts.name)));
 }

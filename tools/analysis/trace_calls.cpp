@@ -137,7 +137,8 @@ void TraceCalls::take_first(Execution& execution, const TraceEventRecord& event,
   execution.first_tag = tag;
   execution.upstream = event.upstream_span_id;
   execution.has_parent = is_beginning && !execution.is_shared && !event.parent_id.empty();
-  execution.begins_with_request = is_beginning && event.kind == TraceKind::http_request;
+  execution.begins_with_request =
+      is_beginning && !execution.has_parent && event.kind == TraceKind::http_request;
   execution.client_component.clear();
   const auto clock = clocks_.read(event.texts.clock);
   const auto foreign = std::find_if(clock.rbegin(), clock.rend(), [&](const StoredComponent& component) {
