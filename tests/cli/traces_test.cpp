@@ -1,57 +1,20 @@
 // `codewake traces` and `codewake trace`, on what a program with two services recorded.
 #include <doctest/doctest.h>
 
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <thread>
 
-#include "codewake/config.hpp"
-#include "codewake/plugin.hpp"
-#include "codewake/trace_tasks.hpp"
-#include "codewake/traced.hpp"
-#include "codewake/tracing.hpp"
 #include "command_line.hpp"
+#include "recorded_order.hpp"
 
-using codewake::HeaderMap;
-using codewake::Scope;
-using codewake::TraceEventId;
-using codewake::Tracer;
 using codewake::testing::ChildResult;
 using codewake::testing::CommandLine;
 using codewake::testing::is_one_complaint;
 using codewake::testing::lines_of;
+using codewake::testing::record_order;
 using nlohmann::json;
 
 namespace {
-
-/// A gateway that asks a stock, and logs an event; the result is the trace's id.
-std::string record_order(const CommandLine& cli) {
-  const std::shared_ptr<codewake::Store> store = codewake::load_store(
-      "code_wake_sqlite_store", "SqliteStore", {cli.dsn()}, codewake::Config::load().plugin_path);
-  store->insert_process({.app_name = "order"});
-  Tracer gateway(store, {.service_name = "gateway", .instance_id = "gw"});
-  Tracer stock(store, {.service_name = "stock", .instance_id = "st"});
-  const Scope scope(gateway);
-  gateway.track_function_call("create_order", {{"goods", "tea"}});
-  HeaderMap answer;
-  {
-    const HeaderMap call = gateway.propagation_headers();
-    const Scope elsewhere{codewake::Context()};
-    stock.begin_request(call, "POST", "/reserve");
-    stock.track_lock_acquire("shelf");
-    stock.track_state_change("stock", 5, 4);
-    stock.track_lock_release("shelf");
-    answer = stock.end_request(200);
-  }
-  gateway.receive(answer);
-  codewake::spawn([&] { gateway.track_custom("in a task"); }, "mail").get();
-  gateway.track_error("Fault", "no paper", {});
-  const codewake::TraceTie tie = scope.context().tie();
-  const codewake::AttributeArgument data[] = {{"event", "order"}, {"customer", "ada"}};
-  store->insert_event({.data = data, .trace = &tie});
-  return to_hex(tie.trace_id);
-}
 
 const json* find_event(const json& trace, const std::string& name) {
   for (const json& execution : trace["executions"]) {
@@ -106,7 +69,7 @@ TEST_CASE("trace shows who began whom, and what happened where") {
     at = out.find(piece, at);
     CHECK_MESSAGE(at != std::string::npos, out);
   }
-  CHECK(out.find("traces_test.cpp:") != std::string::npos);
+  CHECK(out.find("recorded_order.cpp:") != std::string::npos);
 }
 
 TEST_CASE("trace has all that was recorded, for machines") {

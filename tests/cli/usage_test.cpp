@@ -14,9 +14,9 @@ using codewake::testing::is_one_complaint;
 
 namespace {
 
-const std::vector<std::string> kCommands = {"log",       "events",    "event",  "exceptions",
-                                            "processes", "apps",      "config", "plugins",
-                                            "retain",    "symbolize", "bench",  "completion"};
+const std::vector<std::string> kCommands = {
+    "log",    "events",    "event", "exceptions", "processes", "apps",  "config",        "plugins",
+    "retain", "symbolize", "bench", "completion", "traces",    "trace", "critical-path", "services"};
 
 void check_used_wrongly(const std::vector<std::string>& arguments, const std::string& what) {
   const CommandLine cli;

@@ -51,15 +51,9 @@ std::vector<std::string> headers_of_adapters() {
   return names;
 }
 
-// How the headers of an adapter, a tool, or a folder of tests can be named: by their path, or any end of it.
-std::vector<std::string> own_headers(const std::filesystem::path& file) {
-  std::vector<std::string> own = headers_of_adapters();
-  const auto first = file.begin();
-  for (const auto& entry : std::filesystem::directory_iterator(project_folder() / *first)) {
-    if (entry.path().extension() == ".hpp") own.push_back(entry.path().filename());  // shared by all of them
-  }
-  const std::filesystem::path folder = *first / *std::next(first);
-  if (!std::filesystem::is_directory(project_folder() / folder)) return own;
+// Adds the headers below the folder.
+void add_headers_of(const std::filesystem::path& folder, std::vector<std::string>& own) {
+  if (!std::filesystem::is_directory(project_folder() / folder)) return;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(project_folder() / folder)) {
     if (entry.path().extension() != ".hpp") continue;
     std::string path = std::filesystem::relative(entry.path(), project_folder()).generic_string();
@@ -67,6 +61,19 @@ std::vector<std::string> own_headers(const std::filesystem::path& file) {
       path.erase(0, slash + 1);
       own.push_back(path);
     }
+  }
+}
+
+// How the headers of an adapter, a tool, or a folder of tests can be named: by their path, or any end of it.
+std::vector<std::string> own_headers(const std::filesystem::path& file) {
+  std::vector<std::string> own = headers_of_adapters();
+  const auto first = file.begin();
+  for (const auto& entry : std::filesystem::directory_iterator(project_folder() / *first)) {
+    if (entry.path().extension() == ".hpp") own.push_back(entry.path().filename());  // shared by all of them
+  }
+  // The command line shows what the analysis finds.
+  for (const std::filesystem::path& folder : {*first / *std::next(first), *first / "analysis"}) {
+    add_headers_of(folder, own);
   }
   return own;
 }

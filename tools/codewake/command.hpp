@@ -107,6 +107,8 @@ void add_setup_commands(CLI::App& app, Session& session);
 void add_log_command(CLI::App& app, Session& session);
 void add_trace_commands(CLI::App& app, Session& session);
 void add_race_commands(CLI::App& app, Session& session);
+void add_critical_path_command(CLI::App& app, Session& session);
+void add_services_command(CLI::App& app, Session& session);
 void add_recover_command(CLI::App& app, Session& session);
 void add_retain_command(CLI::App& app, Session& session);
 void add_run_command(CLI::App& app, Session& session);

@@ -111,9 +111,16 @@ std::string value_of(const TraceEventRecord& event) {
 }
 
 std::string place_of(const TraceEventRecord& event) {
-  if (event.texts.file.empty()) return {};
-  const std::string_view path = event.texts.file;
-  return fmt::format("{}:{}", visible(path.substr(path.rfind('/') + 1)), event.line);
+  return place_of(event.texts.file, event.line);
+}
+
+std::string place_of(std::string_view path, std::uint32_t line) {
+  if (path.empty()) return {};
+  return fmt::format("{}:{}", visible(path.substr(path.rfind('/') + 1)), line);
+}
+
+std::string milliseconds(std::chrono::nanoseconds duration) {
+  return fmt::format("{:.3f}", std::chrono::duration<double, std::milli>(duration).count());
 }
 
 }  // namespace codewake::cli

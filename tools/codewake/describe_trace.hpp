@@ -1,7 +1,10 @@
 // How commands show trace events to people, always in the same way.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "codewake/trace_event.hpp"
 #include "trace_tree.hpp"
@@ -16,5 +19,9 @@ std::string value_of(const TraceEventRecord& event);
 
 /// `file.cpp:12`; empty where it is not known.
 std::string place_of(const TraceEventRecord& event);
+std::string place_of(std::string_view path, std::uint32_t line);
+
+/// `3.607`.
+std::string milliseconds(std::chrono::nanoseconds duration);
 
 }  // namespace codewake::cli

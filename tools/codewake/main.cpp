@@ -39,6 +39,8 @@ void add_commands(CLI::App& app, Session& session) {
   add_exceptions_command(app, session);
   add_trace_commands(app, session);
   add_race_commands(app, session);
+  add_critical_path_command(app, session);
+  add_services_command(app, session);
   add_process_commands(app, session);
   add_setup_commands(app, session);
   add_recover_command(app, session);

@@ -9,18 +9,18 @@
 #include <string_view>
 #include <vector>
 
-#include "audit.hpp"
+#include "analysis/audit.hpp"
 #include "codewake/analysis.hpp"
 #include "codewake/store.hpp"
 #include "command.hpp"
 #include "describe_trace.hpp"
-#include "detection.hpp"
+#include "analysis/detection.hpp"
 #include "json.hpp"
 #include "listing.hpp"
-#include "lock_usage.hpp"
+#include "analysis/lock_usage.hpp"
 #include "output.hpp"
 #include "progress.hpp"
-#include "reading.hpp"
+#include "analysis/reading.hpp"
 #include "suppressions.hpp"
 #include "table.hpp"
 #include "text.hpp"

@@ -18,14 +18,11 @@
 #include "perfetto.hpp"
 #include "table.hpp"
 #include "text.hpp"
+#include "trace_reading.hpp"
 #include "trace_tree.hpp"
 
 namespace codewake::cli {
 namespace {
-
-std::string milliseconds(std::chrono::nanoseconds duration) {
-  return fmt::format("{:.3f}", std::chrono::duration<double, std::milli>(duration).count());
-}
 
 std::string counted(std::size_t count, const char* what) {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
@@ -184,15 +181,11 @@ class TreeTable {
 };
 
 int run_trace(Session& session, const TraceOptions& options) {
-  const auto id = parse_trace_id(options.id);
-  if (!id) {
-    throw UsageError(fmt::format(
-        "'{}' is no trace id; write its 32 hexadecimal digits, with or without dashes", visible(options.id)));
-  }
+  const TraceId id = to_trace_id(options.id);
   const std::shared_ptr<Store> store = open_store(session.options);
-  const TraceTree tree = read_trace(*store, *id);
+  const TraceTree tree = read_trace(*store, id);
   if (tree.empty()) {
-    complain(fmt::format("there is no trace {}; 'codewake traces' lists those there are", to_hex(*id)));
+    complain_of_missing(id);
     return kFailed;
   }
   if (options.perfetto) {
@@ -201,10 +194,10 @@ int run_trace(Session& session, const TraceOptions& options) {
   }
   switch (session.options.format) {
     case Format::json:
-      session.out.write(to_line(record_of(tree, to_hex(*id))) + "\n");
+      session.out.write(to_line(record_of(tree, to_hex(id))) + "\n");
       return kSuccess;
     case Format::table:
-      session.out.write(fmt::format("Trace {}", to_hex(*id)), Style::heading);
+      session.out.write(fmt::format("Trace {}", to_hex(id)), Style::heading);
       session.out.write(fmt::format("\n  begins {}, takes {} ms: {} in {} of {}\n\n",
                                     format_time(tree.first()), milliseconds(tree.last() - tree.first()),
                                     counted(tree.events().size() + tree.logged().size(), "event"),
