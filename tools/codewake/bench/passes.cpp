@@ -16,7 +16,7 @@ struct Pass {
   Json (*run)(const Json& request);
 };
 
-constexpr std::array<Pass, 17> kPasses = {{{"log_calls", log_calls},
+constexpr std::array<Pass, 19> kPasses = {{{"log_calls", log_calls},
                                            {"spdlog_calls", spdlog_calls},
                                            {"log_burst", log_burst},
                                            {"spdlog_burst", spdlog_burst},
@@ -26,6 +26,8 @@ constexpr std::array<Pass, 17> kPasses = {{{"log_calls", log_calls},
                                            {"spdlog_trace_calls", spdlog_trace_calls},
                                            {"trace_costs", trace_costs},
                                            {"sqlite_trace_commit", sqlite_trace_commit},
+                                           {"raceway_write", raceway_write},
+                                           {"raceway_queue", raceway_queue},
                                            {"sqlite_queries", sqlite_queries},
                                            {"postgres_commit", postgres_commit},
                                            {"postgres_queries", postgres_queries},

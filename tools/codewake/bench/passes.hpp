@@ -53,6 +53,15 @@ Json sqlite_commit(const Json& request);
 /// `events`, `batch`, `folder`, `plugin_path`; `ours` in trace events a second.
 Json sqlite_trace_commit(const Json& request);
 
+/// `events`, `batch`, `plugin_path`; `rate` in trace events a second, with each batch answered by a server on
+/// loopback before the next.
+Json raceway_write(const Json& request);
+
+/// `events`, `folder`, `plugin_path`; `rate` from the first call to the last answer, and `lost`. Until the
+/// pass has ended, `folder` has the file kSinkNote with the port of the server.
+Json raceway_queue(const Json& request);
+inline constexpr const char* kSinkNote = "sink.port";
+
 /// `events`, `batch`, `peer_batch`, `by_copy` or else by single rows, `postgres`: a database's URL,
 /// `plugin_path`; `ours` and `peer` in events a second.
 Json postgres_commit(const Json& request);
