@@ -8,6 +8,7 @@
 
 #include "codewake/utf8.hpp"
 #include "descriptors.hpp"
+#include "wal_buffer.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -34,7 +35,8 @@ std::string immutable_uri(const std::string& path) {
 SQLite::Database open(const SqliteParameters& parameters, Connection::Mode mode) {
   guard_descriptors();
   if (mode == Connection::Mode::checkpointing) return {parameters.path, kOpenFlags & ~SQLite::OPEN_CREATE};
-  if (mode != Connection::Mode::immutable) return {parameters.path, kOpenFlags};
+  const char* const vfs = mode == Connection::Mode::writing ? vfs_with_wal_buffer() : nullptr;
+  if (mode != Connection::Mode::immutable) return {parameters.path, kOpenFlags, 0, vfs == nullptr ? "" : vfs};
   return {immutable_uri(parameters.path), SQLite::OPEN_READONLY | SQLite::OPEN_URI | SQLite::OPEN_NOMUTEX};
 }
 

@@ -2,10 +2,11 @@
 
 #include <SQLiteCpp/Exception.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <new>
-#include <span>
 #include <string_view>
 
 #include "codewake/time.hpp"
@@ -16,6 +17,17 @@ namespace codewake::internal {
 namespace {
 
 enum class Shown { events, data, traces };
+
+/// The two lower-case digits of each byte, one behind the other.
+constexpr std::array<char, 512> kDigitPairs = [] {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::array<char, 512> pairs{};
+  for (std::size_t i = 0; i < 256; ++i) {
+    pairs[2 * i] = kDigits[i >> 4];
+    pairs[2 * i + 1] = kDigits[i & 15];
+  }
+  return pairs;
+}();
 
 struct Module {
   sqlite3_vtab base;  // first: SQLite's part
@@ -166,18 +178,9 @@ int data_column(sqlite3_vtab_cursor* base, sqlite3_context* context, int column)
   return SQLITE_OK;
 }
 
-// Not to_hex, which may throw: there is C above.
-void result_hex(sqlite3_context* context, std::span<const std::uint8_t> bytes, bool is_uuid = false) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  constexpr std::size_t kLongest = 36;
-  char text[kLongest];
-  int size = 0;
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    if (is_uuid && (i == 4 || i == 6 || i == 8 || i == 10)) text[size++] = '-';
-    text[size++] = kDigits[bytes[i] >> 4];
-    text[size++] = kDigits[bytes[i] & 15];
-  }
-  sqlite3_result_text(context, text, size, SQLITE_TRANSIENT);
+template <std::size_t kSize>
+void result_id(sqlite3_context* context, const std::array<char, kSize>& id) {
+  sqlite3_result_text(context, id.data(), static_cast<int>(kSize), SQLITE_STATIC);
 }
 
 // Without a result it is NULL.
@@ -186,19 +189,21 @@ void result_text_or_null(sqlite3_context* context, std::string_view text) {
 }
 
 /// `column` counts in kTraceColumns.
-void result_head(sqlite3_context* context, const Feed& feed, const BatchTraceEvent& event, int column) {
+void result_head(sqlite3_context* context, const Feed& feed, std::size_t at, int column) {
+  const BatchTraceEvent& event = feed.batch->trace_events[at];
+  const Feed::TraceIds& ids = feed.trace_ids[at];
   switch (column) {
     case 0:
-      return result_hex(context, event.id.bytes, true);
+      return result_id(context, ids.event);
     case 1:
-      return result_hex(context, event.trace_id.bytes);
+      return result_id(context, ids.trace);
     case 2:
-      return result_hex(context, event.span_id.bytes);
+      return result_id(context, ids.span);
     case 3:
-      if (!event.upstream_span_id.empty()) result_hex(context, event.upstream_span_id.bytes);
+      if (!event.upstream_span_id.empty()) result_id(context, ids.upstream);
       return;
     case 4:
-      if (!event.parent_id.empty()) result_hex(context, event.parent_id.bytes, true);
+      if (!event.parent_id.empty()) result_id(context, ids.parent);
       return;
     case 5:
       return sqlite3_result_int64(context, feed.process_ids[event.process]);
@@ -247,12 +252,11 @@ void result_rest(sqlite3_context* context, const BatchTraceEvent& event, int col
 
 int trace_column(sqlite3_vtab_cursor* base, sqlite3_context* context, int column) {
   const Cursor& cursor = own(base);
-  const BatchTraceEvent& event = cursor.feed->batch->trace_events[cursor.event];
   constexpr int kFirstOfRest = 10;
   if (column < kFirstOfRest) {
-    result_head(context, *cursor.feed, event, column);
+    result_head(context, *cursor.feed, cursor.event, column);
   } else {
-    result_rest(context, event, column);
+    result_rest(context, cursor.feed->batch->trace_events[cursor.event], column);
   }
   return SQLITE_OK;
 }
@@ -279,7 +283,32 @@ constexpr sqlite3_module kEvents = make_module<Shown::events>();
 constexpr sqlite3_module kData = make_module<Shown::data>();
 constexpr sqlite3_module kTraces = make_module<Shown::traces>();
 
+template <std::size_t kBytes, std::size_t kSize>
+void write_id(const std::array<std::uint8_t, kBytes>& bytes, std::array<char, kSize>& text) {
+  static_assert(kSize == 2 * kBytes || kSize == 2 * kBytes + 4);
+  constexpr bool kIsUuid = kSize != 2 * kBytes;
+  char* to = text.data();
+  for (std::size_t i = 0; i < kBytes; ++i) {
+    if (kIsUuid && (i == 4 || i == 6 || i == 8 || i == 10)) *to++ = '-';
+    std::memcpy(to, &kDigitPairs[2 * std::size_t{bytes[i]}], 2);
+    to += 2;
+  }
+}
+
 }  // namespace
+
+void Feed::write_trace_ids() {
+  trace_ids.resize(batch->trace_events.size());
+  TraceIds* ids = trace_ids.data();
+  for (const BatchTraceEvent& event : batch->trace_events) {
+    write_id(event.id.bytes, ids->event);
+    write_id(event.trace_id.bytes, ids->trace);
+    write_id(event.span_id.bytes, ids->span);
+    write_id(event.upstream_span_id.bytes, ids->upstream);
+    write_id(event.parent_id.bytes, ids->parent);
+    ++ids;
+  }
+}
 
 void register_feed(sqlite3* connection, const Feed* feed) {
   void* client = const_cast<Feed*>(feed);

@@ -6,6 +6,7 @@
 
 #include <sqlite3.h>
 
+#include <array>
 #include <vector>
 
 #include "codewake/digest.hpp"
@@ -19,11 +20,22 @@ namespace codewake::internal {
 /// them for the run of a statement. They show no ids: SQLite counts on from the last row itself, and then
 /// need not look whether a row is there already, which took a quarter of the time.
 struct Feed {
+  /// The ids of a trace event, as the table has them.
+  struct TraceIds {
+    std::array<char, 36> event, parent;
+    std::array<char, 32> trace;
+    std::array<char, 16> span, upstream;
+  };
+
   const Batch* batch = nullptr;
-  std::vector<Id> process_ids;     ///< of the batch's processes
-  std::vector<Id> stacktrace_ids;  ///< of the batch's events; 0 is none
-  std::vector<Digest> digests;     ///< of the batch's events; what stands for one without data is not used
-  Id first_event_id = 0;           ///< the id that the first event is going to get
+  std::vector<Id> process_ids;      ///< of the batch's processes
+  std::vector<Id> stacktrace_ids;   ///< of the batch's events; 0 is none
+  std::vector<Digest> digests;      ///< of the batch's events; what stands for one without data is not used
+  std::vector<TraceIds> trace_ids;  ///< of the batch's trace events
+  Id first_event_id = 0;            ///< the id that the first event is going to get
+
+  /// Writes `trace_ids`.
+  void write_trace_ids();
 };
 
 /// Makes the tables on a connection. `feed` must outlive it. Throws SQLite::Exception.

@@ -21,6 +21,11 @@
 namespace codewake::internal {
 namespace {
 
+/// The columns of trace events that differ from one to the next.
+#define CODEWAKE_TRACE_COLUMNS_OF_EVENTS                                                                    \
+  "event_id, trace_id, span_id, upstream_span_id, parent_id, when_ts, duration, kind, access, name, file, " \
+  "line, execution, thread, step, data, clock, locks"
+
 /// Beyond this, the ids of stack traces are looked up again.
 constexpr std::size_t kMostKnown = 65'536;
 
@@ -49,6 +54,11 @@ void check_batch(const Batch& batch) {
   for (const BatchEvent& event : batch.events) check_index(event.process);
   for (const BatchTraceEvent& event : batch.trace_events) check_index(event.process);
   for (const JournalPosition& position : batch.positions) check_index(position.process);
+}
+
+bool is_same_sender(const BatchTraceEvent& a, const BatchTraceEvent& b) {
+  return a.process == b.process && a.texts.service == b.texts.service &&
+         a.texts.instance == b.texts.instance && a.texts.environment == b.texts.environment;
 }
 
 /// The id that SQLite gives to the first of `count` rows. They are numbered on from there as long as there
@@ -231,10 +241,25 @@ void Writer::insert_ties(const Batch& batch) {
   }
 }
 
+// Which process, service, instance and environment sent them is nearly always the same for a whole batch, and
+// then bound once.
 void Writer::insert_trace_events(const Batch& batch) {
   if (batch.trace_events.empty()) return;
-  Query(connection_, fmt::format("INSERT OR FAIL INTO trace_events({0}) SELECT {0} FROM codewake_feed_traces",
-                                 kTraceColumns))
+  feed_.write_trace_ids();
+  const BatchTraceEvent& first = batch.trace_events.front();
+  if (!std::ranges::all_of(batch.trace_events,
+                           [&](const BatchTraceEvent& e) { return is_same_sender(e, first); })) {
+    Query(connection_, "INSERT OR FAIL INTO trace_events(" CODEWAKE_TRACE_COLUMNS
+                       ") SELECT " CODEWAKE_TRACE_COLUMNS " FROM codewake_feed_traces")
+        .run();
+    return;
+  }
+  Query(connection_,
+        "INSERT OR FAIL INTO trace_events(process_id, service, instance, "
+        "environment, " CODEWAKE_TRACE_COLUMNS_OF_EVENTS
+        ") "
+        "SELECT ?, ?, ?, ?, " CODEWAKE_TRACE_COLUMNS_OF_EVENTS " FROM codewake_feed_traces",
+        feed_.process_ids[first.process], first.texts.service, first.texts.instance, first.texts.environment)
       .run();
 }
 

@@ -91,6 +91,12 @@ TEST_CASE("bench measures the ring, bursts, commits, look-ups and memory") {
       if (!is_skipped(row)) CHECK(row["ours"].is_number());
     }
   }
+  for (const json& row : measure(cli, "raceway.sink")) {
+    CAPTURE(row.dump());
+    if (is_skipped(row)) continue;
+    CHECK(row["ours"] > 0);
+    CHECK(row["note"].is_null());
+  }
   const json lost = measure(cli, "sustained.lost");
   if (!is_skipped(lost.at(0))) CHECK(lost.at(0)["ours"] == 0);
 }
@@ -114,7 +120,7 @@ TEST_CASE("bench --list shows what there is, with goals") {
   CHECK(table.exit_code == 0);
   CHECK(table.err.empty());
   CHECK(table.out.starts_with("NAME "));
-  CHECK(lines_of(table.out).size() == 39);
+  CHECK(lines_of(table.out).size() == 41);
   const json rows = cli.run_json({"bench", "--list", "--filter", "sqlite.commit*", "--format", "json"});
   REQUIRE(rows.size() == 2);
   CHECK(rows[0]["name"] == "sqlite.commit.1000");

@@ -76,6 +76,24 @@ TEST_CASE("A raceway-clock that is bad in any way says nothing") {
   CHECK(parse_raceway_clock(doubled, kTrace).empty());
 }
 
+TEST_CASE("A name comes back whatever is in it, and wherever") {
+  for (std::size_t at = 0; at < 20; ++at) {
+    for (const std::string& some :
+         {std::string("\""), std::string("\\"), std::string("\n"), std::string("\x1F"), std::string("\x7F"),
+          std::string("~"), std::string(" "), std::string("\xC3\xBC"), std::string("\xF0\x9F\x90\x99")}) {
+      std::string name(20, 'n');
+      name.insert(at, some);
+      CAPTURE(name);
+      VectorClock clock(name);
+      clock.tick();
+      const std::string header = format_raceway_clock(
+          {.trace_id = kTrace, .span_id = {}, .parent_span_id = {}, .service = name, .instance = name},
+          clock);
+      CHECK(parse(header) == Components{{name, 1}});
+    }
+  }
+}
+
 TEST_CASE("However much is known, what is sent and taken is bounded") {
   VectorClock clock("me");
   clock.tick();

@@ -2,6 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <string>
+#include <utility>
+#include <vector>
+
 namespace codewake {
 namespace {
 
@@ -40,6 +44,30 @@ TEST_CASE("What was heard of longest ago goes first, the own never") {
   CHECK(clock.steps_of("199") == 1);
   CHECK(clock.steps_of("138") == 1);
   CHECK(clock.steps_of("137") == 0);
+}
+
+TEST_CASE("What is given away is merged as what is lent") {
+  const std::vector<Component> said = {{"worker#1#aaaaaaaaaaaaaaaa", 3},
+                                       {"worker#1#aaaaaaaaaaaaaaab", 1},
+                                       {"me", 9},
+                                       {"b", 0},
+                                       {"worker#1#aaaaaaaaaaaaaaaa", 2},
+                                       {"worker#2#aaaaaaaaaaaaaaaa", 5},
+                                       {"worker#1#aaaaaaaaaaaaaaaa", 4}};
+  VectorClock lent("me"), given("me");
+  CHECK(lent.merge(said));
+  CHECK(given.merge(std::vector(said)));
+  CHECK(given.others() == lent.others());
+  CHECK(given.others() == std::vector<Component>{{"worker#1#aaaaaaaaaaaaaaab", 1},
+                                                 {"worker#2#aaaaaaaaaaaaaaaa", 5},
+                                                 {"worker#1#aaaaaaaaaaaaaaaa", 4}});
+  CHECK_FALSE(given.merge(std::vector(said)));
+  std::vector<Component> many;
+  for (int i = 0; i < 200; ++i) many.push_back({"execution " + std::to_string(i), 1});
+  CHECK(lent.merge(many));
+  CHECK(given.merge(std::move(many)));
+  CHECK(given.others() == lent.others());
+  CHECK(given.others().size() == VectorClock::kMaxOthers);
 }
 
 TEST_CASE("A whole clock is merged with its own component") {

@@ -45,10 +45,12 @@ class CODEWAKE_API VectorClock {
   /// What another execution knew when it sent, ended or let go comes before from here on. What is said of the
   /// own execution is left out: nobody knows more of it. The result says whether anything was new.
   bool merge(std::span<const Component> said);
+  bool merge(std::vector<Component>&& said);
   bool merge(const VectorClock& said);
 
  private:
-  bool learn(const Component& said);
+  template <class Said>
+  bool learn(Said&& said);
 
   Component own_;
   std::vector<Component> others_;

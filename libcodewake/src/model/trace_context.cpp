@@ -9,6 +9,7 @@
 namespace codewake {
 namespace {
 
+constexpr std::size_t kTraceparentLength = 55;
 constexpr std::size_t kMostEntries = 32;
 constexpr std::size_t kMostKeyBytes = 256;
 constexpr std::size_t kMostValueBytes = 256;
@@ -16,7 +17,7 @@ constexpr std::size_t kSentStateBytes = 512;
 constexpr std::size_t kLongEntryBytes = 128;
 
 constexpr auto parse_lower =
-    internal::parse_hex<internal::lower_digit_of>;  // upper case is an error: some compare ids as text
+    internal::parse_hex<internal::kLowerDigits>;  // upper case is an error: some compare ids as text
 
 std::string_view trimmed(std::string_view text) noexcept {
   const std::size_t begin = text.find_first_not_of(" \t");
@@ -26,8 +27,7 @@ std::string_view trimmed(std::string_view text) noexcept {
 
 // version "-" trace-id "-" parent-id "-" flags; later versions may go on behind another dash.
 std::optional<TraceContext> parse_traceparent(std::string_view text) noexcept {
-  constexpr std::size_t kLength = 55;
-  if (text.size() < kLength) return std::nullopt;
+  if (text.size() < kTraceparentLength) return std::nullopt;
   std::uint8_t version = 0;
   std::uint8_t flags = 0;
   TraceContext context;
@@ -37,7 +37,8 @@ std::optional<TraceContext> parse_traceparent(std::string_view text) noexcept {
       parse_lower(text.substr(36, 16), context.span_id.bytes) && parse_lower(text.substr(53, 2), {&flags, 1});
   if (!is_shaped || version == 0xFF || context.trace_id.empty() || context.span_id.empty())
     return std::nullopt;
-  if (text.size() > kLength && (version == 0 || text[kLength] != '-')) return std::nullopt;
+  const bool goes_on = text.size() > kTraceparentLength;
+  if (goes_on && (version == 0 || text[kTraceparentLength] != '-')) return std::nullopt;
   context.flags = flags & (TraceContext::kSampled | TraceContext::kRandom);
   return context;
 }
@@ -138,12 +139,11 @@ std::optional<TraceContext> parse_trace_context(std::span<const std::string_view
 }
 
 std::string format_traceparent(const TraceContext& context) {
-  std::string text = "00-";
-  internal::append_hex(text, context.trace_id.bytes);
-  text += '-';
-  internal::append_hex(text, context.span_id.bytes);
-  text += '-';
-  internal::append_hex(text, {&context.flags, 1});
+  std::string text(kTraceparentLength, '-');
+  text[0] = text[1] = '0';
+  internal::write_hex(text.data() + 3, context.trace_id.bytes);
+  internal::write_hex(text.data() + 36, context.span_id.bytes);
+  internal::write_hex(text.data() + 53, {&context.flags, 1});
   return text;
 }
 

@@ -20,24 +20,19 @@ Execution::Execution(std::shared_ptr<TracerCore> core, TraceContext trace, SpanI
       trace_(std::move(trace)),
       tie_{trace_.trace_id, trace_.span_id},
       upstream_(upstream),
+      clock_(core_->component_of(tie_.span_id)),
       last_event_(begun_by),
-      generation_(fork_generation()) {
-  name_clock();
-}
-
-void Execution::name_clock() {
-  VectorClock named(core_->component_of(tie_.span_id));
-  named.merge(clock_);
-  clock_ = std::move(named);
-  clock_text_.clear();
-}
+      generation_(fork_generation()) {}
 
 void Execution::look_for_fork() {
   if (generation_ == fork_generation()) return;
   generation_ = fork_generation();
   upstream_ = tie_.span_id;
   tie_.span_id = SpanId::make();
-  name_clock();
+  VectorClock renamed(core_->component_of(tie_.span_id));
+  renamed.merge(clock_);
+  clock_ = std::move(renamed);
+  clock_text_.clear();
 }
 
 void Execution::add_lock(std::string_view name) {

@@ -40,8 +40,8 @@ class Execution {
   TraceEventId exchange_last_event(const TraceEventId& id) noexcept { return std::exchange(last_event_, id); }
   std::uint64_t tick() noexcept { return clock_.tick(); }
   template <class Said>
-  void merge(const Said& said) {
-    if (clock_.merge(said)) clock_text_.clear();
+  void merge(Said&& said) {
+    if (clock_.merge(std::forward<Said>(said))) clock_text_.clear();
   }
 
   void add_lock(std::string_view name);
@@ -68,7 +68,6 @@ class Execution {
  private:
   friend class codewake::Context;
 
-  void name_clock();
   void write_locks();
 
   mutable std::atomic<std::uint32_t> references_{1};

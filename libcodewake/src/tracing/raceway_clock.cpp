@@ -1,6 +1,8 @@
 #include "tracing/raceway_clock.hpp"
 
 #include <charconv>
+#include <cstddef>
+#include <cstring>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -10,6 +12,7 @@
 #include "base/base64url.hpp"
 #include "base/hex.hpp"
 #include "base/json_text.hpp"
+#include "base/plain_text.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -47,13 +50,11 @@ class UsualForm {
   std::optional<Components> read(const TraceId& trace_id) {
     TraceId said;
     std::string_view id;
-    if (!take("{\"trace_id\":\"") || !text(id) || !parse_uuid(id, said.bytes) || said != trace_id)
-      return std::nullopt;
-    for (const char* key :
-         {",\"span_id\":\"", ",\"parent_span_id\":\"", ",\"service\":\"", ",\"instance\":\""}) {
-      if (!take(key) || !text(id)) return std::nullopt;
-    }
-    if (!take(",\"clock\":[")) return std::nullopt;
+    const bool has_head = take("{\"trace_id\":\"") && text(id) && parse_uuid(id, said.bytes) &&
+                          said == trace_id && take(",\"span_id\":\"") && text(id) &&
+                          take(",\"parent_span_id\":\"") && text(id) && take(",\"service\":\"") && text(id) &&
+                          take(",\"instance\":\"") && text(id) && take(",\"clock\":[");
+    if (!has_head) return std::nullopt;
     Components components;
     components.reserve(8);
     do {
@@ -71,21 +72,18 @@ class UsualForm {
   }
 
  private:
-  bool take(std::string_view expected) {
-    if (!rest_.starts_with(expected)) return false;
-    rest_.remove_prefix(expected.size());
+  template <std::size_t kSize>
+  bool take(const char (&expected)[kSize]) {
+    constexpr std::size_t kLength = kSize - 1;
+    if (rest_.size() < kLength || std::memcmp(rest_.data(), expected, kLength) != 0) return false;
+    rest_.remove_prefix(kLength);
     return true;
   }
 
   /// Up to the quotation mark that ends it; nothing in it may be escaped, or have to be.
   bool text(std::string_view& found) {
-    std::size_t size = 0;
-    while (size < rest_.size() && rest_[size] != '"') {
-      const auto c = static_cast<unsigned char>(rest_[size]);
-      if (c < 0x20 || c > 0x7E || c == '\\') return false;
-      ++size;
-    }
-    if (size == rest_.size()) return false;
+    const std::size_t size = plain_length(rest_);
+    if (size == rest_.size() || rest_[size] != '"') return false;
     found = rest_.substr(0, size);
     rest_.remove_prefix(size + 1);
     return true;
@@ -128,7 +126,11 @@ std::string format_raceway_clock(const ClockSender& sender, const VectorClock& c
     json += "]}";
     if (json.size() <= kMostBytes || first == clock.others().end()) break;
   }
-  return std::string(kVersion) + encode_base64url(json);
+  std::string header;
+  header.reserve(kVersion.size() + (json.size() * 4 + 2) / 3);
+  header += kVersion;
+  append_base64url(header, json);
+  return header;
 }
 
 std::vector<VectorClock::Component> parse_raceway_clock(std::span<const std::string_view> headers,

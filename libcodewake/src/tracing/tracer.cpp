@@ -298,9 +298,9 @@ HeaderMap Tracer::propagation_headers(HeaderMap extra) {
 void Tracer::receive(const IncomingHeaders& response_headers) {
   Execution* const execution = core_->current("receive");
   if (execution == nullptr) return;
-  const auto said = internal::parse_raceway_clock(response_headers.clock(), execution->trace().trace_id);
+  auto said = internal::parse_raceway_clock(response_headers.clock(), execution->trace().trace_id);
   const std::lock_guard lock(execution->mutex());
-  execution->merge(said);
+  execution->merge(std::move(said));
 }
 
 Context Tracer::begin_request(const IncomingHeaders& headers, std::string_view method, std::string_view url,

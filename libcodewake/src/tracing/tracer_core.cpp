@@ -8,6 +8,7 @@
 #include <mutex>
 #include <utility>
 
+#include "base/hex.hpp"
 #include "base/random.hpp"
 #include "base/thread_text.hpp"
 #include "tracing/raceway_clock.hpp"
@@ -32,7 +33,14 @@ TracerCore::TracerCore(std::shared_ptr<Store> store, TracerOptions options,
       before_event_(std::move(before_event)) {}
 
 std::string TracerCore::component_of(const SpanId& span) const {
-  return options_.service_name + "#" + options_.instance_id + "#" + to_hex(span);
+  std::string name;
+  name.reserve(options_.service_name.size() + options_.instance_id.size() + 2 + 2 * span.bytes.size());
+  name += options_.service_name;
+  name += '#';
+  name += options_.instance_id;
+  name += '#';
+  append_hex(name, span.bytes);
+  return name;
 }
 
 Context TracerCore::begin(const IncomingHeaders& headers) {

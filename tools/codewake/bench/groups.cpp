@@ -43,6 +43,10 @@ std::string no_postgres(const Runner& runner) {
   return runner.problem_of("code_wake_postgres_store");
 }
 
+std::string no_raceway(const Runner& runner) {
+  return runner.problem_of("code_wake_raceway_store");
+}
+
 std::string nothing(const Runner&) {
   return {};
 }
@@ -269,6 +273,35 @@ Group trace_commit_group() {
                           {Goal::Kind::value_at_least, 150'000}}},
           .missing = no_sqlite,
           .run = run_trace_commit};
+}
+
+std::vector<Samples> run_raceway(Runner& runner) {
+  const std::size_t events = runner.sizes().commit_events;
+  Samples written;
+  Answers queued;
+  for (std::size_t round = 0; round < runner.sizes().rounds; ++round) {
+    runner.say(fmt::format("events for a Raceway server, round {} of {}", round + 1, runner.sizes().rounds));
+    const Json answer = runner.run({{"pass", "raceway_write"}, {"events", events}, {"batch", 1000}});
+    written.ours.push_back(answer.at("rate"));
+    queued.ours.push_back(runner.run({{"pass", "raceway_queue"}, {"events", events}}));
+  }
+  return {written, samples_of(queued, "rate")};
+}
+
+Group raceway_group() {
+  using enum Goal::Kind;
+  return {.benchmarks = {{"raceway.sink.write",
+                          "trace events sent to a server on loopback in batches of 1000",
+                          "events/s",
+                          "",
+                          {value_at_least, 100'000}},
+                         {"raceway.sink.queue",
+                          "trace events in a burst, through the queue, until the server has them all",
+                          "events/s",
+                          "",
+                          {value_at_least, 100'000}}},
+          .missing = no_raceway,
+          .run = run_raceway};
 }
 
 struct PostgresSides {
@@ -510,6 +543,7 @@ const std::vector<Group>& all_groups() {
       trace_group(),
       trace_costs_group(),
       trace_commit_group(),
+      raceway_group(),
       queries_group("sqlite", no_adapter),
       sustained_group(),
       analysis_group(),

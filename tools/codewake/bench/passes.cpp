@@ -16,7 +16,7 @@ struct Pass {
   Json (*run)(const Json& request);
 };
 
-constexpr std::array<Pass, 18> kPasses = {{{"log_calls", log_calls},
+constexpr std::array<Pass, 20> kPasses = {{{"log_calls", log_calls},
                                            {"spdlog_calls", spdlog_calls},
                                            {"log_burst", log_burst},
                                            {"spdlog_burst", spdlog_burst},
@@ -27,6 +27,8 @@ constexpr std::array<Pass, 18> kPasses = {{{"log_calls", log_calls},
                                            {"trace_costs", trace_costs},
                                            {"sqlite_trace_commit", sqlite_trace_commit},
                                            {"race_analysis", race_analysis},
+                                           {"raceway_write", raceway_write},
+                                           {"raceway_queue", raceway_queue},
                                            {"sqlite_queries", sqlite_queries},
                                            {"postgres_commit", postgres_commit},
                                            {"postgres_queries", postgres_queries},

@@ -57,6 +57,15 @@ Json sqlite_trace_commit(const Json& request);
 /// and `trace_ms` for one trace among them, of `trace_events`.
 Json race_analysis(const Json& request);
 
+/// `events`, `batch`, `plugin_path`; `rate` in trace events a second, with each batch answered by a server on
+/// loopback before the next.
+Json raceway_write(const Json& request);
+
+/// `events`, `folder`, `plugin_path`; `rate` from the first call to the last answer, and `lost`. Until the
+/// pass has ended, `folder` has the file kSinkNote with the port of the server.
+Json raceway_queue(const Json& request);
+inline constexpr const char* kSinkNote = "sink.port";
+
 /// `events`, `batch`, `peer_batch`, `by_copy` or else by single rows, `postgres`: a database's URL,
 /// `plugin_path`; `ours` and `peer` in events a second.
 Json postgres_commit(const Json& request);

@@ -5,12 +5,16 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <fstream>
 #include <system_error>
 #include <utility>
 
+#include "bench/http_sink.hpp"
+#include "bench/passes.hpp"
 #include "codewake/errors.hpp"
 #include "codewake/plugin.hpp"
 #include "codewake/recovery.hpp"
@@ -86,11 +90,18 @@ std::string Runner::problem_of(std::string_view module) const {
 // removes it there.
 void Runner::clean_up() noexcept {
   try {
-    if (!fs::exists(folder_ / "journal") || !adapter_problem_.empty()) return;
+    if (!fs::exists(folder_ / "journal")) return;
     const auto database = folder_ / "databases" / "wake.sqlite";
-    if (!fs::exists(database)) return;
-    const auto store = load_store(kModule, "SqliteStore", {"sqlite:///" + database.string()}, plugin_path_);
-    recover_journals(*store, {.journal_folder = folder_ / "journal"});
+    if (fs::exists(database) && adapter_problem_.empty()) {
+      const auto store = load_store(kModule, "SqliteStore", {"sqlite:///" + database.string()}, plugin_path_);
+      recover_journals(*store, {.journal_folder = folder_ / "journal"});
+    }
+    std::uint16_t port = 0;
+    if (std::ifstream(folder_ / "databases" / kSinkNote) >> port) {
+      const HttpSink sink(port);
+      const auto store = load_store("code_wake_raceway_store", "RacewayStore", {sink.url()}, plugin_path_);
+      recover_journals(*store, {.journal_folder = folder_ / "journal"});
+    }
   } catch (const std::exception& error) {
     complain(fmt::format("a journal in {} could not be removed: {}", folder_.string(), error.what()));
   }

@@ -1,0 +1,15 @@
+// What a transaction appends to the WAL, written a hundred KiB at a time.
+//
+// SQLite writes each page of the WAL by itself, and its header of 24 bytes before it: two calls of the system
+// for each of the hundreds of pages of a batch. Here they are kept until the buffer is full, or the page that
+// ends the transaction has come: then all are written before SQLite goes on, and an error is that of this
+// last write. So whatever is committed lies where it would have lain without this.
+#pragma once
+
+namespace codewake::internal {
+
+/// The name of the VFS that does so, for the connection that writes: the usual one of Unix beneath. Null,
+/// which SQLite takes for the usual one, where that is another. Thread-safe.
+const char* vfs_with_wal_buffer() noexcept;
+
+}  // namespace codewake::internal
