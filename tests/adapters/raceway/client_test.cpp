@@ -25,6 +25,8 @@
 #include "codewake/recovery.hpp"
 #include "support/child.hpp"
 #include "support/journal_folder.hpp"
+#include "support/sanitizers.hpp"
+#include "support/skip.hpp"
 
 namespace codewake::testing {
 namespace {
@@ -433,6 +435,7 @@ TEST_CASE("While the server is away nothing waits for it, and all is sent once i
 }
 
 TEST_CASE("What a killed program has recorded is sent by the next one") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   CollectorFixture fixture;
   const std::string url = fixture.collector.url();
   const ChildResult child = in_child([&] {
@@ -451,6 +454,7 @@ TEST_CASE("What a killed program has recorded is sent by the next one") {
 }
 
 TEST_CASE("What a killed program has recorded is sent by whoever recovers its journal") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   CollectorFixture fixture;
   const std::string url = fixture.collector.url();
   const ChildResult child = in_child([&] {
@@ -469,6 +473,7 @@ TEST_CASE("What a killed program has recorded is sent by whoever recovers its jo
 }
 
 TEST_CASE("A client that is never destroyed loses nothing at the program's end") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   CollectorFixture fixture;
   const std::string url = fixture.collector.url();
   const ChildResult child = in_child([&] {
@@ -483,6 +488,7 @@ TEST_CASE("A client that is never destroyed loses nothing at the program's end")
 }
 
 TEST_CASE("debug says what is not recorded for want of a context, and nothing else does") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   CollectorFixture fixture;
   const std::string url = fixture.collector.url();
   for (const bool debug : {false, true}) {
@@ -497,6 +503,7 @@ TEST_CASE("debug says what is not recorded for want of a context, and nothing el
 }
 
 TEST_CASE("The tracer of a process sends to the endpoint of its configuration") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   CollectorFixture fixture;
   const Collector others;
   const std::string url = fixture.collector.url();
@@ -525,6 +532,7 @@ TEST_CASE("The tracer of a process sends to the endpoint of its configuration") 
 }
 
 TEST_CASE("The section tracing has a say of its own, and the program's exit sends what is left") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   CollectorFixture fixture;
   const auto file = fixture.journal.parent().write(
       "code_wake.conf",

@@ -23,6 +23,8 @@
 #include "codewake/raceway_store.hpp"
 #include "support/child.hpp"
 #include "support/journal_folder.hpp"
+#include "support/sanitizers.hpp"
+#include "support/skip.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace codewake::testing {
@@ -223,6 +225,7 @@ TEST_CASE("A server that refuses, hangs, drops, lies and dies receives every eve
 }
 
 TEST_CASE("What a killed program left behind arrives from the next one, under the same ids") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   Kept kept;
   std::atomic<bool> loses_answers{true};
   HttpServer server([&](const HttpRequest& request) {
