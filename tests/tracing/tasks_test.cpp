@@ -204,8 +204,8 @@ TEST_CASE("Threads that share an execution, locks and requests break nothing") {
   for (const TraceEventRecord& event : program.events()) {
     if (event.texts.execution == shared.execution()) CHECK(event.step == ++steps);
   }
-  CHECK(steps == kThreads * kRounds * 10);
-  CHECK(program.events().size() == kThreads * kRounds * 12);
+  CHECK(steps == kThreads * kRounds * 9);
+  CHECK(program.events().size() == kThreads * kRounds * 11);
 }
 
 }  // namespace
