@@ -14,6 +14,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "adapters/raceway/collector.hpp"
@@ -427,6 +428,9 @@ TEST_CASE("While the server is away nothing waits for it, and all is sent once i
   for (int i = 0; i < 200; ++i) client.track_custom("note", i);
   CHECK_FALSE(client.flush(100ms));
   CHECK(client.store()->stats().queued == 200);
+  const auto deadline = std::chrono::steady_clock::now() + 60s;
+  while (client.store()->stats().problem.empty() && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(1ms);
   CHECK(contains(client.store()->stats().problem, url));
   fixture.collector.start();
   CHECK(client.flush(60s));

@@ -192,7 +192,7 @@ TEST_CASE("A server that refuses, hangs, drops, lies and dies receives every eve
   HttpServer server([&](const HttpRequest& request) { return unreliable(request); });
   const JournalFolder journal;
   RacewayQueueStore store(options(journal),
-                          std::vector<std::string>{server.url(), "timeout=200ms", "body_limit=64KiB"});
+                          std::vector<std::string>{server.url(), "timeout=1s", "body_limit=64KiB"});
   store.insert_process(kShop);
   std::vector<std::thread> threads;
   for (std::uint64_t t = 0; t < 2; ++t) {
