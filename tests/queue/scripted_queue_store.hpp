@@ -21,7 +21,7 @@
 namespace codewake::testing {
 
 /// Long enough for anything that happens at all.
-inline constexpr std::chrono::seconds kLong{60};
+inline constexpr std::chrono::seconds kLong{180};
 
 /// Whether it becomes true before long.
 template <class Predicate>

@@ -1,9 +1,14 @@
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <future>
+#include <mutex>
+#include <shared_mutex>
 #include <stdexcept>
 #include <thread>
+#include <vector>
 
 #include "traced_program.hpp"
 
@@ -147,6 +152,60 @@ TEST_CASE("Many threads trace at once") {
   for (const TraceEventRecord& event : events) {
     if (event.texts.name == "x") CHECK(is_before(event, events.back()));
   }
+}
+
+TEST_CASE("Threads that share an execution, locks and requests break nothing") {
+  constexpr int kThreads = 4, kRounds = 50;
+  TracedProgram program;
+  Tracer& tracer = program.tracer;
+  const Context shared = Scope(tracer).context();
+  TracedMutex<> mutex("m");
+  TracedMutex<std::shared_mutex> book("b");
+  Traced<int> stock("stock", 0);
+  std::mutex ending;
+  std::vector<Context> begun;
+  std::atomic<int> ended{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < kRounds; ++i) {
+        const Scope scope(shared);
+        {
+          const std::lock_guard lock(mutex);
+          stock.update([](int value) { return value + 1; });
+        }
+        {
+          const std::shared_lock lock(book);
+          tracer.track_custom("read");
+        }
+        tracer.track_lock_acquire("by hand");
+        tracer.track_lock_release("by hand");
+        const HeaderMap call = tracer.propagation_headers();
+        const Context request = tracer.begin_request(call, "GET", "/");
+        tracer.receive(call);
+        CHECK(request.clock().own().steps == 1);
+        CHECK(shared.clock().own().steps > 0);
+        std::vector<Context> others;
+        {
+          const std::lock_guard lock(ending);
+          begun.push_back(request);
+          if (t == 0) others.swap(begun);  // this one ends what the others have begun
+        }
+        for (const Context& other : others) ended += tracer.end_request(other, 200).empty() ? 0 : 1;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const Context& other : begun) ended += tracer.end_request(other, 200).empty() ? 0 : 1;
+  CHECK(ended == kThreads * kRounds);
+  CHECK(stock.get() == kThreads * kRounds);
+  CHECK(tracer.lost() == 0);
+  std::uint64_t steps = 0;
+  for (const TraceEventRecord& event : program.events()) {
+    if (event.texts.execution == shared.execution()) CHECK(event.step == ++steps);
+  }
+  CHECK(steps == kThreads * kRounds * 9);
+  CHECK(program.events().size() == kThreads * kRounds * 11);
 }
 
 }  // namespace

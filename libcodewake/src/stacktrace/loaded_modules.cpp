@@ -19,6 +19,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "stacktrace/sanitizers.hpp"
+
 namespace codewake::internal {
 namespace {
 
@@ -143,6 +145,7 @@ void lock_loaded_modules() {
 
 void unlock_loaded_modules(bool is_child) {
   if (is_child) {
+    note_unlocked(&walk_mutex);
     new (&walk_mutex) std::shared_mutex;  // it knows its owner by a number that the child does not have
   } else {
     walk_mutex.unlock();

@@ -16,6 +16,12 @@
 #define CODEWAKE_REPLACES(name) __asm__(name)
 #endif
 
+// ThreadSanitizer's, where the program runs under it; else null.
+extern "C" {
+void __tsan_mutex_pre_unlock(void* mutex, unsigned flags) __attribute__((weak));
+void __tsan_mutex_post_unlock(void* mutex, unsigned flags) __attribute__((weak));
+}
+
 namespace codewake::internal {
 
 /// Sanitizers have alternate stacks and handlers of their own, and do not expect code of ours at a thread's
@@ -24,6 +30,14 @@ inline bool is_sanitized() noexcept {
   static const bool sanitized =
       dlsym(RTLD_DEFAULT, "__tsan_init") != nullptr || dlsym(RTLD_DEFAULT, "__asan_init") != nullptr;
   return sanitized;
+}
+
+/// Tells ThreadSanitizer of a mutex that this thread has, and that is made anew without being unlocked.
+/// Thread-safe.
+inline void note_unlocked(void* mutex) noexcept {
+  if (__tsan_mutex_pre_unlock == nullptr || __tsan_mutex_post_unlock == nullptr) return;
+  __tsan_mutex_pre_unlock(mutex, 0);
+  __tsan_mutex_post_unlock(mutex, 0);
 }
 
 }  // namespace codewake::internal

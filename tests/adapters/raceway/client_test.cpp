@@ -14,6 +14,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "adapters/raceway/collector.hpp"
@@ -25,6 +26,8 @@
 #include "codewake/recovery.hpp"
 #include "support/child.hpp"
 #include "support/journal_folder.hpp"
+#include "support/sanitizers.hpp"
+#include "support/skip.hpp"
 
 namespace codewake::testing {
 namespace {
@@ -425,6 +428,9 @@ TEST_CASE("While the server is away nothing waits for it, and all is sent once i
   for (int i = 0; i < 200; ++i) client.track_custom("note", i);
   CHECK_FALSE(client.flush(100ms));
   CHECK(client.store()->stats().queued == 200);
+  const auto deadline = std::chrono::steady_clock::now() + 60s;
+  while (client.store()->stats().problem.empty() && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(1ms);
   CHECK(contains(client.store()->stats().problem, url));
   fixture.collector.start();
   CHECK(client.flush(60s));
@@ -433,6 +439,7 @@ TEST_CASE("While the server is away nothing waits for it, and all is sent once i
 }
 
 TEST_CASE("What a killed program has recorded is sent by the next one") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   CollectorFixture fixture;
   const std::string url = fixture.collector.url();
   const ChildResult child = in_child([&] {
@@ -451,6 +458,7 @@ TEST_CASE("What a killed program has recorded is sent by the next one") {
 }
 
 TEST_CASE("What a killed program has recorded is sent by whoever recovers its journal") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   CollectorFixture fixture;
   const std::string url = fixture.collector.url();
   const ChildResult child = in_child([&] {
@@ -469,6 +477,7 @@ TEST_CASE("What a killed program has recorded is sent by whoever recovers its jo
 }
 
 TEST_CASE("A client that is never destroyed loses nothing at the program's end") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   CollectorFixture fixture;
   const std::string url = fixture.collector.url();
   const ChildResult child = in_child([&] {
@@ -483,6 +492,7 @@ TEST_CASE("A client that is never destroyed loses nothing at the program's end")
 }
 
 TEST_CASE("debug says what is not recorded for want of a context, and nothing else does") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   CollectorFixture fixture;
   const std::string url = fixture.collector.url();
   for (const bool debug : {false, true}) {
@@ -497,6 +507,7 @@ TEST_CASE("debug says what is not recorded for want of a context, and nothing el
 }
 
 TEST_CASE("The tracer of a process sends to the endpoint of its configuration") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   CollectorFixture fixture;
   const Collector others;
   const std::string url = fixture.collector.url();
@@ -525,6 +536,7 @@ TEST_CASE("The tracer of a process sends to the endpoint of its configuration") 
 }
 
 TEST_CASE("The section tracing has a say of its own, and the program's exit sends what is left") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   CollectorFixture fixture;
   const auto file = fixture.journal.parent().write(
       "code_wake.conf",

@@ -23,6 +23,8 @@
 #include "codewake/raceway_store.hpp"
 #include "support/child.hpp"
 #include "support/journal_folder.hpp"
+#include "support/sanitizers.hpp"
+#include "support/skip.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace codewake::testing {
@@ -190,7 +192,7 @@ TEST_CASE("A server that refuses, hangs, drops, lies and dies receives every eve
   HttpServer server([&](const HttpRequest& request) { return unreliable(request); });
   const JournalFolder journal;
   RacewayQueueStore store(options(journal),
-                          std::vector<std::string>{server.url(), "timeout=200ms", "body_limit=64KiB"});
+                          std::vector<std::string>{server.url(), "timeout=1s", "body_limit=64KiB"});
   store.insert_process(kShop);
   std::vector<std::thread> threads;
   for (std::uint64_t t = 0; t < 2; ++t) {
@@ -223,6 +225,7 @@ TEST_CASE("A server that refuses, hangs, drops, lies and dies receives every eve
 }
 
 TEST_CASE("What a killed program left behind arrives from the next one, under the same ids") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   Kept kept;
   std::atomic<bool> loses_answers{true};
   HttpServer server([&](const HttpRequest& request) {

@@ -24,6 +24,8 @@
 #include "codewake/trace_tasks.hpp"
 #include "codewake/traced.hpp"
 #include "support/child.hpp"
+#include "support/sanitizers.hpp"
+#include "support/skip.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace codewake::testing {
@@ -342,6 +344,7 @@ TEST_CASE("Documentation: threads, and what records itself") {
 }
 
 TEST_CASE("Documentation: the end of a program") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   World world;
   const ChildResult child = in_child([] {
     codewake::raceway::Client raceway({.endpoint = "http://localhost:8080", .flush_interval = 600});
@@ -393,6 +396,7 @@ TEST_CASE("Documentation: a service in the middle") {
 }
 
 TEST_CASE("Documentation: what debug says") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   World world;
   const ChildResult child = in_child([] {
     codewake::raceway::Client raceway({.debug = true});

@@ -10,7 +10,6 @@
 #include <future>
 #include <mutex>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -56,23 +55,28 @@ class Scripted {
     return result;
   }
 
-  /// Called for each request that nothing was told for.
-  std::function<HttpReply(const HttpRequest&)> react = take_request;
+  /// Answers each request that nothing was told for.
+  void answer_by(std::function<HttpReply(const HttpRequest&)> react) {
+    const std::lock_guard lock(mutex_);
+    react_ = std::move(react);
+  }
 
  private:
   HttpReply answer(const HttpRequest& request) {
-    std::optional<HttpReply> told;
+    std::function<HttpReply(const HttpRequest&)> react;
     {
       const std::lock_guard lock(mutex_);
-      if (requests_.size() < first_.size()) told = first_[requests_.size()];
       requests_.push_back(request);
+      if (requests_.size() <= first_.size()) return first_[requests_.size() - 1];
+      react = react_;
     }
-    return told ? *told : react(request);
+    return react(request);
   }
 
   const std::vector<HttpReply> first_;
   std::mutex mutex_;
   std::vector<HttpRequest> requests_;
+  std::function<HttpReply(const HttpRequest&)> react_ = take_request;
   HttpServer server_{[this](const HttpRequest& request) { return answer(request); }};
 };
 
@@ -141,12 +145,12 @@ TEST_CASE("An event that the server does not understand is rejected, unless it u
     return take_events(request.body).events == 0 ? take_request(request) : status(422, "missing field `new`");
   };
   Scripted server;
-  server.react = refuse_events;
+  server.answer_by(refuse_events);
   RacewayStore store(server.url());
   CHECK(contains(failure(store, Kind::rejected), "missing field `new`"));
   for (const int code : {400, 415, 422, 413}) {
     Scripted other;
-    other.react = [code](const HttpRequest&) { return status(code, "plain HTTP to an HTTPS port"); };
+    other.answer_by([code](const HttpRequest&) { return status(code, "plain HTTP to an HTTPS port"); });
     RacewayStore lost(other.url());
     CHECK(contains(failure(lost, Kind::unavailable), "empty list"));
   }
@@ -170,7 +174,7 @@ TEST_CASE("A batch that is larger than a body goes in several, in order, each as
 
 TEST_CASE("A large batch goes in one body where it fits") {
   Scripted server;
-  RacewayStore store(server.url());
+  RacewayStore store({server.url(), "timeout=60s"});
   write_trace_events(store, numbered_events(2000));
   CHECK(server.requests().size() == 1);
 }
@@ -188,9 +192,9 @@ TEST_CASE("An event that no body can hold is rejected without a request") {
 
 TEST_CASE("A server with a smaller limit is sent smaller bodies, and an event beyond it is rejected") {
   Scripted server;
-  server.react = [](const HttpRequest& request) {
+  server.answer_by([](const HttpRequest& request) {
     return request.body.size() > 5000 ? status(413, "length limit exceeded") : take_request(request);
-  };
+  });
   RacewayStore store(server.url());
   write_trace_events(store, numbered_events(200));
   std::size_t taken = 0, refused = 0;
@@ -259,10 +263,10 @@ TEST_CASE("An endless answer is cut") {
 
 TEST_CASE("A proxy of the environment is used") {
   Scripted proxy;
-  proxy.react = [](const HttpRequest& request) {
+  proxy.answer_by([](const HttpRequest& request) {
     CHECK(request.path == "http://raceway.invalid/events");
     return ingested(take_events(request.body).events);
-  };
+  });
   const ChildResult child = in_child([&] {
     setenv("http_proxy", proxy.url().c_str(), 1);
     unsetenv("no_proxy");
@@ -289,10 +293,10 @@ std::string unpacked(const std::string& packed) {
 
 TEST_CASE("Bodies are compressed where the server has shown that it understands that") {
   Scripted knows;
-  knows.react = [](HttpRequest request) {
+  knows.answer_by([](HttpRequest request) {
     if (request.header("content-encoding") == "gzip") request.body = unpacked(request.body);
     return take_request(request);
-  };
+  });
   RacewayStore store({knows.url(), "compression=auto"});
   for (int i = 0; i < 2; ++i) write_trace_events(store, numbered_events(100));
   write_trace_events(store, {numbered_event(1)});
@@ -343,10 +347,10 @@ TEST_CASE("After shutdown writes are refused") {
 TEST_CASE("A shutdown does not wait for a server that hangs") {
   std::promise<void> reached;
   Scripted server;
-  server.react = [&](const HttpRequest&) {
+  server.answer_by([&](const HttpRequest&) {
     reached.set_value();
     return HttpReply{.way = HttpReply::Way::hang};
-  };
+  });
   RacewayStore store({server.url(), "timeout=60s"});
   std::thread writer([&] { failure(store, Kind::unavailable); });
   reached.get_future().wait();
