@@ -120,7 +120,7 @@ TEST_CASE("bench --list shows what there is, with goals") {
   CHECK(table.exit_code == 0);
   CHECK(table.err.empty());
   CHECK(table.out.starts_with("NAME "));
-  CHECK(lines_of(table.out).size() == 41);
+  CHECK(lines_of(table.out).size() == 45);
   const json rows = cli.run_json({"bench", "--list", "--filter", "sqlite.commit*", "--format", "json"});
   REQUIRE(rows.size() == 2);
   CHECK(rows[0]["name"] == "sqlite.commit.1000");

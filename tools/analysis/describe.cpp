@@ -59,10 +59,10 @@ std::string counts_of(const Finding& finding) {
   std::string text;
   const auto add = [&](std::uint64_t count, const char* what) {
     if (count > 0)
-      text += fmt::format("{}{} {}{}", text.empty() ? "" : ", ", count, what, count == 1 ? "" : "s");
+      text += fmt::format("{}{} pair{} of {}", text.empty() ? "" : ", ", count, count == 1 ? "" : "s", what);
   };
-  add(finding.write_write, "pair of writes");
-  add(finding.read_write, "pair of a read and a write");
+  add(finding.write_write, "writes");
+  add(finding.read_write, "a read and a write");
   return text;
 }
 

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -53,8 +54,9 @@ class Requests {
  private:
   enum class Next { take, read, write, let_go };
   struct Slot {
-    std::string execution, head;  ///< the clock's, up to the own steps
-    std::string told;             ///< of the clock, what the sender knew
+    std::string_view execution;
+    std::string head;  ///< the clock's, up to the own steps
+    std::string told;  ///< of the clock, what the sender knew
     TraceId trace;
     SpanId span, upstream;
     TraceEventId last;
@@ -80,8 +82,8 @@ class Requests {
     slot.trace = trace;
     slot.span = SpanId::make();
     if (is_called) slot.upstream = upstream;
-    slot.execution =
-        fmt::format("{}#{}#{}", is_called ? "stock" : "shop", is_called ? 2 : 1, to_hex(slot.span));
+    slot.execution = executions_.emplace_back(
+        fmt::format("{}#{}#{}", is_called ? "stock" : "shop", is_called ? 2 : 1, to_hex(slot.span)));
     slot.told = told;
     slot.left = long_trace_.empty() ? kLong : kUsual;
     if (long_trace_.empty()) long_trace_ = trace;
@@ -174,6 +176,7 @@ class Requests {
   std::array<Slot, kSlots> slots_;
   std::array<Lock, kLocks> locks_;
   std::vector<std::string> variables_, texts_;
+  std::deque<std::string> executions_;  // names, which events borrow
   std::vector<BatchTraceEvent> events_;
   std::size_t turn_ = 0;
   TraceId long_trace_;
