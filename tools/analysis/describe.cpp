@@ -4,15 +4,14 @@
 #include <string>
 #include <string_view>
 
-#include "clock_text.hpp"
 #include "codewake/analysis.hpp"
+#include "event_text.hpp"
 
 namespace codewake::analysis {
 namespace {
 
 std::string place_of(const TraceEventRecord& event) {
-  return event.texts.file.empty() ? "a place that is not known"
-                                  : fmt::format("{}:{}", event.texts.file, event.line);
+  return event.texts.file.empty() ? "" : fmt::format("{}:{}: ", event.texts.file, event.line);
 }
 
 std::string what_of(const TraceEventRecord& event) {
@@ -72,7 +71,7 @@ std::string describe(const Finding& finding) {
   std::string text = fmt::format("{} of {} ({}{})", title_of(finding), names_of(finding),
                                  to_string(finding.severity), finding.is_uncertain ? ", uncertain" : "");
   for (const TraceEventRecord& event : finding.events) {
-    text += fmt::format("\n  {}: {}{}\n      step {} of {} on thread {}, trace {}", place_of(event),
+    text += fmt::format("\n  {}{}{}\n      step {} of {} on thread {}, trace {}", place_of(event),
                         what_of(event), values_of(event), event.step, event.texts.execution,
                         event.texts.thread, to_hex(event.trace_id));
   }

@@ -54,7 +54,7 @@ class Reporter {
     for (const LockCycle& cycle : cycles) {
       Finding finding{.verdict = Verdict::lock_order, .severity = Severity::critical};
       for (const std::uint32_t event : cycle.events)
-        finding.locks.push_back(history_.names[history_.events[event].name]);
+        finding.locks.push_back(history_.names.text_of(history_.events[event].name));
       finding.why = fmt::format(
           "Each of the {} executions takes a lock while it holds the one that the next of them wants: where "
           "all "
@@ -102,7 +102,8 @@ class Reporter {
 
   template <class Variables>
   void name_variables(Finding& finding, const Variables& variables) const {
-    for (const std::uint32_t variable : variables) finding.variables.push_back(history_.names[variable]);
+    for (const std::uint32_t variable : variables)
+      finding.variables.push_back(history_.names.text_of(variable));
     std::sort(finding.variables.begin(), finding.variables.end());
     finding.variable_count = finding.variables.size();
     if (finding.variables.size() > kMostVariables) finding.variables.resize(kMostVariables);
@@ -160,11 +161,11 @@ class Reporter {
     record.line = history_.places[event.place].line;
     record.process_id = execution.process_id;
     record.when = Time(std::chrono::nanoseconds(event.when));
-    record.texts.service = history_.services[execution.service];
-    record.texts.instance = history_.services[execution.instance];
+    record.texts.service = history_.services.text_of(execution.service);
+    record.texts.instance = history_.services.text_of(execution.instance);
     record.texts.execution = execution.name;
-    record.texts.name = history_.names[event.name];
-    record.texts.file = history_.files[history_.places[event.place].file];
+    record.texts.name = history_.names.text_of(event.name);
+    record.texts.file = history_.files.text_of(history_.places[event.place].file);
     return record;
   }
 

@@ -4,18 +4,6 @@
 
 namespace codewake::analysis {
 
-std::uint32_t Texts::number_of(std::string_view text) {
-  if (const auto known = numbers_.find(text); known != numbers_.end()) return known->second;
-  const auto number = static_cast<std::uint32_t>(texts_.size());
-  numbers_.emplace(texts_.emplace_back(text), number);
-  return number;
-}
-
-std::optional<std::uint32_t> Texts::find(std::string_view text) const {
-  const auto known = numbers_.find(text);
-  return known == numbers_.end() ? std::nullopt : std::optional(known->second);
-}
-
 std::uint32_t History::count_within(std::uint32_t execution, std::uint32_t steps) const noexcept {
   const auto its = events_of(execution);
   const auto end =
@@ -25,7 +13,7 @@ std::uint32_t History::count_within(std::uint32_t execution, std::uint32_t steps
 }
 
 std::string lock_name(const History& history, std::uint32_t lock) {
-  const std::string& text = history.locks[lock];
+  const std::string& text = history.locks.text_of(lock);
   return text.substr(0, text.find('\0'));
 }
 

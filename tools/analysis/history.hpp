@@ -3,39 +3,19 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <optional>
 #include <span>
 #include <string>
-#include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "codewake/records.hpp"
 #include "codewake/trace_event.hpp"
+#include "names.hpp"
 
 namespace codewake::analysis {
 
-/// Numbers texts from 0 on, each once. Reentrant.
-class Texts {
- public:
-  Texts() = default;
-  Texts(Texts&&) = default;
-  Texts& operator=(Texts&&) = default;
-
-  std::uint32_t number_of(std::string_view text);
-  std::optional<std::uint32_t> find(std::string_view text) const;
-  const std::string& operator[](std::uint32_t number) const { return texts_[number]; }
-  std::size_t size() const noexcept { return texts_.size(); }
-
- private:
-  std::deque<std::string> texts_;
-  std::unordered_map<std::string_view, std::uint32_t> numbers_;
-};
-
 /// A line of source.
 struct Place {
-  std::uint32_t file = 0;  ///< in History::files; an empty text where the place is not known
+  std::uint32_t file = 0;  ///< in History::files; 0 where the place is not known
   std::uint32_t line = 0;
 };
 
@@ -97,7 +77,7 @@ struct History {
   std::vector<Happened> events;  ///< as they came
   std::vector<ExecutionHistory> executions;
   std::vector<Precedence> precedences;  ///< by `event`
-  Texts names, services, files, locks;
+  Names names, services, files, locks;
   std::vector<Place> places;
   std::vector<LockSet> lock_sets;
   std::size_t traces = 0;

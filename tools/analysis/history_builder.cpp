@@ -5,10 +5,11 @@
 #include <functional>
 #include <limits>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <utility>
 
-#include "clock_text.hpp"
+#include "event_text.hpp"
 
 namespace codewake::analysis {
 
@@ -88,7 +89,7 @@ void HistoryBuilder::add(const TraceEventRecord& record) {
 std::uint32_t HistoryBuilder::execution_of(const TraceEventRecord& event) {
   const std::string& text = event.texts.execution;
   // `service#instance`, and nothing to tell one request from another: at first, each thread is one.
-  const bool has_clock = std::count(text.begin(), text.end(), '#') != 1;
+  const bool has_clock = !is_shared_component(text);
   const std::uint32_t name =
       name_number(has_clock ? std::string_view(text) : std::string_view(text + '\0' + event.texts.thread));
   for (const std::uint32_t known : named_so_[name]) {
@@ -101,7 +102,7 @@ std::uint32_t HistoryBuilder::execution_of(const TraceEventRecord& event) {
 
 std::uint32_t HistoryBuilder::name_number(std::string_view execution) {
   const std::uint32_t name = execution_names_.number_of(execution);
-  if (name == named_so_.size()) named_so_.emplace_back();
+  if (name >= named_so_.size()) named_so_.resize(name + 1);
   return name;
 }
 
@@ -137,13 +138,16 @@ void HistoryBuilder::read_clock(Mind& mind, std::uint32_t event, const TraceEven
   const bool is_by_lock =
       record.kind == TraceKind::lock_acquire ||
       (record.access && *record.access != Access::read && *record.access != Access::write);
-  std::vector<ClockComponent> components = parse_clock(clock);
-  std::erase_if(components,
-                [&](const auto& component) { return component.execution == record.texts.execution; });
-  for (const ClockComponent& component : components) {
+  const std::span<const StoredComponent> components = clocks_.read(clock);
+  const auto is_other = [&](const StoredComponent& component) {
+    return component.execution != record.texts.execution;
+  };
+  // The one that was heard of last comes last: who spawned, ended, or sent.
+  const auto direct = std::find_if(components.rbegin(), components.rend(), is_other);
+  for (const StoredComponent& component : components) {
+    if (!is_other(component)) continue;
+    const bool is_direct = &component == &*direct;
     const std::uint32_t name = name_number(component.execution);
-    // The one that was heard of last comes last: who spawned, ended, or sent.
-    const bool is_direct = &component == &components.back();
     const auto known = std::find_if(mind.known.begin(), mind.known.end(),
                                     [&](const auto& entry) { return entry.first == name; });
     if (known == mind.known.end()) {

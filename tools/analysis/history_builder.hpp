@@ -15,6 +15,8 @@
 #include "codewake/records.hpp"
 #include "codewake/trace_event.hpp"
 #include "history.hpp"
+#include "names.hpp"
+#include "stored_clock.hpp"
 
 namespace codewake::analysis {
 
@@ -96,7 +98,8 @@ class HistoryBuilder {
   void precede_by_last(std::uint32_t event, std::uint32_t execution, std::int64_t until);
 
   History history_;
-  Texts execution_names_;
+  Names execution_names_;
+  StoredClockReader clocks_;
   std::vector<std::vector<std::uint32_t>> named_so_;  // executions, by the number of their name
   std::vector<std::unique_ptr<Mind>> minds_;          // by execution
   std::vector<std::uint64_t> ids_;                    // of events, in short

@@ -223,7 +223,8 @@ void HistoryBuilder::add_older_locks() {
     const Happened& event = history_.events[older.event];
     if (event.kind != TraceKind::lock_acquire && event.kind != TraceKind::lock_release) continue;
     const ExecutionHistory& execution = history_.executions[event.execution];
-    uses[std::to_string(execution.process_id) + '\0' + execution.name + '\0' + history_.names[event.name]]
+    uses[std::to_string(execution.process_id) + '\0' + execution.name + '\0' +
+         history_.names.text_of(event.name)]
         .push_back(older.event);
   }
   for (auto& [lock, its] : uses) {

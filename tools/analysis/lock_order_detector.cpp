@@ -23,7 +23,7 @@ void LockOrderDetector::visit(const Moment& moment) {
   const LockSet& locks = history_.lock_sets[event.lock_set];
   if (locks.size() < 2) return;
   const auto taken = std::ranges::find_if(locks, [&](const HeldLock& held) {
-    return lock_name(history_, held.lock) == history_.names[event.name];
+    return lock_name(history_, held.lock) == history_.names.text_of(event.name);
   });
   if (taken == locks.end()) return;
   for (const HeldLock& outside : locks) {

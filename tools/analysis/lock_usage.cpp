@@ -62,7 +62,7 @@ class Watched {
 
   bool is_shared_at(const Happened& event) const {
     return std::ranges::any_of(history_.lock_sets[event.lock_set], [&](const HeldLock& held) {
-      return held.is_shared && lock_name(history_, held.lock) == history_.names[event.name];
+      return held.is_shared && lock_name(history_, held.lock) == history_.names.text_of(event.name);
     });
   }
 
@@ -97,9 +97,9 @@ std::vector<LockUsage> lock_usage(const History& history) {
     const ExecutionHistory& execution = history.executions[event.execution];
     auto& [usage, watched] = locks[{execution.process_id, execution.service, execution.instance, event.name}];
     if (watched == nullptr) {
-      usage.lock = history.names[event.name];
-      usage.service = history.services[execution.service];
-      usage.instance = history.services[execution.instance];
+      usage.lock = history.names.text_of(event.name);
+      usage.service = history.services.text_of(execution.service);
+      usage.instance = history.services.text_of(execution.instance);
       watched = std::make_unique<Watched>(history, usage);
     }
     if (event.kind == TraceKind::lock_acquire) {

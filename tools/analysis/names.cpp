@@ -16,4 +16,9 @@ Names::Number Names::number_of(std::string_view text) {
   return number;
 }
 
+std::optional<Names::Number> Names::find(std::string_view text) const {
+  const auto known = numbers_.find(text);
+  return known == numbers_.end() ? std::nullopt : std::optional(known->second);
+}
+
 }  // namespace codewake::analysis

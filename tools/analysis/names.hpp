@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -23,7 +24,9 @@ class Names {
   static constexpr std::string_view kOther = "…";
 
   Number number_of(std::string_view text);
+  std::optional<Number> find(std::string_view text) const;
   const std::string& text_of(Number number) const { return texts_[number]; }
+  std::size_t size() const noexcept { return texts_.size(); }
 
  private:
   const std::size_t most_;

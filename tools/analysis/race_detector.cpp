@@ -29,9 +29,7 @@ bool has_common_lock(const LockSet& a, const LockSet& b) {
 }
 
 PlacePair place_pair(const History& history, const Happened& event, std::uint32_t other_place) {
-  const auto is_known = [&](std::uint32_t place) {
-    return !history.files[history.places[place].file].empty();
-  };
+  const auto is_known = [&](std::uint32_t place) { return history.places[place].file != 0; };
   const bool are_known = is_known(event.place) && is_known(other_place);
   return {std::min(event.place, other_place), std::max(event.place, other_place),
           are_known ? kAnyVariable : event.name};

@@ -64,7 +64,7 @@ bool says_the_same_of_others(std::string_view a, std::string_view b) noexcept {
 }
 
 bool is_shared_component(std::string_view execution) noexcept {
-  return std::ranges::count(execution, '#') < 2;
+  return std::ranges::count(execution, '#') == 1;
 }
 
 std::string_view service_of_component(std::string_view execution) noexcept {

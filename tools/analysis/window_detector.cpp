@@ -120,9 +120,7 @@ void WindowDetector::look_behind(const Moment& moment, const Variable& variable)
 
 WindowPlaces WindowDetector::places_of(std::uint32_t check_place, std::uint32_t act_place,
                                        std::uint32_t between_place, std::uint32_t variable) const {
-  const auto is_known = [this](std::uint32_t place) {
-    return !history_.files[history_.places[place].file].empty();
-  };
+  const auto is_known = [this](std::uint32_t place) { return history_.places[place].file != 0; };
   const bool are_known = is_known(check_place) && is_known(act_place) && is_known(between_place);
   return {check_place, act_place, between_place, are_known ? kAnyVariable : variable};
 }

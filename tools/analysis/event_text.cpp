@@ -1,41 +1,11 @@
-#include "clock_text.hpp"
+#include "event_text.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 namespace codewake::analysis {
 namespace {
-
-/// Reads the form that libcodewake writes, where no name has to be escaped; a fraction of the time that JSON
-/// takes in general.
-std::optional<std::vector<ClockComponent>> parse_usual(std::string_view json) {
-  std::vector<ClockComponent> components;
-  if (!json.starts_with("[[")) return std::nullopt;
-  json.remove_prefix(1);
-  while (json.starts_with("[\"")) {
-    json.remove_prefix(2);
-    const std::size_t end = json.find('"');
-    if (end == json.npos) return std::nullopt;
-    const std::string_view name = json.substr(0, end);
-    if (name.find('\\') != name.npos) return std::nullopt;
-    json.remove_prefix(end + 1);
-    if (!json.starts_with(',')) return std::nullopt;
-    json.remove_prefix(1);
-    std::uint64_t steps = 0;
-    const auto [after, error] = std::from_chars(json.data(), json.data() + json.size(), steps);
-    if (error != std::errc()) return std::nullopt;
-    json.remove_prefix(static_cast<std::size_t>(after - json.data()));
-    if (!json.starts_with(']')) return std::nullopt;
-    json.remove_prefix(1);
-    components.push_back({std::string(name), steps});
-    if (json == "]") return components;
-    if (!json.starts_with(',')) return std::nullopt;
-    json.remove_prefix(1);
-  }
-  return std::nullopt;
-}
 
 bool is_same_key(std::string_view a, std::string_view b) {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
@@ -44,19 +14,6 @@ bool is_same_key(std::string_view a, std::string_view b) {
 }
 
 }  // namespace
-
-std::vector<ClockComponent> parse_clock(std::string_view json) {
-  if (auto usual = parse_usual(json)) return *std::move(usual);
-  const nlohmann::json clock = nlohmann::json::parse(json, nullptr, false);
-  std::vector<ClockComponent> components;
-  if (!clock.is_array()) return components;
-  for (const nlohmann::json& entry : clock) {
-    if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() || !entry[1].is_number_unsigned())
-      return {};
-    components.push_back({entry[0].get<std::string>(), entry[1].get<std::uint64_t>()});
-  }
-  return components;
-}
 
 std::size_t head_of_clock(std::string_view json, std::string_view execution) noexcept {
   const std::size_t own = json.rfind("[\"");

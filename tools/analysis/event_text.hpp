@@ -1,4 +1,4 @@
-// The clocks and lock sets of trace events, as text.
+// What is read of the texts of trace events.
 #pragma once
 
 #include <cstdint>
@@ -9,14 +9,6 @@
 #include <vector>
 
 namespace codewake::analysis {
-
-struct ClockComponent {
-  std::string execution;
-  std::uint64_t steps = 0;
-};
-
-/// A JSON array of `[execution, steps]`; empty where it is something else.
-std::vector<ClockComponent> parse_clock(std::string_view json);
 
 /// How much of the clock stays the same while its execution takes steps: what precedes the number of steps in
 /// its own component, which comes last. 0 where the last component is not the execution's.
