@@ -60,7 +60,7 @@ TEST_CASE("A component is an execution's, or its service's") {
   CHECK_FALSE(is_shared_component("a#b#c"));
   CHECK_FALSE(is_shared_component("a#b#c#d"));
   CHECK(is_shared_component("a#b"));
-  CHECK(is_shared_component(""));
+  CHECK_FALSE(is_shared_component("a"));
   CHECK(service_of_component("a#b#c") == "a");
   CHECK(service_of_component("a") == "a");
   CHECK(service_of_component("").empty());

@@ -105,6 +105,14 @@ TEST_CASE("a program built with pkg-config makes the SQLite store itself") {
        Installation::instance().run_environment(folder.write("empty.conf", "")));
 }
 
+TEST_CASE("a test built with pkg-config finds whether its program has races") {
+  const TemporaryFolder folder;
+  compile_by_pkg_config("g++", "codewake-analysis", "race_free.cpp", folder / "race_free");
+  const std::string environment = Installation::instance().run_environment(folder.write("empty.conf", ""));
+  must(shell_word(folder / "race_free"), environment);
+  must(shell_word(folder / "race_free") + " racy", environment);
+}
+
 TEST_CASE(
     "a program built with find_package records and is read back, and another makes the SQLite store itself") {
   const TemporaryFolder folder;
@@ -116,6 +124,8 @@ TEST_CASE(
   check_records(folder / "build/consumer");
   must(fmt::format("{} sqlite:///{}", shell_word(folder / "build/direct"),
                    (folder / "direct.sqlite").string()),
+       Installation::instance().run_environment(folder.write("empty.conf", "")));
+  must(shell_word(folder / "build/race_free"),
        Installation::instance().run_environment(folder.write("empty.conf", "")));
 }
 

@@ -53,8 +53,8 @@ Json sqlite_commit(const Json& request);
 /// `events`, `batch`, `folder`, `plugin_path`; `ours` in trace events a second.
 Json sqlite_trace_commit(const Json& request);
 
-/// `events`, `folder`, `plugin_path`; `seconds` to find the races in a database of so many, `memory_mib` at most,
-/// and `trace_ms` for one trace among them, of `trace_events`.
+/// `events`, `folder`, `plugin_path`; `seconds` to find the races in a database of so many, `memory_mib` at
+/// most, and `trace_ms` for one trace among them, of `trace_events`.
 Json race_analysis(const Json& request);
 
 /// `events`, `batch`, `plugin_path`; `rate` in trace events a second, with each batch answered by a server on
