@@ -38,7 +38,8 @@ bool is_public(const std::string& name) {
   static const std::regex kOurs(
       "_Z(NK?[RO]?|T[ISVTv].*N|Thn.*N|GVN)8codewake(?!8internal(?!5QueueD|5QueueC|5Queue\\d+(insert_|flush|"
       "shutdown|"
-      "stats)|10SpawnPoint|8accessed|8operated|12swap_current|13lock_acquired|13lock_released|15make_lock_clock)).*");
+      "stats)|10SpawnPoint|8accessed|8operated|12swap_current|13lock_acquired|13lock_released|15make_lock_"
+      "clock)).*");
   return std::regex_match(name, kOurs);
 }
 
