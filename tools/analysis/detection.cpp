@@ -181,10 +181,11 @@ std::vector<Finding> find_all(History& history, const Fetch& fetch) {
   Reporter reporter(history, fetch);
   RacesFound races;
   WindowsFound windows;
+  WindowDetector::Variables with_gaps;
   {
     Order order(history, Order::Kind::observed);
     RaceDetector race_detector(history, order);
-    WindowDetector window_detector(history, order, Order::Kind::observed);
+    WindowDetector window_detector(history, order);
     order.walk([&](const Moment& moment) {
       race_detector.visit(moment);
       window_detector.visit(moment);
@@ -194,9 +195,10 @@ std::vector<Finding> find_all(History& history, const Fetch& fetch) {
     }
     races = race_detector.found();
     windows = window_detector.found();
+    with_gaps = window_detector.with_gaps();
   }
   Order order(history, Order::Kind::firm);
-  WindowDetector window_detector(history, order, Order::Kind::firm);
+  WindowDetector window_detector(history, order, with_gaps);
   LockSetDetector lock_set_detector(history, order);
   LockOrderDetector lock_order_detector(history, order);
   order.walk([&](const Moment& moment) {

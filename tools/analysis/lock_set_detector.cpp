@@ -5,6 +5,16 @@
 
 namespace codewake::analysis {
 
+LockSetDetector::LockSetDetector(const History& history, const Order& order)
+    : history_(history), order_(order), is_mixed_(history.names.size()) {
+  std::vector<bool> with(history.names.size()), without(history.names.size());
+  for (const Happened& event : history.events) {
+    if (event.kind != TraceKind::state_change) continue;
+    (history.lock_sets[event.lock_set].empty() ? without : with)[event.name] = true;
+  }
+  for (std::size_t name = 0; name < with.size(); ++name) is_mixed_[name] = with[name] && without[name];
+}
+
 void LockSetDetector::visit(const Moment& moment) {
   const Happened& event = history_.events[moment.event];
   if (event.kind != TraceKind::state_change) return;
@@ -31,7 +41,8 @@ void LockSetDetector::visit(const Moment& moment) {
   } else if (site->other == site->first && history_.events[site->first].execution != moment.execution) {
     site->other = moment.event;
   }
-  site->accesses.add(moment.execution, moment.epoch);
+  // Only between accesses with a lock and without does the order matter.
+  if (is_mixed_[event.name]) site->accesses.add(moment.execution, moment.epoch);
 }
 
 // The event of the site that is, where there is one.

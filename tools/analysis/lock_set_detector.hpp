@@ -27,7 +27,7 @@ struct UnguardedFound {
 class LockSetDetector {
  public:
   /// Borrows both.
-  LockSetDetector(const History& history, const Order& order) : history_(history), order_(order) {}
+  LockSetDetector(const History& history, const Order& order);
 
   void visit(const Moment& moment);
 
@@ -47,6 +47,7 @@ class LockSetDetector {
 
   const History& history_;
   const Order& order_;
+  std::vector<bool> is_mixed_;  // variables, by name, that are accessed with locks and without
   std::unordered_map<std::uint32_t, std::vector<Site>> variables_;
   std::map<PlacePair, UnguardedFound> found_;
 };

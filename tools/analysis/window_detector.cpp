@@ -24,6 +24,7 @@ void WindowDetector::visit(const Moment& moment) {
   const Happened& event = history_.events[moment.event];
   if (event.kind == TraceKind::lock_release) let_go_[key_of(moment.execution, event.name)] = event.step;
   if (event.kind != TraceKind::state_change) return;
+  if (chosen_ != nullptr && !chosen_->contains(event.name)) return;
   Variable& variable = variables_[event.name];
   const AccessKind kind = access_kind_of(event);
   if (!kind.is_write) {
@@ -67,8 +68,8 @@ LockSet WindowDetector::held_throughout(std::uint32_t check, std::uint32_t act) 
 bool WindowDetector::is_open(const Window& window, std::uint32_t lock_set) const {
   const LockSet& locks = history_.lock_sets[lock_set];
   if (has_common_lock(window.throughout, locks)) return false;
-  return kind_ == Order::Kind::observed || (has_common_lock(history_.lock_sets[window.check_locks], locks) &&
-                                            has_common_lock(history_.lock_sets[window.act_locks], locks));
+  return chosen_ == nullptr || (has_common_lock(history_.lock_sets[window.check_locks], locks) &&
+                                has_common_lock(history_.lock_sets[window.act_locks], locks));
 }
 
 // A window has closed: what was written before may have come in between.
@@ -76,23 +77,20 @@ void WindowDetector::close(const Moment& moment, Variable& variable, const Check
   const Happened& begin = history_.events[check.event];
   const Happened& end = history_.events[moment.event];
   LockSet throughout = held_throughout(check.event, moment.event);
+  const std::size_t held = history_.lock_sets[begin.lock_set].size();
+  const std::size_t held_then = history_.lock_sets[end.lock_set].size();
+  if (held > 0 && held_then > 0 && throughout.size() < std::max(held, held_then)) with_gaps_.insert(end.name);
   auto window = std::find_if(variable.windows.begin(), variable.windows.end(), [&](const Window& each) {
     return each.check_place == begin.place && each.act_place == end.place &&
            each.check_locks == begin.lock_set && each.act_locks == end.lock_set &&
            each.throughout == throughout;
   });
   if (window == variable.windows.end()) {
-    variable.windows.push_back({begin.place,
-                                end.place,
-                                begin.lock_set,
-                                end.lock_set,
-                                std::move(throughout),
-                                AccessTree(order_.clocks()),
-                                {}});
+    variable.windows.push_back({begin.place, end.place, begin.lock_set, end.lock_set, std::move(throughout),
+                                AccessTree(order_.clocks())});
     window = std::prev(variable.windows.end());
   }
   window->acts.add(moment.execution, moment.epoch);
-  window->last[moment.execution] = {check.event, moment.event};
   for (const Write& write : variable.writes) {
     if (!is_open(*window, write.lock_set) || is_reported(*window, write.place, end.name)) continue;
     const auto unknown = write.accesses.find_unknown(check.clock);
@@ -113,9 +111,29 @@ void WindowDetector::look_behind(const Moment& moment, const Variable& variable)
     if (!is_open(window, event.lock_set) || is_reported(window, event.place, event.name)) continue;
     const auto unknown = window.acts.find_unknown(moment.clock);
     if (!unknown) continue;
-    const auto [check, act] = window.last.at(unknown->first);
+    const auto [check, act] = check_and_act(window, event.name, unknown->first, unknown->second);
     report(check, act, moment.event);
   }
+}
+
+// An act of the epoch, and the read before it.
+std::pair<std::uint32_t, std::uint32_t> WindowDetector::check_and_act(const Window& window,
+                                                                      std::uint32_t variable,
+                                                                      std::uint32_t execution,
+                                                                      std::uint32_t epoch) const {
+  const auto is_access = [&](const Happened& event, bool is_write, std::uint32_t place) {
+    return event.kind == TraceKind::state_change && event.name == variable && event.place == place &&
+           access_kind_of(event).is_write == is_write;
+  };
+  const std::uint32_t act = order_.event_of(execution, epoch, [&](const Happened& event) {
+    return is_access(event, true, window.act_place) && event.lock_set == window.act_locks;
+  });
+  const auto its = history_.events_of(execution);
+  auto before = std::find(its.rbegin(), its.rend(), act);
+  const auto check = std::find_if(before, its.rend(), [&](std::uint32_t number) {
+    return is_access(history_.events[number], false, window.check_place);
+  });
+  return {check == its.rend() ? act : *check, act};
 }
 
 WindowPlaces WindowDetector::places_of(std::uint32_t check_place, std::uint32_t act_place,

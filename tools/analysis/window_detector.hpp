@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -35,9 +36,13 @@ using WindowsFound = std::map<WindowPlaces, WindowFound>;
 /// at each of the three, but let go between check and act; it may come in between another time.
 class WindowDetector {
  public:
-  /// Borrows both. Must go before the order, whose clocks it holds.
-  WindowDetector(const History& history, Order& order, Order::Kind kind)
-      : history_(history), order_(order), kind_(kind) {}
+  using Variables = std::unordered_set<std::uint32_t>;  ///< in History::names
+
+  /// Takes the moments of an observed order. Borrows both. Must go before the order, whose clocks it holds.
+  WindowDetector(const History& history, Order& order) : history_(history), order_(order) {}
+  /// The same of a firm order, and of these variables alone, where the observed one's `with_gaps` are enough.
+  WindowDetector(const History& history, Order& order, const Variables& variables)
+      : history_(history), order_(order), chosen_(&variables) {}
   WindowDetector(const WindowDetector&) = delete;
   WindowDetector& operator=(const WindowDetector&) = delete;
   ~WindowDetector();
@@ -45,6 +50,8 @@ class WindowDetector {
   void visit(const Moment& moment);
 
   const WindowsFound& found() const noexcept { return found_; }
+  /// Variables of which a check and its act were made with a lock that was let go in between.
+  const Variables& with_gaps() const noexcept { return with_gaps_; }
 
  private:
   struct Check {
@@ -60,8 +67,6 @@ class WindowDetector {
     std::uint32_t check_locks = 0, act_locks = 0;  ///< lock sets
     LockSet throughout;                            ///< held from the one to the other
     AccessTree acts;
-    std::unordered_map<std::uint32_t, std::pair<std::uint32_t, std::uint32_t>>
-        last;  ///< check and act, by execution
   };
   struct Variable {
     std::vector<Write> writes;
@@ -74,6 +79,8 @@ class WindowDetector {
   void look_behind(const Moment& moment, const Variable& variable);
   LockSet held_throughout(std::uint32_t check, std::uint32_t act) const;
   bool is_open(const Window& window, std::uint32_t lock_set) const;
+  std::pair<std::uint32_t, std::uint32_t> check_and_act(const Window& window, std::uint32_t variable,
+                                                        std::uint32_t execution, std::uint32_t epoch) const;
   void report(std::uint32_t check, std::uint32_t act, std::uint32_t between);
   bool is_reported(const Window& window, std::uint32_t between_place, std::uint32_t variable) const;
   WindowPlaces places_of(std::uint32_t check_place, std::uint32_t act_place, std::uint32_t between_place,
@@ -81,9 +88,10 @@ class WindowDetector {
 
   const History& history_;
   Order& order_;
-  const Order::Kind kind_;
+  const Variables* const chosen_ = nullptr;                  // null: all, in the observed order
   std::unordered_map<std::uint32_t, Variable> variables_;    // by name
   std::unordered_map<std::uint64_t, std::uint32_t> let_go_;  // last step, by execution and lock's name
+  Variables with_gaps_;
   WindowsFound found_;
 };
 
