@@ -5,11 +5,24 @@
 namespace codewake::analysis {
 
 void AccessTree::add(std::uint32_t execution, std::uint32_t epoch) {
+  if (root_ != nullptr) return insert(execution, epoch, 1);
+  const bool is_again =
+      !list_.empty() && list_.back().execution == execution && list_.back().counted.epoch == epoch;
+  if (!is_again) list_.push_back({execution, {epoch, 0}});
+  ++list_.back().counted.so_far;
+}
+
+void AccessTree::plant() const {
+  for (const auto& [execution, counted] : list_) insert(execution, counted.epoch, counted.so_far);
+  if (!list_.empty()) list_ = {};
+}
+
+void AccessTree::insert(std::uint32_t execution, std::uint32_t epoch, std::uint32_t count) const {
   std::unique_ptr<Node>* place = &root_;
   for (std::size_t level = levels_;; --level) {
     if (*place == nullptr) *place = std::make_unique<Node>();
     Node& node = **place;
-    ++node.total;
+    node.total += count;
     node.asked = 0;
     if (level == 0) break;
     if (node.children.empty()) node.children.resize(ClockTree::kInnerSize);
@@ -26,7 +39,7 @@ void AccessTree::add(std::uint32_t execution, std::uint32_t epoch) {
     if (lane->earlier == nullptr) lane->earlier = std::make_unique<std::vector<Counted>>();
     lane->earlier->push_back(std::exchange(lane->last, {epoch, lane->last.so_far}));
   }
-  ++lane->last.so_far;
+  lane->last.so_far += count;
 }
 
 // Little is unknown, mostly: the search begins with the latest epochs.
@@ -64,6 +77,7 @@ std::uint64_t AccessTree::count_unknown(const Node& node, const ClockTree::Node*
 
 std::optional<std::pair<std::uint32_t, std::uint32_t>> AccessTree::find_unknown(
     ClockTree::Clock clock) const {
+  plant();
   const Node* node = root_.get();
   if (node == nullptr) return std::nullopt;
   for (std::size_t level = levels_; level > 0; --level) {

@@ -14,7 +14,8 @@
 namespace codewake::analysis {
 
 /// Counts by execution and epoch, in a tree of the shape of the clocks': of the parts of a clock that were
-/// asked for before, the answer is remembered. Thread-bound, with the clocks.
+/// asked for before, the answer is remembered. Where nobody ever asks, as of variables that a lock guards,
+/// there is but a list. Thread-bound, with the clocks.
 class AccessTree {
  public:
   explicit AccessTree(const ClockTree& clocks) : levels_(clocks.levels()) {}
@@ -22,9 +23,9 @@ class AccessTree {
   /// Epochs of an execution come in order.
   void add(std::uint32_t execution, std::uint32_t epoch);
 
-  std::uint64_t size() const noexcept { return root_ ? root_->total : 0; }
   /// How many the clock does not know.
   std::uint64_t count_unknown(ClockTree::Clock clock) const {
+    plant();
     return root_ ? count_unknown(*root_, clock, levels_) : 0;
   }
   /// An execution and its epoch in which the clock does not know of an access; empty where it knows of all.
@@ -49,11 +50,19 @@ class AccessTree {
     std::vector<std::unique_ptr<Node>> children;  // of an inner node
   };
 
+  void plant() const;
+  void insert(std::uint32_t execution, std::uint32_t epoch, std::uint32_t count) const;
   static std::uint64_t count_unknown(const Node& node, const ClockTree::Node* clock, std::size_t level);
   static std::uint64_t count_unknown(const Lane& lane, std::uint32_t known);
 
+  struct Listed {
+    std::uint32_t execution = 0;
+    Counted counted;
+  };
+
   std::size_t levels_;
-  std::unique_ptr<Node> root_;
+  mutable std::vector<Listed> list_;  // what is not in the tree yet
+  mutable std::unique_ptr<Node> root_;
 };
 
 }  // namespace codewake::analysis
