@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <latch>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -45,8 +46,20 @@ std::string record_race(const CommandLine& cli, Bank bank) {
     if (bank == Bank::repaired) lock.lock();
     balance.set(balance.get() - amount);
   };
-  auto rent = spawn([&] { pay(30); }, "rent");
-  auto food = spawn([&] { pay(20); }, "food");
+  // One after the other, though the trace knows nothing of that.
+  std::latch rent_is_paid(1);
+  auto rent = spawn(
+      [&] {
+        pay(30);
+        rent_is_paid.count_down();
+      },
+      "rent");
+  auto food = spawn(
+      [&] {
+        rent_is_paid.wait();
+        pay(20);
+      },
+      "food");
   rent.join();
   food.join();
   return to_hex(scope.context().tie().trace_id);
