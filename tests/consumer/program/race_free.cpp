@@ -1,10 +1,10 @@
 // A test of a program: fails where the payments race. `race_free` is well, `race_free racy` finds it out.
-#include <codewake/testing/race_check.hpp>
-#include <codewake/trace_tasks.hpp>
-#include <codewake/traced.hpp>
-
 #include <cstdio>
 #include <mutex>
+
+#include "codewake/testing/race_check.hpp"
+#include "codewake/trace_tasks.hpp"
+#include "codewake/traced.hpp"
 
 int main(int argc, char**) {
   const bool is_racy = argc > 1;
