@@ -1,7 +1,6 @@
 #include "lock_order_detector.hpp"
 
 #include <algorithm>
-#include <functional>
 #include <optional>
 #include <set>
 
