@@ -108,6 +108,76 @@ TEST_CASE("Where a spawn was lost, or a release never seen, a finding is uncerta
   CHECK(report.findings.at(0).why.find("release") != std::string::npos);
 }
 
+using Kind = Caller::Kind;
+
+std::vector<std::string> lines_of(const std::vector<Caller>& stack) {
+  std::vector<std::string> lines;
+  for (const Caller& caller : stack) {
+    lines.push_back(std::string(to_string(caller.kind)) + " " + caller.name + " of " + caller.service + ":" +
+                    std::to_string(caller.line));
+  }
+  return lines;
+}
+
+TEST_CASE("A finding shows the functions, spawns and requests that led to each access") {
+  Model model;
+  const auto shop = model.root("shop");
+  model.call(shop, "order", 1);
+  const auto stock = model.send(shop, "stock", 2);
+  model.call(stock, "reserve", 3);
+  model.call(stock, "left long ago", 4);
+  model.leave(stock, "left long ago");
+  const auto task = model.spawn(stock, "", 5);
+  model.call(task, "take", 6);
+  model.call(task, "never left", 7);
+  model.call(task, "put", 8);
+  model.write(task, "shelf", 9);
+  model.leave(task, "put");
+  model.leave(task, "take");
+  model.write(stock, "shelf", 10);
+  model.leave(stock, "reserve");
+  model.leave(shop, "order");
+  const RaceReport report = find_races(model.events());
+  REQUIRE(report.findings.size() == 1);
+  const Finding& race = report.findings[0];
+  REQUIRE(race.stacks.size() == 2);
+  CHECK(lines_of(race.stacks[0]) ==
+        std::vector<std::string>{"function put of stock:8", "function take of stock:6",
+                                 "spawn task of stock:5", "function reserve of stock:3",
+                                 "request GET / of shop:2", "function order of shop:1"});
+  CHECK(lines_of(race.stacks[1]) == std::vector<std::string>{"function reserve of stock:3",
+                                                             "request GET / of shop:2",
+                                                             "function order of shop:1"});
+  const std::string text = describe(race);
+  CHECK(text.find("\n      in put, called at model.cpp:8\n      in take, called at model.cpp:6\n"
+                  "      in a task that was spawned at model.cpp:5\n") != std::string::npos);
+  CHECK(text.find("\n      for GET /, which shop sent at model.cpp:2\n") != std::string::npos);
+}
+
+TEST_CASE(
+    "What led to an access ends where traces go round in circles, and is shown short where it is long") {
+  Model model;
+  const auto parent = model.root();
+  const auto child = model.spawn(parent);
+  for (int depth = 0; depth < 100; ++depth) model.call(child, "again", 1);
+  model.write(child, "x", 10);
+  for (int depth = 0; depth < 100; ++depth) model.leave(child, "again");
+  model.write(parent, "x", 20);
+  std::vector<TraceEventRecord> events = model.events();
+  const Finding deep = find_races(events).findings.at(0);
+  CHECK(deep.stacks.at(0).size() == 64);
+  CHECK(describe(deep).find("and 56 more") != std::string::npos);
+  CHECK(deep.stacks.at(1).empty());
+
+  // The parent was spawned by its own child.
+  events.front().parent_id = events.back().parent_id;
+  for (const TraceEventRecord& event : events) {
+    if (event.texts.name == "again") events.front().parent_id = event.id;
+  }
+  for (const Finding& finding : find_races(events).findings)
+    CHECK(finding.stacks.size() == finding.events.size());
+}
+
 TEST_CASE("A process that began when another had ended on the same computer does not race with it") {
   const auto race = [](const char* other_computer, std::chrono::seconds other_begin) {
     Model model;

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "codewake/trace_context.hpp"
 #include "codewake/trace_event.hpp"
 #include "codewake/vector_clock.hpp"
 
@@ -43,9 +44,16 @@ class Model {
     access(execution, variable, Access::write, line);
   }
 
-  Execution spawn(Execution parent, const std::string& service = "") {
+  void call(Execution execution, const std::string& function, std::uint32_t line) {
+    record(execution, TraceKind::function_call, function, line);
+  }
+  void leave(Execution execution, const std::string& function) {
+    record(execution, TraceKind::function_return, function, 0);
+  }
+
+  Execution spawn(Execution parent, const std::string& service = "", std::uint32_t line = 0) {
     const std::string task = std::to_string(events_.size());
-    record(parent, TraceKind::async_spawn, "task", 0).texts.data = R"({"task_id":")" + task + "\"}";
+    record(parent, TraceKind::async_spawn, "task", line).texts.data = R"({"task_id":")" + task + "\"}";
     const Told told{states_[parent].clock, events_.size() - 1};
     const Execution child =
         begin(service.empty() ? states_[parent].service : service, states_[parent].trace, told);
@@ -60,11 +68,14 @@ class Model {
   }
 
   /// A request that another execution begins with.
-  Execution send(Execution sender, const std::string& service) {
-    record(sender, TraceKind::http_request, "GET /", 0).texts.data = "{}";
+  Execution send(Execution sender, const std::string& service, std::uint32_t line = 0) {
+    TraceContext sent{.trace_id = states_[sender].trace, .span_id = span_of(events_.size())};
+    sent.span_id.bytes[0] = 1;  // it is no execution's
+    record(sender, TraceKind::http_request, "GET /", line).texts.data =
+        R"({"traceparent":")" + format_traceparent(sent) + "\"}";
     const Told told{states_[sender].clock, events_.size() - 1};
     const Execution receiver = begin(service, states_[sender].trace, told);
-    states_[receiver].upstream = span_of(sender);
+    states_[receiver].upstream = sent.span_id;
     return receiver;
   }
   void answer(Execution receiver, Execution sender) {

@@ -1,6 +1,7 @@
 // `codewake critical-path`, on what a program with two services recorded.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -73,7 +74,7 @@ TEST_CASE("critical-path has all of it for machines, whichever way the trace is 
 TEST_CASE("critical-path says what is wrong with an id, and that there is no such trace") {
   const CommandLine cli;
   const std::string unknown = "4bf92f3577b34da6a3ce929d0e0e4736";
-  for (const auto& arguments : {std::vector<std::string>{"critical-path"},
+  for (const auto& arguments : {std::vector<std::string>{"critical-path", "--since", "soon"},
                                 {"critical-path", "4711"},
                                 {"critical-path", "--trace", "4711"},
                                 {"critical-path", unknown, "--trace", unknown},
@@ -89,6 +90,41 @@ TEST_CASE("critical-path says what is wrong with an id, and that there is no suc
   CHECK(missing.out.empty());
   CHECK(missing.err ==
         "codewake: there is no trace " + unknown + "; 'codewake traces' lists those there are\n");
+}
+
+TEST_CASE("critical-path adds up the paths of the traces of a time") {
+  const CommandLine cli;
+  const std::string first = record_order(cli), second = record_order(cli);
+  const json paths = cli.run_json({"critical-path", "--since", "1h", "--format", "json"});
+  CHECK(cli.run_json({"critical-path", "--format", "json"}) == paths);
+  CHECK(paths["traces"] == 2);
+  const json one = cli.run_json({"critical-path", first, "--format", "json"});
+  const json other = cli.run_json({"critical-path", second, "--since", "1h", "--format", "json"});
+  CHECK(paths["total_ns"] == one["total_ns"].get<std::int64_t>() + other["total_ns"].get<std::int64_t>());
+  CHECK(paths["max_ns"] == std::max(one["total_ns"], other["total_ns"]));
+  std::int64_t total = 0;
+  for (const json& place : paths["places"]) {
+    total += place["time_ns"].get<std::int64_t>();
+    CHECK(place["traces"] == 2);
+    const std::string slowest = place["trace_id"];
+    CHECK((slowest == first || slowest == second));
+  }
+  CHECK(paths["total_ns"] == total);
+  CHECK(paths["services"].size() == 2);
+  CHECK(cli.run_json({"critical-path", "--limit", "1", "--format", "json"})["traces"] == 1);
+  CHECK(cli.run_json({"critical-path", "--until", "2020-01-01", "--format", "json"})["places"].empty());
+  const std::string table = cli.run({"critical-path"}).out;
+  CHECK(table.starts_with("2 traces\n  their critical paths take "));
+  CHECK(table.find("  lock     lock shelf ") != std::string::npos);
+  CHECK(table.find("  work     access stock ") != std::string::npos);
+  CHECK(cli.run({"critical-path", "--until", "2020-01-01"}).out == "0 traces\n");
+  const auto csv = lines_of(cli.run({"critical-path", "--format", "csv"}).out);
+  CHECK(csv.size() == paths["places"].size() + 1);
+  CHECK(csv[0].starts_with("time_ns,percent,traces,segments,longest_ns,trace_id,service,doing,"));
+
+  const ChildResult early = cli.run({"critical-path", first, "--until", "2020-01-01"});
+  CHECK(early.exit_code == 1);
+  CHECK(early.err == "codewake: trace " + first + " was not at work at that time\n");
 }
 
 TEST_CASE("critical-path makes what it can of damaged events, and shows nothing that a terminal acts on") {

@@ -45,6 +45,20 @@ std::string_view to_string(Severity severity) noexcept {
   return severity == Severity::critical ? "critical" : "warning";
 }
 
+std::string_view to_string(Caller::Kind kind) noexcept {
+  switch (kind) {
+    case Caller::Kind::function:
+      return "function";
+    case Caller::Kind::spawn:
+      return "spawn";
+    case Caller::Kind::served:
+      return "served";
+    case Caller::Kind::request:
+      return "request";
+  }
+  return "";
+}
+
 RaceReport find_races(Store& store, const RaceQuery& query, const OnProgress& on_progress) {
   return report_of(read_history(store, query, on_progress),
                    [&](const History& history, std::uint32_t event) { return fetch(store, history, event); });

@@ -30,6 +30,34 @@ std::string values_of(const TraceEventRecord& event) {
                  : fmt::format(" from {} to {}", before.empty() ? "?" : before, after);
 }
 
+std::string placed_at(const Caller& caller) {
+  return caller.file.empty() ? "" : fmt::format(" at {}:{}", caller.file, caller.line);
+}
+
+std::string text_of(const Caller& caller) {
+  switch (caller.kind) {
+    case Caller::Kind::function:
+      return fmt::format("in {}, called{}", caller.name, placed_at(caller));
+    case Caller::Kind::spawn:
+      return fmt::format("in a task that was spawned{}", placed_at(caller));
+    case Caller::Kind::served:
+      return fmt::format("for {}, which {} was asked{}", caller.name, caller.service, placed_at(caller));
+    case Caller::Kind::request:
+      return fmt::format("for {}, which {} sent{}", caller.name, caller.service, placed_at(caller));
+  }
+  return "";
+}
+
+std::string stack_of(const Finding& finding, std::size_t event) {
+  std::string text;
+  if (event >= finding.stacks.size()) return text;
+  constexpr std::size_t kShown = 8;
+  const std::vector<Caller>& stack = finding.stacks[event];
+  for (std::size_t i = 0; i < stack.size() && i < kShown; ++i) text += "\n      " + text_of(stack[i]);
+  if (stack.size() > kShown) text += fmt::format("\n      and {} more", stack.size() - kShown);
+  return text;
+}
+
 std::string title_of(const Finding& finding) {
   switch (finding.verdict) {
     case Verdict::race:
@@ -70,10 +98,12 @@ std::string counts_of(const Finding& finding) {
 std::string describe(const Finding& finding) {
   std::string text = fmt::format("{} of {} ({}{})", title_of(finding), names_of(finding),
                                  to_string(finding.severity), finding.is_uncertain ? ", uncertain" : "");
-  for (const TraceEventRecord& event : finding.events) {
+  for (std::size_t i = 0; i < finding.events.size(); ++i) {
+    const TraceEventRecord& event = finding.events[i];
     text += fmt::format("\n  {}{}{}\n      step {} of {} on thread {}, trace {}", place_of(event),
                         what_of(event), values_of(event), event.step, event.texts.execution,
                         event.texts.thread, to_hex(event.trace_id));
+    text += stack_of(finding, i);
   }
   text += "\n  " + finding.why;
   if (const std::string counts = counts_of(finding); !counts.empty())

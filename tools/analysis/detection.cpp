@@ -10,6 +10,7 @@
 #include <tuple>
 #include <utility>
 
+#include "call_chains.hpp"
 #include "lock_order_detector.hpp"
 #include "lock_set_detector.hpp"
 #include "order.hpp"
@@ -22,7 +23,8 @@ namespace {
 /// Makes findings of what the detectors found.
 class Reporter {
  public:
-  Reporter(const History& history, const Fetch& fetch) : history_(history), fetch_(fetch) {}
+  Reporter(const History& history, const Fetch& fetch)
+      : history_(history), fetch_(fetch), call_chains_(history) {}
 
   void add(const RacesFound& found) {
     for (const auto& [places, race] : found) {
@@ -96,6 +98,7 @@ class Reporter {
       finding.why += damage_of(execution);
       // An event that retention has removed since is known by what the history has of it.
       finding.events.push_back(fetch_(history_, event).value_or(known_of(event)));
+      finding.stacks.push_back(call_chains_.of(event));
     }
     findings_.push_back(std::move(finding));
   }
@@ -171,6 +174,7 @@ class Reporter {
 
   const History& history_;
   const Fetch& fetch_;
+  CallChains call_chains_;
   std::array<std::size_t, 5> counts_{};
   std::vector<Finding> findings_;
 };

@@ -49,12 +49,15 @@ enum Damage : std::uint8_t {
   kContradiction = 8    ///< by what was recorded, something came before itself
 };
 
+inline constexpr std::uint32_t kNoEvent = ~std::uint32_t{0};
+
 struct ExecutionHistory {
   std::string name;
   TraceId trace_id;
   std::uint32_t service = 0;   ///< in History::services
   std::uint32_t instance = 0;  ///< in History::services
   Id process_id = 0;
+  std::uint32_t begun_by = kNoEvent;  ///< in History::events: a spawn, a request
   std::uint8_t damage = 0;
   /// Its clock tells it apart from all others; else it is the service's, as older systems have it.
   bool has_clock = true;

@@ -94,6 +94,7 @@ class HistoryBuilder {
   void add_machines();
   void order_by_execution();
   std::optional<std::uint32_t> find_execution(std::uint32_t name, const TraceId& trace) const;
+  void begin_by(std::uint32_t first, std::uint32_t before);
   void precede(std::uint32_t event, std::uint32_t before, bool is_firm = true);
   void precede_by_last(std::uint32_t event, std::uint32_t execution, std::int64_t until);
 

@@ -14,8 +14,6 @@
 namespace codewake::analysis {
 namespace {
 
-constexpr std::uint32_t kNone = ~std::uint32_t{0};
-
 std::string key_of(const SpanId& id) {
   return {reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()};
 }
@@ -43,16 +41,24 @@ History HistoryBuilder::finish() {
 HistoryBuilder::EventOfId HistoryBuilder::find_parents() const {
   EventOfId found;
   for (const auto& mind : minds_) {
-    if (mind->begun_by != 0) found.emplace(mind->begun_by, kNone);
+    if (mind->begun_by != 0) found.emplace(mind->begun_by, kNoEvent);
   }
   for (const Older& older : older_) {
-    if (older.parent != 0) found.emplace(older.parent, kNone);
+    if (older.parent != 0) found.emplace(older.parent, kNoEvent);
   }
   for (std::size_t event = 0; event < ids_.size(); ++event) {
     if (const auto wanted = found.find(ids_[event]); wanted != found.end())
       wanted->second = static_cast<std::uint32_t>(event);
   }
   return found;
+}
+
+// The execution's first event follows what it began with.
+void HistoryBuilder::begin_by(std::uint32_t first, std::uint32_t before) {
+  const std::uint32_t execution = history_.events[first].execution;
+  if (history_.events[before].execution == execution) return;
+  history_.executions[execution].begun_by = before;
+  precede(first, before);
 }
 
 void HistoryBuilder::precede(std::uint32_t event, std::uint32_t before, bool is_firm) {
@@ -64,42 +70,43 @@ void HistoryBuilder::precede(std::uint32_t event, std::uint32_t before, bool is_
 // An older system's event follows its parent. The first that does so in the same thread goes on with the
 // parent's execution, another one begins one of its own; so does an event of which the parent is elsewhere.
 void HistoryBuilder::chain_older(const EventOfId& parents) {
-  std::vector<std::uint32_t> last(history_.executions.size(), kNone);  // event, by execution
-  std::unordered_map<std::uint32_t, std::uint32_t> last_of_thread;     // event, by the execution at first
-  std::vector<std::pair<std::uint32_t, std::uint32_t>> followed;       // an event, and its parent
+  std::vector<std::uint32_t> last(history_.executions.size(), kNoEvent);  // event, by execution
+  std::unordered_map<std::uint32_t, std::uint32_t> last_of_thread;        // event, by the execution at first
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> followed;          // an event, and its parent
   for (const auto& [event, parent_id] : older_) {
     Happened& happened = history_.events[event];
     const std::uint32_t thread = happened.execution;
-    std::uint32_t parent = kNone;
+    std::uint32_t parent = kNoEvent;
     if (parent_id != 0) {
       parent = parents.at(parent_id);
     } else if (const auto before = last_of_thread.find(thread); before != last_of_thread.end()) {
       parent = before->second;
     }
-    const bool is_chained = parent != kNone && parent < event &&
+    const bool is_chained = parent != kNoEvent && parent < event &&
                             !history_.executions[history_.events[parent].execution].has_clock &&
                             last[history_.events[parent].execution] == parent;
     if (is_chained) {
       happened.execution = history_.events[parent].execution;
       happened.step = history_.events[parent].step + 1;
     } else {
-      if (last[thread] != kNone) {
+      if (last[thread] != kNoEvent) {
         ExecutionHistory made = history_.executions[thread];
         made.damage = 0;
         happened.execution = static_cast<std::uint32_t>(history_.executions.size());
         history_.executions.push_back(std::move(made));
         minds_.push_back(std::make_unique<Mind>());
-        last.push_back(kNone);
+        last.push_back(kNoEvent);
       }
       happened.step = 1;
-      if (parent != kNone) followed.emplace_back(event, parent);
-      if (parent_id != 0 && parent == kNone) history_.executions[happened.execution].damage |= kLostBeginning;
+      if (parent != kNoEvent) followed.emplace_back(event, parent);
+      if (parent_id != 0 && parent == kNoEvent)
+        history_.executions[happened.execution].damage |= kLostBeginning;
     }
     last[happened.execution] = event;
     last_of_thread[thread] = event;
   }
   // Only now all of them have their steps.
-  for (const auto& [event, parent] : followed) precede(event, parent);
+  for (const auto& [event, parent] : followed) begin_by(event, parent);
 }
 
 std::optional<std::uint32_t> HistoryBuilder::find_execution(std::uint32_t name, const TraceId& trace) const {
@@ -149,8 +156,8 @@ void HistoryBuilder::add_spawns(const EventOfId& parents) {
     const std::uint64_t begun_by = minds_[execution]->begun_by;
     if (!history_.executions[execution].has_clock || its.empty() || begun_by == 0) continue;
     const std::uint32_t parent = parents.at(begun_by);
-    if (parent != kNone) {
-      precede(its.front(), parent);
+    if (parent != kNoEvent) {
+      begin_by(its.front(), parent);
     } else if (history_.events[its.front()].step == 1) {
       history_.executions[execution].damage |= kLostBeginning;
     }
@@ -201,7 +208,7 @@ void HistoryBuilder::add_messages() {
     if (its.empty() || minds_[execution]->upstream.empty()) continue;
     const auto found = sender.find(key_of(minds_[execution]->upstream));
     if (found == sender.end()) continue;
-    precede(its.front(), found->second);
+    begin_by(its.front(), found->second);
     const std::uint32_t client = history_.events[found->second].execution;
     if (history_.executions[client].has_clock && history_.executions[execution].has_clock) continue;
     const auto is_answer = [this](std::uint32_t event) {
@@ -232,11 +239,11 @@ void HistoryBuilder::add_older_locks() {
       return history_.events[a].when < history_.events[b].when;
     });
     std::vector<std::uint32_t> let_go;  // since it was taken alone
-    std::uint32_t alone = kNone;        // the last that let it go who had it alone
+    std::uint32_t alone = kNoEvent;     // the last that let it go who had it alone
     for (const std::uint32_t number : its) {
       const bool is_shared = shared_events_.contains(number);
       if (history_.events[number].kind == TraceKind::lock_acquire) {
-        if (alone != kNone) precede(number, alone, false);
+        if (alone != kNoEvent) precede(number, alone, false);
         if (is_shared) continue;
         for (const std::uint32_t reader : let_go) precede(number, reader, false);
       } else if (is_shared) {
@@ -265,7 +272,7 @@ void HistoryBuilder::look_for_damage() {
     std::uint32_t expected = 1;
     for (const std::uint32_t event : history_.events_of(number)) {
       if (history_.events[event].step > expected) execution.damage |= kLostEvents;
-      expected = std::min(history_.events[event].step, kNone - 1) + 1;
+      expected = std::min(history_.events[event].step, ~std::uint32_t{0} - 1) + 1;
     }
   }
   for (const Precedence& precedence : history_.precedences) {

@@ -106,6 +106,14 @@ std::string describe_entry(const TraceEntry& entry) {
   return text;
 }
 
+std::string describe_kind(TraceKind kind, std::string_view name) {
+  if (kind == TraceKind::state_change) return "access " + visible(name);
+  TraceEventRecord event;
+  event.kind = kind;
+  event.texts.name = name;
+  return describe_event(event);
+}
+
 std::string value_of(const TraceEventRecord& event) {
   return value_of(event, Data(event));
 }

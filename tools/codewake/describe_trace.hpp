@@ -14,6 +14,9 @@ namespace codewake::cli {
 /// What happened, on one line: `Write stock 5 → 4`.
 std::string describe_entry(const TraceEntry& entry);
 
+/// What events of the kind and name have in common: `lock shelf`.
+std::string describe_kind(TraceKind kind, std::string_view name);
+
 /// Of a change, or a read, what the variable was and is: `5 → 4`, `5`; on one line.
 std::string value_of(const TraceEventRecord& event);
 

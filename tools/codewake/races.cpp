@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,6 +27,7 @@
 namespace codewake::cli {
 namespace {
 
+using analysis::Caller;
 using analysis::Finding;
 using analysis::RaceQuery;
 using analysis::RaceReport;
@@ -57,10 +57,6 @@ std::string counted(std::uint64_t count, std::string_view what) {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
-std::string milliseconds(std::chrono::nanoseconds duration) {
-  return fmt::format("{:.3f}", std::chrono::duration<double, std::milli>(duration).count());
-}
-
 // ── races ──
 
 struct RacesOptions {
@@ -69,9 +65,23 @@ struct RacesOptions {
   bool fails = false;
 };
 
+Json record_of(const Caller& caller) {
+  return {{"kind", to_string(caller.kind)},
+          {"name", caller.name},
+          {"service", caller.service},
+          {"execution", caller.execution},
+          {"file", caller.file.empty() ? Json(nullptr) : Json(caller.file)},
+          {"line", caller.line == 0 ? Json(nullptr) : Json(caller.line)}};
+}
+
 Json record_of(const Finding& finding) {
-  Json events = Json::array();
+  Json events = Json::array(), stacks = Json::array();
   for (const TraceEventRecord& event : finding.events) events.push_back(to_json(event));
+  for (const std::vector<Caller>& stack : finding.stacks) {
+    Json callers = Json::array();
+    for (const Caller& caller : stack) callers.push_back(record_of(caller));
+    stacks.push_back(std::move(callers));
+  }
   return {{"verdict", to_string(finding.verdict)},
           {"severity", to_string(finding.severity)},
           {"uncertain", finding.is_uncertain},
@@ -81,7 +91,8 @@ Json record_of(const Finding& finding) {
           {"write_write", finding.write_write},
           {"read_write", finding.read_write},
           {"why", finding.why},
-          {"events", std::move(events)}};
+          {"events", std::move(events)},
+          {"stacks", std::move(stacks)}};
 }
 
 void write_findings(Output& out, const RaceReport& report, std::size_t suppressed) {
@@ -128,7 +139,7 @@ int run_races(Session& session, const RacesOptions& options) {
   } else {
     Listing listing(session.out, session.options.format, {},
                     {"verdict", "severity", "uncertain", "variables", "variable_count", "locks",
-                     "write_write", "read_write", "why", "events"});
+                     "write_write", "read_write", "why", "events", "stacks"});
     for (const Finding& finding : report.findings)
       listing.add([] { return Row(); }, [&] { return record_of(finding); });
     listing.finish();
@@ -271,8 +282,8 @@ void add_race_commands(CLI::App& app, Session& session) {
   find->add_flag("--fail", races->fails, "Exit with 3 where anything but potential races is found");
   find->add_option(
       "--suppress", races->suppressions,
-      "A file of accepted findings, one a line: a verdict or *, then patterns of places, variables or "
-      "locks, such as 'race bank.cpp:* account:*'");
+      "A file of accepted findings, one a line: a verdict or *, then patterns of places, variables, "
+      "locks or functions, such as 'race bank.cpp:* account:*'");
   add_output_options(find, session);
   add_store_options(find, session);
   on_run(find, session, races, run_races);

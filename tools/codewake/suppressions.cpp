@@ -53,8 +53,8 @@ Suppressions::Suppressions(const std::string& file) {
     if (!is_verdict(rule.verdict) || rule.patterns.empty()) {
       throw UsageError(
           fmt::format("line {} of the suppressions '{}' is none: write a verdict (race, check-then-act, "
-                      "lock-order, potential-race or *), then patterns of places, variables or locks, "
-                      "such as 'race bank.cpp:* account:*'",
+                      "lock-order, potential-race or *), then patterns of places, variables, locks "
+                      "or functions, such as 'race bank.cpp:* account:*'",
                       number, visible(file)));
     }
     rules_.push_back(std::move(rule));
@@ -70,7 +70,10 @@ bool Suppressions::matches(const Rule& rule, const analysis::Finding& finding) {
       return is_match_of_place(pattern, fmt::format("{}:{}", event.texts.file, event.line));
     };
     return std::ranges::any_of(finding.variables, is_named) || std::ranges::any_of(finding.locks, is_named) ||
-           std::ranges::any_of(finding.events, is_placed);
+           std::ranges::any_of(finding.events, is_placed) ||
+           std::ranges::any_of(finding.stacks, [&](const std::vector<analysis::Caller>& stack) {
+             return std::ranges::any_of(stack, is_named, &analysis::Caller::name);
+           });
   });
 }
 

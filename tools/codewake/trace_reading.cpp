@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -40,6 +42,17 @@ TraceId to_trace_id(const std::string& text) {
 
 void complain_of_missing(const TraceId& id) {
   complain(fmt::format("there is no trace {}; 'codewake traces' lists those there are", to_hex(id)));
+}
+
+std::vector<TraceEventRecord> read_trace_events(Store& store, const TraceId& id) {
+  std::vector<TraceEventRecord> events;
+  TraceEventQuery query{.trace_id = id, .limit = kPage};
+  do {
+    TraceEventPage page = store.get_trace_events(query);
+    std::ranges::move(page.events, std::back_inserter(events));
+    query.cursor = std::move(page.next);
+  } while (!query.cursor.empty());
+  return events;
 }
 
 void for_each_trace_event(Store& store, TraceEventQuery query,

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <utility>
 
+#include "trace_reading.hpp"
+
 namespace codewake::cli {
 namespace {
 
@@ -114,15 +116,8 @@ std::vector<std::string> TraceTree::services() const {
 }
 
 TraceTree read_trace(Store& store, const TraceId& trace_id) {
-  std::vector<TraceEventRecord> events;
-  TraceEventQuery query{.trace_id = trace_id, .limit = 10'000};
-  do {
-    TraceEventPage page = store.get_trace_events(query);
-    std::ranges::move(page.events, std::back_inserter(events));
-    query.cursor = std::move(page.next);
-  } while (!query.cursor.empty());
   constexpr std::size_t kMostLogged = 1'000'000;
-  return {std::move(events), store.get_events_of_trace(trace_id, kMostLogged)};
+  return {read_trace_events(store, trace_id), store.get_events_of_trace(trace_id, kMostLogged)};
 }
 
 }  // namespace codewake::cli

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "codewake/store.hpp"
@@ -40,6 +41,26 @@ enum class Severity : std::uint8_t { critical = 1, warning = 2 };
 std::string_view to_string(Verdict verdict) noexcept;
 std::string_view to_string(Severity severity) noexcept;
 
+/// What led to an event, one step outwards.
+struct Caller {
+  enum class Kind : std::uint8_t {
+    function = 1,  ///< it happened in a function that was tracked
+    spawn = 2,     ///< its task was spawned
+    served = 3,    ///< it was done for a request that its service was asked
+    request = 4    ///< the request was sent
+  };
+  Kind kind = Kind::function;
+  std::string name = {};  ///< the function or task, or the request's method and URL
+  std::string service = {}, execution = {};
+  std::string file = {};  ///< where it was called, spawned, received or sent; empty: not known
+  std::uint32_t line = 0;
+
+  bool operator==(const Caller&) const = default;
+};
+
+/// `function`, `spawn`, `served`, `request`.
+std::string_view to_string(Caller::Kind kind) noexcept;
+
 /// One finding, whatever the number of times it happened: it is told apart by its verdict and the places in
 /// the source, and where these are not known, by the variable.
 struct Finding {
@@ -49,6 +70,8 @@ struct Finding {
   bool is_uncertain = false;
   /// An example: the two accesses; check, act and the write in between; or what takes each lock of a cycle.
   std::vector<TraceEventRecord> events = {};
+  /// What led to each of `events`, the innermost first, as far as it was recorded.
+  std::vector<std::vector<Caller>> stacks = {};
   /// How many pairs of accesses nothing orders, of a race; of two writes, and of a read and a write.
   std::uint64_t write_write = 0, read_write = 0;
   /// The variables of a race, 100 at most, in alphabetical order, and how many there are.
