@@ -150,7 +150,7 @@ TEST_CASE("A finding shows the functions, spawns and requests that led to each a
                                                              "function order of shop:1"});
   const std::string text = describe(race);
   CHECK(text.find("\n      in put, called at model.cpp:8\n      in take, called at model.cpp:6\n"
-                  "      in a task that was spawned at model.cpp:5\n") != std::string::npos);
+                  "      in task, spawned at model.cpp:5\n") != std::string::npos);
   CHECK(text.find("\n      for GET /, which shop sent at model.cpp:2\n") != std::string::npos);
 }
 

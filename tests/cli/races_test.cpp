@@ -85,6 +85,14 @@ TEST_CASE("races shows a lost update with its places, and --fail exits with 3") 
   CHECK(races[0]["read_write"] == 2);
   CHECK(races[0]["events"].size() == 2);
   CHECK(races[0]["events"][0]["data"]["new_value"].is_number());
+  REQUIRE(races[0]["stacks"].size() == 2);
+  const json& stack = races[0]["stacks"][0];
+  REQUIRE(stack.size() == 1);
+  CHECK(stack[0]["kind"] == "spawn");
+  CHECK((stack[0]["name"] == "rent" || stack[0]["name"] == "food"));
+  CHECK(stack[0]["service"] == "bank");
+  CHECK(stack[0]["line"].is_number());
+  CHECK(shown.out.find("\n      in rent, spawned at races_test.cpp:") != std::string::npos);
   CHECK(lines_of(cli.run({"races", "--format", "ndjson"}).out).size() == races.size());
   CHECK(
       lines_of(cli.run({"races", "--format", "csv"}).out).front().starts_with("verdict,severity,uncertain"));
@@ -128,6 +136,8 @@ TEST_CASE("Accepted findings are suppressed, and suppressions of nothing are nam
   CHECK(suppressed.out.starts_with("0 findings, "));
   CHECK(suppressed.out.find(" suppressed") != std::string::npos);
   CHECK(suppressed.err == "codewake: nothing was found that 'race nowhere.cpp:1  ' suppresses\n");
+  write("* food\n");
+  CHECK(cli.run({"races", "--fail", "--suppress", file}).exit_code == 0);
   write("check-then-act account:alice\n");
   CHECK(cli.run({"races", "--fail", "--suppress", file}).exit_code == 3);
   for (const char* wrong : {"race\n", "raze account:alice\n"}) {

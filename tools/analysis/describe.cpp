@@ -39,7 +39,7 @@ std::string text_of(const Caller& caller) {
     case Caller::Kind::function:
       return fmt::format("in {}, called{}", caller.name, placed_at(caller));
     case Caller::Kind::spawn:
-      return fmt::format("in a task that was spawned{}", placed_at(caller));
+      return fmt::format("in {}, spawned{}", caller.name.empty() ? "a task" : caller.name, placed_at(caller));
     case Caller::Kind::served:
       return fmt::format("for {}, which {} was asked{}", caller.name, caller.service, placed_at(caller));
     case Caller::Kind::request:
