@@ -118,3 +118,7 @@ TEST_CASE("Headers of traces hold their promises for the fuzzer's inputs and tho
 TEST_CASE("A dead run's files hold their promises for the fuzzer's inputs and thousands that are like them") {
   replay("journal", codewake::testing::fuzz_journal);
 }
+
+TEST_CASE("The analysis holds its promises for the fuzzer's traces and thousands that are like them") {
+  replay("history", codewake::testing::fuzz_history);
+}
