@@ -253,6 +253,7 @@ TraceSummary summary_of(const std::vector<const TraceEventRecord*>& events) {
                        .first = events.front()->when,
                        .last = events.back()->when,
                        .events = events.size(),
+                       .services = {},
                        .root = events.front()->texts.name};
   std::set<std::string> services, executions;
   for (const TraceEventRecord* event : events) {

@@ -109,7 +109,7 @@ void fuzz_history(std::string_view input) {
   check_races(events);
   check_critical_path(events);
   ServiceMap services;
-  SlowOperations operations({});
+  SlowOperations operations;
   for (const TraceEventRecord& event : events) {
     services.add(event);
     operations.add(event);
