@@ -25,7 +25,8 @@ char lower(char c) noexcept {
 }
 
 bool contains_in_any_case(std::string_view text, std::string_view word) noexcept {
-  return !std::ranges::search(text, word, {}, lower).empty();
+  return std::search(text.begin(), text.end(), word.begin(), word.end(),
+                     [](char a, char b) { return lower(a) == lower(b); }) != text.end();
 }
 
 bool is_in_any_case(std::string_view text, std::string_view word) noexcept {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <ranges>
 #include <tuple>
 
 #include "names.hpp"
@@ -33,8 +32,11 @@ std::string text_in_data(const TraceEventRecord& event, const char* key) {
 }
 
 template <class Key>
-auto all_of(const std::vector<std::pair<Key, Number>>& sorted, const Key& key) {
-  return std::ranges::equal_range(sorted, key, {}, &std::pair<Key, Number>::first);
+std::span<const std::pair<Key, Number>> all_of(const std::vector<std::pair<Key, Number>>& sorted,
+                                               const Key& key) {
+  const auto [first, last] = std::equal_range(sorted.begin(), sorted.end(), std::pair(key, Number{0}),
+                                              [](const auto& a, const auto& b) { return a.first < b.first; });
+  return {first, last};
 }
 
 }  // namespace
@@ -182,14 +184,14 @@ std::uint64_t& TraceSteps::known_of(Number other, Number execution) {
 // What was heard last stands last, but for the own component, and is who told.
 void TraceSteps::add_heard(Number event, std::span<const StoredComponent> clock) {
   const Number execution = execution_of_[event];
-  for (const StoredComponent& component : std::views::reverse(clock)) {
-    const auto other = by_name_.find(component.execution);
+  for (auto component = clock.rbegin(); component != clock.rend(); ++component) {
+    const auto other = by_name_.find(component->execution);
     if (other == by_name_.end() || other->second == execution) continue;
     std::uint64_t& steps = known_of(other->second, execution);
-    if (component.steps <= steps) continue;
-    const std::optional<Number> latest = latest_within(other->second, component.steps);
+    if (component->steps <= steps) continue;
+    const std::optional<Number> latest = latest_within(other->second, component->steps);
     if (latest && events_[*latest].step > steps) add_edge(event, latest);
-    steps = component.steps;
+    steps = component->steps;
   }
 }
 
@@ -214,8 +216,8 @@ void TraceSteps::add_awaited(Number event) {
   const auto spawns = all_of(spawns_, task);
   if (spawns.empty()) return;
   constexpr std::size_t kMost = 64;  // of many tasks with one name, the last ones may be missing
-  for (const auto& [id, child] :
-       all_of(children_, events_[spawns.front().second].id) | std::views::take(kMost)) {
+  const auto children = all_of(children_, events_[spawns.front().second].id);
+  for (const auto& [id, child] : children.first(std::min(children.size(), kMost))) {
     const Number last = executions_[child].back();
     if (times_[last] <= times_[event]) add_edge(event, last);
   }

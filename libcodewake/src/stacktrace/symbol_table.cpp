@@ -44,8 +44,8 @@ bool SymbolTable::read(Elf_Scn* section) {
     const auto type = GELF_ST_TYPE(symbol.st_info);
     if (type != STT_FUNC && type != STT_GNU_IFUNC) continue;
     if (symbol.st_shndx == SHN_UNDEF || symbol.st_size == 0) continue;
-    functions_.push_back(
-        {symbol.st_value, symbol.st_value + symbol.st_size, symbol.st_name, GELF_ST_BIND(symbol.st_info)});
+    const auto binding = static_cast<std::uint32_t>(GELF_ST_BIND(symbol.st_info));
+    functions_.push_back({symbol.st_value, symbol.st_value + symbol.st_size, symbol.st_name, binding});
   }
   functions_.shrink_to_fit();
   std::sort(functions_.begin(), functions_.end(), [](const Function& a, const Function& b) {
