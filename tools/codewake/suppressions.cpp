@@ -4,6 +4,7 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -17,10 +18,11 @@ namespace codewake::cli {
 namespace {
 
 bool is_verdict(std::string_view text) {
-  using enum analysis::Verdict;
+  using analysis::Verdict;
+  constexpr std::array kVerdicts = {Verdict::race, Verdict::check_then_act, Verdict::lock_order,
+                                    Verdict::potential_race};
   return text == "*" ||
-         std::ranges::any_of(std::initializer_list{race, check_then_act, lock_order, potential_race},
-                             [&](auto verdict) { return text == to_string(verdict); });
+         std::ranges::any_of(kVerdicts, [&](Verdict verdict) { return text == to_string(verdict); });
 }
 
 bool is_match(const std::string& pattern, const std::string& text) {
