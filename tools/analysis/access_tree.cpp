@@ -4,7 +4,9 @@
 
 namespace codewake::analysis {
 
-void AccessTree::add(std::uint32_t execution, std::uint32_t epoch) {
+void AccessTree::add(std::uint32_t execution, std::uint32_t epoch, ClockTree::Clock clock) {
+  is_chain_ = is_chain_ && knows_last(clock);
+  last_ = {execution, {epoch, 0}};
   if (root_ != nullptr) return insert(execution, epoch, 1);
   const bool is_again =
       !list_.empty() && list_.back().execution == execution && list_.back().counted.epoch == epoch;
@@ -19,7 +21,7 @@ void AccessTree::plant() const {
 
 void AccessTree::insert(std::uint32_t execution, std::uint32_t epoch, std::uint32_t count) const {
   std::unique_ptr<Node>* place = &root_;
-  for (std::size_t level = levels_;; --level) {
+  for (std::size_t level = clocks_->levels();; --level) {
     if (*place == nullptr) *place = std::make_unique<Node>();
     Node& node = **place;
     node.total += count;
@@ -77,10 +79,11 @@ std::uint64_t AccessTree::count_unknown(const Node& node, const ClockTree::Node*
 
 std::optional<std::pair<std::uint32_t, std::uint32_t>> AccessTree::find_unknown(
     ClockTree::Clock clock) const {
+  if (is_chain_ && knows_last(clock)) return std::nullopt;
   plant();
   const Node* node = root_.get();
   if (node == nullptr) return std::nullopt;
-  for (std::size_t level = levels_; level > 0; --level) {
+  for (std::size_t level = clocks_->levels(); level > 0; --level) {
     const Node* next = nullptr;
     for (std::size_t i = 0; i < node->children.size() && next == nullptr; ++i) {
       const ClockTree::Node* const known = clock == nullptr ? nullptr : clock->children[i];

@@ -49,7 +49,7 @@ class Trail {
                  access_kind_of(other).is_write;
         });
       }
-      writes_.add(moment.execution, moment.epoch);
+      writes_.add(moment.execution, moment.epoch, moment.clock);
       if (seen != read_.end()) {
         order_.clocks().release(seen->second);
         read_.erase(seen);

@@ -46,7 +46,11 @@ HistoryBuilder::EventOfId HistoryBuilder::find_parents() const {
   for (const Older& older : older_) {
     if (older.parent != 0) found.emplace(older.parent, kNoEvent);
   }
+  // Most are not: a bit of each that is named spares them the look into the table.
+  std::vector<bool> is_named(std::size_t{1} << 20);
+  for (const auto& [id, event] : found) is_named[id % is_named.size()] = true;
   for (std::size_t event = 0; event < ids_.size(); ++event) {
+    if (!is_named[ids_[event] % is_named.size()]) continue;
     if (const auto wanted = found.find(ids_[event]); wanted != found.end())
       wanted->second = static_cast<std::uint32_t>(event);
   }

@@ -58,7 +58,7 @@ void LockOrderDetector::visit(const Moment& moment) {
       nestings.push_back({event.place, event.lock_set, moment.event, AccessTree(order_.clocks())});
       nesting = std::prev(nestings.end());
     }
-    nesting->accesses.add(moment.execution, moment.epoch);
+    nesting->accesses.add(moment.execution, moment.epoch, moment.clock);
   }
 }
 

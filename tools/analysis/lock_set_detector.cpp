@@ -42,7 +42,7 @@ void LockSetDetector::visit(const Moment& moment) {
     site->other = moment.event;
   }
   // Only between accesses with a lock and without does the order matter.
-  if (is_mixed_[event.name]) site->accesses.add(moment.execution, moment.epoch);
+  if (is_mixed_[event.name]) site->accesses.add(moment.execution, moment.epoch, moment.clock);
 }
 
 // The event of the site that is, where there is one.

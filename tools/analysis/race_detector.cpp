@@ -81,7 +81,7 @@ void RaceDetector::visit(const Moment& moment) {
     variable.sites.push_back({event.place, kind, AccessTree(order_.clocks())});
     site = std::prev(variable.sites.end());
   }
-  site->accesses.add(moment.execution, moment.epoch);
+  site->accesses.add(moment.execution, moment.epoch, moment.clock);
 }
 
 void RaceDetector::compare(const Moment& moment, const Site& site, AccessKind kind) {

@@ -1,18 +1,17 @@
 #include "window_detector.hpp"
 
 #include <algorithm>
-#include <optional>
+#include <iterator>
 
 #include "race_detector.hpp"
 
 namespace codewake::analysis {
-namespace {
 
-std::uint64_t key_of(std::uint32_t execution, std::uint32_t name) noexcept {
-  return std::uint64_t{execution} << 32 | name;
+WindowDetector::WindowDetector(const History& history, Order& order)
+    : history_(history), order_(order), let_go_(history.executions.size()) {
+  for (std::uint32_t lock = 0; lock < history.locks.size(); ++lock)
+    lock_names_.push_back(history.names.find(lock_name(history, lock)));
 }
-
-}  // namespace
 
 WindowDetector::~WindowDetector() {
   for (auto& [name, variable] : variables_) {
@@ -22,7 +21,7 @@ WindowDetector::~WindowDetector() {
 
 void WindowDetector::visit(const Moment& moment) {
   const Happened& event = history_.events[moment.event];
-  if (event.kind == TraceKind::lock_release) let_go_[key_of(moment.execution, event.name)] = event.step;
+  if (event.kind == TraceKind::lock_release) let_go_[moment.execution][event.name] = event.step;
   if (event.kind != TraceKind::state_change) return;
   if (chosen_ != nullptr && !chosen_->contains(event.name)) return;
   Variable& variable = variables_[event.name];
@@ -47,7 +46,15 @@ void WindowDetector::visit(const Moment& moment) {
     variable.writes.push_back({event.place, event.lock_set, AccessTree(order_.clocks())});
     write = std::prev(variable.writes.end());
   }
-  write->accesses.add(moment.execution, moment.epoch);
+  write->accesses.add(moment.execution, moment.epoch, moment.clock);
+}
+
+bool WindowDetector::was_let_go(std::uint32_t lock, std::uint32_t execution, std::uint32_t since) const {
+  const std::optional<std::uint32_t> name = lock_names_[lock];
+  if (!name) return false;
+  const auto& released = let_go_[execution];
+  const auto last = released.find(*name);
+  return last != released.end() && last->second > since;
 }
 
 LockSet WindowDetector::held_throughout(std::uint32_t check, std::uint32_t act) const {
@@ -56,11 +63,8 @@ LockSet WindowDetector::held_throughout(std::uint32_t check, std::uint32_t act) 
   LockSet both;
   std::ranges::set_intersection(history_.lock_sets[begin.lock_set], history_.lock_sets[end.lock_set],
                                 std::back_inserter(both));
-  std::erase_if(both, [&](const HeldLock& held) {
-    const auto name = history_.names.find(lock_name(history_, held.lock));
-    const auto let_go = name ? let_go_.find(key_of(begin.execution, *name)) : let_go_.end();
-    return let_go != let_go_.end() && let_go->second > begin.step;
-  });
+  std::erase_if(both,
+                [&](const HeldLock& held) { return was_let_go(held.lock, begin.execution, begin.step); });
   return both;
 }
 
@@ -90,7 +94,7 @@ void WindowDetector::close(const Moment& moment, Variable& variable, const Check
                                 AccessTree(order_.clocks())});
     window = std::prev(variable.windows.end());
   }
-  window->acts.add(moment.execution, moment.epoch);
+  window->acts.add(moment.execution, moment.epoch, moment.clock);
   for (const Write& write : variable.writes) {
     if (!is_open(*window, write.lock_set) || is_reported(*window, write.place, end.name)) continue;
     const auto unknown = write.accesses.find_unknown(check.clock);

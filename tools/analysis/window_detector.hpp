@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -39,10 +40,12 @@ class WindowDetector {
   using Variables = std::unordered_set<std::uint32_t>;  ///< in History::names
 
   /// Takes the moments of an observed order. Borrows both. Must go before the order, whose clocks it holds.
-  WindowDetector(const History& history, Order& order) : history_(history), order_(order) {}
+  WindowDetector(const History& history, Order& order);
   /// The same of a firm order, and of these variables alone, where the observed one's `with_gaps` are enough.
   WindowDetector(const History& history, Order& order, const Variables& variables)
-      : history_(history), order_(order), chosen_(&variables) {}
+      : WindowDetector(history, order) {
+    chosen_ = &variables;
+  }
   WindowDetector(const WindowDetector&) = delete;
   WindowDetector& operator=(const WindowDetector&) = delete;
   ~WindowDetector();
@@ -74,7 +77,7 @@ class WindowDetector {
     std::unordered_map<std::uint32_t, Check> checks;  // by execution, where no write followed yet
   };
 
-  void note_lock(const Moment& moment);
+  bool was_let_go(std::uint32_t lock, std::uint32_t execution, std::uint32_t since) const;
   void close(const Moment& moment, Variable& variable, const Check& check);
   void look_behind(const Moment& moment, const Variable& variable);
   LockSet held_throughout(std::uint32_t check, std::uint32_t act) const;
@@ -88,9 +91,11 @@ class WindowDetector {
 
   const History& history_;
   Order& order_;
-  const Variables* const chosen_ = nullptr;                  // null: all, in the observed order
-  std::unordered_map<std::uint32_t, Variable> variables_;    // by name
-  std::unordered_map<std::uint64_t, std::uint32_t> let_go_;  // last step, by execution and lock's name
+  const Variables* chosen_ = nullptr;                      // null: all, in the observed order
+  std::unordered_map<std::uint32_t, Variable> variables_;  // by name
+  // By execution: the last step in which it let go of a lock, by the lock's name.
+  std::vector<std::unordered_map<std::uint32_t, std::uint32_t>> let_go_;
+  std::vector<std::optional<std::uint32_t>> lock_names_;  // in History::names, by lock
   Variables with_gaps_;
   WindowsFound found_;
 };
