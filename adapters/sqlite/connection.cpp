@@ -77,10 +77,9 @@ int Connection::wait_for_lock(void* self, int count) noexcept {
   const auto now = std::chrono::steady_clock::now();
   if (count == 0) connection.waiting_since_ = now;
   if (now - connection.waiting_since_ >= connection.busy_timeout_) return 0;
-  thread_local std::minstd_rand random(std::random_device{}());
   const int longest_us = std::min(100 * (count + 1), 4'000);
   std::this_thread::sleep_for(
-      std::chrono::microseconds(std::uniform_int_distribution(50, longest_us)(random)));
+      std::chrono::microseconds(std::uniform_int_distribution(50, longest_us)(connection.random_)));
   return 1;
 }
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <random>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -59,6 +60,8 @@ class Connection {
 
   std::chrono::milliseconds busy_timeout_;
   std::chrono::steady_clock::time_point waiting_since_;
+  // Not of a thread: the first use of a plugin's thread_local allocates, and ends a process without memory.
+  std::minstd_rand random_{std::random_device{}()};
   SQLite::Database database_;
   std::unordered_map<std::string, std::unique_ptr<sqlite3_stmt, Finalize>> statements_;
 };

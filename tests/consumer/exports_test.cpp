@@ -90,6 +90,18 @@ TEST_CASE("each adapter exports its stores and its description, and nothing else
   CHECK(adapters > 0);
 }
 
+// A thread's first use of such storage allocates it, and where there is no memory, the process ends.
+TEST_CASE("no adapter has storage of its own in each thread") {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(Installation::instance().libdir() / "codewake")) {
+    CAPTURE(entry.path().string());
+    const Outcome shown = run(fmt::format("readelf --segments --wide {}", shell_word(entry.path())));
+    REQUIRE(shown.status == 0);
+    CHECK(shown.output.find("LOAD") != std::string::npos);
+    CHECK(shown.output.find("  TLS ") == std::string::npos);
+  }
+}
+
 TEST_CASE("the library's soname has the number of its binary interface") {
   const Outcome shown = run(fmt::format("readelf --dynamic --wide {}", shell_word(library())));
   REQUIRE(shown.status == 0);
