@@ -40,8 +40,7 @@ void check_measured(const json& row) {
     REQUIRE(row[key].is_number());
     CHECK(row[key] > 0);
   }
-  // On a machine that is busy with other things a burst may find no room: that is said, and is no goal met.
-  if (row["note"].is_string()) CHECK(row["met"] != true);
+  CHECK(row["note"].is_null());
 }
 
 bool is_skipped(const json& row) {
@@ -96,10 +95,10 @@ TEST_CASE("bench measures the ring, bursts, commits, look-ups and memory") {
     CAPTURE(row.dump());
     if (is_skipped(row)) continue;
     CHECK(row["ours"] > 0);
-    if (row["note"].is_string()) CHECK(row["met"] != true);
+    CHECK(row["note"].is_null());
   }
   const json lost = measure(cli, "sustained.lost");
-  if (!is_skipped(lost.at(0))) CHECK(lost.at(0)["ours"].is_number());
+  if (!is_skipped(lost.at(0))) CHECK(lost.at(0)["ours"] == 0);
 }
 
 TEST_CASE("bench skips what its plugin is missing for, and says so") {

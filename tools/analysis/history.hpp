@@ -49,6 +49,7 @@ enum Damage : std::uint8_t {
   kContradiction = 8    ///< by what was recorded, something came before itself
 };
 
+/// The number of no event.
 inline constexpr std::uint32_t kNoEvent = ~std::uint32_t{0};
 
 struct ExecutionHistory {
