@@ -22,6 +22,7 @@ const std::map<std::string_view, std::string_view> kPublicHeaders = {
     {"time", "base"},
     {"errors", "base"},
     {"source_location", "base"},
+    {"trusted_path", "base"},
     {"utf8", "base"},
     {"version", "base"},
     {"attributes", "model"},

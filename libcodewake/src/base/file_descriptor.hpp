@@ -6,16 +6,22 @@
 #include <unistd.h>
 
 #include <optional>
+#include <utility>
 
 namespace codewake::internal {
 
 class FileDescriptor {
  public:
-  /// For reading. The path may name anything, also a pipe that nobody writes to: it does not block.
+  /// Takes the descriptor over; a negative one is none.
+  explicit FileDescriptor(int number) noexcept : number_(number) {}
+  /// For reading. The path may name anything, also a pipe that has no writer: it does not block.
   explicit FileDescriptor(const char* path) noexcept
       : number_(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) {}
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  FileDescriptor(FileDescriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
   ~FileDescriptor() {
     if (number_ >= 0) close(number_);
   }

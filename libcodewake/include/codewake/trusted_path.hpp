@@ -1,0 +1,22 @@
+// Whether another user of the machine could decide what a path leads to.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "codewake/export.hpp"
+
+namespace codewake {
+
+/// Why another user could decide what lies at `path`, such as `/srv/app belongs to the user 1000`; empty
+/// where only root and the effective user can. `path` is followed from the root, symbolic links included; a
+/// relative one begins at the current folder. Each folder and link on the way, and the file at its end, must
+/// belong to root or the effective user, and neither its group nor all others may write to it. A folder with
+/// the sticky bit, such as /tmp, is an exception: others can neither remove nor replace what root or the
+/// effective user has there. A file in such a folder must have one name only, for others may have linked it
+/// there. A path that ends early is judged by the folders that exist: whoever makes the rest asks again
+/// afterwards. What cannot be looked at is not trusted, and the result says so. Thread-safe; blocks on the
+/// disk; throws std::bad_alloc alone.
+CODEWAKE_API std::string why_not_trusted(const std::filesystem::path& path);
+
+}  // namespace codewake

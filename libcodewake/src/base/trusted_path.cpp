@@ -1,0 +1,128 @@
+#include "codewake/trusted_path.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <deque>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "base/file_descriptor.hpp"
+
+// Each step is taken from the descriptor of the folder before it, so that what was judged is what is entered.
+
+namespace codewake {
+namespace {
+
+namespace fs = std::filesystem;
+using internal::FileDescriptor;
+
+constexpr int kMostLinks = 40;  // as many as the kernel follows
+
+std::string reason_of(const struct stat& status, bool is_alone) {
+  if (status.st_uid != 0 && status.st_uid != geteuid())
+    return fmt::format("belongs to the user {}", status.st_uid);
+  if (S_ISLNK(status.st_mode)) return {};
+  const bool is_sticky_folder = S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0;
+  if (!is_sticky_folder && (status.st_mode & S_IWOTH) != 0) return "can be written by all users";
+  if (!is_sticky_folder && (status.st_mode & S_IWGRP) != 0) return "can be written by its group";
+  if (!S_ISDIR(status.st_mode) && !is_alone && status.st_nlink > 1)
+    return "has other names, and lies in a folder in which all users can make some";
+  return {};
+}
+
+std::string reason_of(int error) {
+  return "cannot be looked at: " + std::generic_category().message(error);
+}
+
+class Walk {
+ public:
+  explicit Walk(const fs::path& path) { put_first(path); }
+
+  std::string follow() {
+    step_to_root();
+    while (reason_.empty() && !is_at_end_ && !left_.empty()) {
+      std::string name = std::move(left_.front());
+      left_.pop_front();
+      step(name);
+    }
+    return reason_.empty() ? reason_ : fmt::format("{} {}", at_.string(), reason_);
+  }
+
+ private:
+  void put_first(const fs::path& path) {
+    std::deque<std::string> parts;
+    for (const fs::path& part : path.relative_path()) {
+      if (!part.empty() && part != ".") parts.push_back(part.string());
+    }
+    left_.insert(left_.begin(), parts.begin(), parts.end());
+  }
+
+  void step_to_root() {
+    at_ = "/";
+    enter(FileDescriptor(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)));
+  }
+
+  void step(const std::string& name) {
+    FileDescriptor next(openat(folder_.number(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (next.number() < 0 && errno == ENOENT) {
+      is_at_end_ = true;
+      return;
+    }
+    at_ = name == ".." ? at_.parent_path() : at_ / name;
+    enter(std::move(next));
+  }
+
+  void enter(FileDescriptor next) {
+    struct stat status {};
+    if (next.number() < 0 || fstat(next.number(), &status) != 0) {
+      reason_ = reason_of(errno);
+      return;
+    }
+    reason_ = reason_of(status, !is_shared_);
+    if (!reason_.empty()) return;
+    if (S_ISLNK(status.st_mode)) return follow_link(next.number());
+    if (!S_ISDIR(status.st_mode) && !left_.empty()) reason_ = reason_of(ENOTDIR);
+    is_shared_ = (status.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+    folder_ = std::move(next);
+  }
+
+  void follow_link(int link) {
+    std::array<char, PATH_MAX> target{};
+    const ssize_t size = readlinkat(link, "", target.data(), target.size());
+    if (size < 0 || static_cast<std::size_t>(size) == target.size() || ++links_ > kMostLinks) {
+      reason_ = reason_of(size < 0 ? errno : ELOOP);
+      return;
+    }
+    const fs::path to(std::string_view(target.data(), static_cast<std::size_t>(size)));
+    put_first(to);
+    if (to.is_absolute()) return step_to_root();
+    at_ = at_.parent_path();
+  }
+
+  fs::path at_;
+  FileDescriptor folder_{-1};
+  std::deque<std::string> left_;
+  bool is_shared_ = false;  // the folder it stands in: others may make names there
+  bool is_at_end_ = false;  // nothing is there to go on from
+  int links_ = 0;
+  std::string reason_;
+};
+
+}  // namespace
+
+std::string why_not_trusted(const fs::path& path) {
+  if (path.empty()) return "an empty path leads nowhere";
+  std::error_code error;
+  const fs::path absolute = fs::absolute(path, error);
+  if (error) return fmt::format("the current folder {}", reason_of(error.value()));
+  return Walk(absolute).follow();
+}
+
+}  // namespace codewake

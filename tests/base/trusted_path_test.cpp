@@ -1,0 +1,113 @@
+#include "codewake/trusted_path.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+
+#include "support/other_user.hpp"
+#include "support/skip.hpp"
+#include "support/temporary_folder.hpp"
+
+using codewake::why_not_trusted;
+using codewake::testing::kOtherUser;
+using codewake::testing::TemporaryFolder;
+namespace fs = std::filesystem;
+
+namespace {
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("What belongs to root or oneself alone is trusted, below a folder with the sticky bit too") {
+  const TemporaryFolder folder;
+  CHECK(why_not_trusted("/etc/passwd") == "");
+  CHECK(why_not_trusted(folder.path()) == "");
+  CHECK(why_not_trusted(folder.write("file", "")) == "");
+}
+
+TEST_CASE("What is not there is judged by the folders that are") {
+  const TemporaryFolder folder;
+  CHECK(why_not_trusted(folder / "not/there") == "");
+  chmod(folder.path().c_str(), 0777);
+  CHECK(why_not_trusted(folder / "not/there") == folder.path().string() + " can be written by all users");
+}
+
+TEST_CASE("A folder or file that others can write is not trusted") {
+  const TemporaryFolder folder;
+  fs::create_directory(folder / "a");
+  const fs::path file = folder.write("a/file", "");
+  chmod(file.c_str(), 0666);
+  CHECK(why_not_trusted(file) == file.string() + " can be written by all users");
+  chmod(file.c_str(), 0620);
+  CHECK(why_not_trusted(file) == file.string() + " can be written by its group");
+  chmod(file.c_str(), 0644);
+  chmod((folder / "a").c_str(), 0770);
+  CHECK(why_not_trusted(file) == (folder / "a").string() + " can be written by its group");
+  chmod((folder / "a").c_str(), 01777);
+  CHECK(why_not_trusted(file) == "");
+}
+
+TEST_CASE("Links are followed, and judged with all that they lead through") {
+  const TemporaryFolder folder;
+  fs::create_directory(folder / "open");
+  const fs::path file = folder.write("open/file", "");
+  fs::create_symlink(file, folder / "absolute");
+  fs::create_symlink("open/../open/file", folder / "relative");
+  CHECK(why_not_trusted(folder / "absolute") == "");
+  CHECK(why_not_trusted(folder / "relative") == "");
+  chmod((folder / "open").c_str(), 0777);
+  CHECK(why_not_trusted(folder / "absolute") == (folder / "open").string() + " can be written by all users");
+  CHECK(why_not_trusted(folder / "relative") == (folder / "open").string() + " can be written by all users");
+  fs::create_symlink("round", folder / "round");
+  CHECK(contains(why_not_trusted(folder / "round"), "cannot be looked at: Too many levels"));
+}
+
+TEST_CASE("A file below a file, and an empty path, lead nowhere") {
+  const TemporaryFolder folder;
+  CHECK(
+      contains(why_not_trusted(folder.write("file", "") / "below"), "cannot be looked at: Not a directory"));
+  CHECK(why_not_trusted("") == "an empty path leads nowhere");
+}
+
+TEST_CASE("A relative path begins at the current folder") {
+  const TemporaryFolder folder;
+  const fs::path before = fs::current_path();
+  fs::current_path(folder.path());
+  CHECK(why_not_trusted("not-there") == "");
+  chmod(folder.path().c_str(), 0777);
+  CHECK(why_not_trusted("not-there") == folder.path().string() + " can be written by all users");
+  fs::current_path(before);
+}
+
+TEST_CASE("A file of several names is not trusted where others can make names") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.write("file", "");
+  fs::create_hard_link(file, folder / "second");
+  CHECK(why_not_trusted(file) == "");
+  chmod(folder.path().c_str(), 01777);
+  CHECK(contains(why_not_trusted(file), "has other names"));
+}
+
+TEST_CASE("What belongs to another user is not trusted: files, folders and links") {
+  if (const std::string reason = codewake::testing::why_no_other_user(); !reason.empty())
+    CODEWAKE_SKIP(reason);
+  const TemporaryFolder folder;
+  chmod(folder.path().c_str(), 01777);
+  const auto made = codewake::testing::as_other_user([&] {
+    fs::create_directory(folder / "theirs");
+    folder.write("file", "");
+    fs::create_symlink("/etc/passwd", folder / "link");
+  });
+  REQUIRE(made.exit_code == 0);
+  const std::string belongs = " belongs to the user " + std::to_string(kOtherUser);
+  CHECK(why_not_trusted(folder / "theirs") == (folder / "theirs").string() + belongs);
+  CHECK(why_not_trusted(folder / "theirs/below") == (folder / "theirs").string() + belongs);
+  CHECK(why_not_trusted(folder / "file") == (folder / "file").string() + belongs);
+  CHECK(why_not_trusted(folder / "link") == (folder / "link").string() + belongs);
+}
