@@ -20,6 +20,10 @@ void fuzz_headers(std::string_view input);
 /// A file of a dead run: a byte whose lowest bit is 1 for the front and 0 for the spill, and whose next says
 /// that checksums are made to fit first; then the file.
 void fuzz_journal(std::string_view input);
+/// A whole folder of a dead run, which is recovered: files one after the other, each as a byte that says
+/// which, a byte whose lowest bit says that checksums and the like are made to fit first, two bytes of
+/// length, and the content.
+void fuzz_run_folder(std::string_view input);
 /// Trace events for the analysis, a line each: kind, access, name, execution, step, and the numbers of trace,
 /// span, upstream span and parent's line, then microseconds, line of source, locks, data and clock, with tabs
 /// between them.

@@ -30,14 +30,15 @@ void write(const TemporaryFolder& folder, const CrashPage& page, std::size_t byt
 
 TEST_CASE("What was written into the page of a run is read from its file") {
   const TemporaryFolder folder;
-  CHECK(read_crash_page(folder.path()) == nullptr);
-  CrashPage* const page = make_crash_page(folder.path(), {.number = 3, .id = 5, .info = shop()});
-  CHECK(read_crash_page(folder.path()) == nullptr);  // nothing has crashed
+  CHECK(read_crash_page(Folder::open(folder.path())) == nullptr);
+  CrashPage* const page =
+      make_crash_page(Folder::open(folder.path()), {.number = 3, .id = 5, .info = shop()});
+  CHECK(read_crash_page(Folder::open(folder.path())) == nullptr);  // nothing has crashed
   page->signal = 11;
   page->frames = 1;
   page->addresses[0] = 0x1234;
   page->state = static_cast<std::uint32_t>(CrashState::begun);
-  const auto read = read_crash_page(folder.path());
+  const auto read = read_crash_page(Folder::open(folder.path()));
   REQUIRE(read != nullptr);
   CHECK(read->process_number == 3);
   CHECK(read->process_id == 5);
@@ -51,24 +52,24 @@ TEST_CASE("What was written into the page of a run is read from its file") {
 
 TEST_CASE("A page that is cut off, of another kind or of a later version is none") {
   const TemporaryFolder folder;
-  CrashPage page = *make_crash_page(folder.path(), {.info = shop()});
+  CrashPage page = *make_crash_page(Folder::open(folder.path()), {.info = shop()});
   page.state = static_cast<std::uint32_t>(CrashState::whole);
   write(folder, page);
-  CHECK(read_crash_page(folder.path()) != nullptr);
+  CHECK(read_crash_page(Folder::open(folder.path())) != nullptr);
   write(folder, page, sizeof page - 1);
-  CHECK(read_crash_page(folder.path()) == nullptr);
+  CHECK(read_crash_page(Folder::open(folder.path())) == nullptr);
   page.version = kCrashVersion + 1;
   write(folder, page);
-  CHECK(read_crash_page(folder.path()) == nullptr);
+  CHECK(read_crash_page(Folder::open(folder.path())) == nullptr);
   page.version = kCrashVersion;
   page.magic[0] = 'X';
   write(folder, page);
-  CHECK(read_crash_page(folder.path()) == nullptr);
+  CHECK(read_crash_page(Folder::open(folder.path())) == nullptr);
 }
 
 TEST_CASE("Whatever a page holds, its numbers are within their bounds and its texts end") {
   const TemporaryFolder folder;
-  const CrashPage prepared = *make_crash_page(folder.path(), {.info = shop()});
+  const CrashPage prepared = *make_crash_page(Folder::open(folder.path()), {.info = shop()});
   std::mt19937 random(7);
   for (int round = 0; round < 200; ++round) {
     CrashPage page;
@@ -77,7 +78,7 @@ TEST_CASE("Whatever a page holds, its numbers are within their bounds and its te
     std::memcpy(page.magic, prepared.magic, sizeof page.magic);
     page.version = prepared.version;
     write(folder, page);
-    const auto read = read_crash_page(folder.path());
+    const auto read = read_crash_page(Folder::open(folder.path()));
     REQUIRE(read != nullptr);
     CHECK(read->frames <= CrashPage::kMaxFrames);
     CHECK(read->modules <= CrashPage::kMaxModules);

@@ -322,8 +322,9 @@ TEST_CASE("Losses that no event tells of are told") {
 
 TEST_CASE("A note beside the journal is read, and one that is not there is empty") {
   const JournalFolder folder;
-  const std::string run = leave(
-      folder, [&](LiveJournal& journal) { std::ofstream(journal.some_folder() / "modules.json") << "[]"; });
+  const std::string run = leave(folder, [&](LiveJournal& journal) {
+    std::ofstream(journal.some_folder()->path() / "modules.json") << "[]";
+  });
   const auto journal = open(folder, run);
   CHECK(journal->read_note("modules.json") == "[]");
   CHECK(journal->read_note("other.json").empty());

@@ -116,7 +116,7 @@ TEST_CASE("The front file has the bytes of the specification") {
   const TemporaryFolder folder;
   const std::filesystem::path file = folder / "front";
   {
-    internal::Front front(file, 16, TickSource::counter);
+    internal::Front front(opened(folder.path()).get(), 16, TickSource::counter);
     REQUIRE(front.reserve(2) == 0);
     front.begin_slot(2, kLane, kPosition);
     front.set_stored(kLane, kPosition);
@@ -137,7 +137,7 @@ TEST_CASE("The front file has the bytes of the specification") {
 
 TEST_CASE("A spill file has the bytes of the specification") {
   const TemporaryFolder folder;
-  internal::Spill spill(folder.path(), 1u << 20);
+  internal::Spill spill(opened(folder.path()), 1u << 20);
   internal::SpillBlock block{.lane = kLane,
                              .from = kPosition,
                              .to = kPosition + 128,

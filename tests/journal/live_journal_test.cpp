@@ -260,7 +260,7 @@ TEST_CASE("In memory, the journal leaves no files, and takes large events too") 
   options.in_memory = true;
   LiveJournal journal(std::move(options));
   CHECK(journal.problem().empty());
-  CHECK(journal.some_folder().empty());
+  CHECK(journal.some_folder() == nullptr);
   Lane& lane = *journal.acquire_lane();
   const std::string large(200'000, 'l');
   REQUIRE(write(journal, lane, large) == Accepted::yes);
@@ -277,11 +277,12 @@ TEST_CASE("Without its folder the journal has shared memory, and says so") {
   std::ofstream(folder.path() / "file") << "";
   auto options = folder.options();
   options.folder = folder.path() / "file";  // not a folder
-  const fs::path front_root = internal::front_root(options.folder);
+  const fs::path front_root = front_root_of(options.folder);
   {
     LiveJournal journal(std::move(options));
     CHECK(journal.problem().find("shared memory alone") != std::string::npos);
-    CHECK(journal.some_folder() == front_root / journal.run());
+    REQUIRE(journal.some_folder() != nullptr);
+    CHECK(journal.some_folder()->path() == front_root / journal.run());
     Lane& lane = *journal.acquire_lane();
     const std::string large(200'000, 'l');
     REQUIRE(write(journal, lane, large) == Accepted::yes);
@@ -310,11 +311,11 @@ TEST_CASE("Without any folder the journal lies in private memory, and says so") 
   std::ofstream(folder.path() / "file") << "";
   auto options = folder.options();
   options.folder = folder.path() / "file";
-  const fs::path front_root = internal::front_root(options.folder);
+  const fs::path front_root = front_root_of(options.folder);
   std::ofstream(front_root) << "a file where the folder should be";
   LiveJournal journal(std::move(options));
   CHECK(journal.problem().find("private memory") != std::string::npos);
-  CHECK(journal.some_folder().empty());
+  CHECK(journal.some_folder() == nullptr);
   Lane& lane = *journal.acquire_lane();
   REQUIRE(write(journal, lane, "event") == Accepted::yes);
   CHECK(texts(collect_all(journal)) == Strings{"event"});

@@ -8,10 +8,12 @@
 
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <vector>
 
+#include "journal/places.hpp"
 #include "journal/support.hpp"
 #include "support/child.hpp"
 #include "support/skip.hpp"
@@ -20,7 +22,6 @@ using namespace codewake;
 using namespace codewake::testing;
 using internal::RunAbout;
 using internal::RunFolder;
-using internal::runs_in;
 namespace fs = std::filesystem;
 
 namespace {
@@ -57,6 +58,14 @@ int in_processes(int count, const std::function<int(int)>& body) {
     sum += WEXITSTATUS(status);
   }
   return sum;
+}
+
+std::optional<RunFolder> take_over(const fs::path& folder) {
+  return RunFolder::take_over(opened(folder.parent_path()), folder.filename());
+}
+
+std::vector<std::string> runs_below(const fs::path& root) {
+  return internal::runs_in(internal::open_roots(root));
 }
 
 }  // namespace
@@ -113,15 +122,15 @@ TEST_CASE("The folder of a run that lives is not taken, and that of one that is 
   const fs::path path = folder / "run";
   {
     const RunFolder alive = RunFolder::create(folder.path(), "run");
-    CHECK_FALSE(RunFolder::take_over(path));
-    CHECK(in_child([&] { std::exit(RunFolder::take_over(path) ? 1 : 0); }).exit_code == 0);
+    CHECK_FALSE(take_over(path));
+    CHECK(in_child([&] { std::exit(take_over(path) ? 1 : 0); }).exit_code == 0);
   }
-  auto taken = RunFolder::take_over(path);
+  auto taken = take_over(path);
   REQUIRE(taken);
-  CHECK_FALSE(RunFolder::take_over(path));
+  CHECK_FALSE(take_over(path));
   CHECK_FALSE(taken->remove());
   CHECK_FALSE(fs::exists(path));
-  CHECK_FALSE(RunFolder::take_over(path));
+  CHECK_FALSE(take_over(path));
 }
 
 TEST_CASE("The lock of a run goes with its process, whatever ends that") {
@@ -131,7 +140,7 @@ TEST_CASE("The lock of a run goes with its process, whatever ends that") {
     raise(SIGKILL);
   });
   CHECK(killed.signal == SIGKILL);
-  CHECK(RunFolder::take_over(folder / "run"));
+  CHECK(take_over(folder / "run"));
 }
 
 TEST_CASE("A run cannot be made twice, and nothing is left of a root that cannot be had") {
@@ -151,7 +160,7 @@ TEST_CASE("Of many processes that recover a run at once, one does") {
       std::ofstream(dead.path() / "front") << "what is to be recovered";
     }
     const int winners = in_processes(4, [&](int) {
-      auto taken = RunFolder::take_over(folder / "run");
+      auto taken = take_over(folder / "run");
       if (!taken) return 0;
       const bool has_something = fs::exists(taken->path() / "front");
       return taken->remove() ? 50 : has_something ? 1 : 0;
@@ -174,8 +183,8 @@ TEST_CASE("Runs begin and end beside recoverers that take every folder without a
           if (made.read_about() != about(run)) ++failures;
           if (made.remove()) ++failures;
         } else {
-          for (const std::string& run : runs_in(folder.path())) {
-            auto taken = RunFolder::take_over(folder / run);
+          for (const std::string& run : runs_below(folder.path())) {
+            auto taken = take_over(folder / run);
             if (!taken) continue;
             if (taken->read_about()) ++failures;  // it lives
             if (taken->remove()) ++failures;
@@ -195,19 +204,19 @@ TEST_CASE("A lock that was deleted and made again belongs to whoever locks the n
   const RunFolder first = RunFolder::create(folder.path(), "run");
   folder.write("run/front", "something");
   fs::remove(folder / "run/lock");
-  auto second = RunFolder::take_over(folder / "run");
+  auto second = take_over(folder / "run");
   REQUIRE(second);
-  CHECK_FALSE(RunFolder::take_over(folder / "run"));
+  CHECK_FALSE(take_over(folder / "run"));
 }
 
 TEST_CASE("A folder without a lock file is taken if something lies there; an empty one goes") {
   const TemporaryFolder folder;
   fs::create_directory(folder / "run");
-  CHECK_FALSE(RunFolder::take_over(folder / "run"));
+  CHECK_FALSE(take_over(folder / "run"));
   CHECK_FALSE(fs::exists(folder / "run"));
   fs::create_directory(folder / "run");
   folder.write("run/front", "something");
-  auto taken = RunFolder::take_over(folder / "run");
+  auto taken = take_over(folder / "run");
   REQUIRE(taken);
   CHECK_FALSE(taken->remove());
 }
@@ -219,7 +228,7 @@ TEST_CASE("A program that closes descriptors which it does not know keeps its ru
     for (int fd = STDERR_FILENO + 1; fd < 100; ++fd) close(fd);
     const int others = in_processes(1, [&](int) {
       made.close_in_child();
-      return RunFolder::take_over(folder / "run") ? 1 : 0;
+      return take_over(folder / "run") ? 1 : 0;
     });
     if (others != 0 || made.remove()) std::exit(1);
     std::exit(fs::exists(folder / "run") ? 2 : 0);
@@ -232,7 +241,7 @@ TEST_CASE("A child of fork leaves the lock to its parent") {
   RunFolder made = RunFolder::create(folder.path(), "run");
   const ChildResult child = in_child([&] {
     made.close_in_child();
-    std::exit(RunFolder::take_over(folder / "run") ? 1 : 0);
+    std::exit(take_over(folder / "run") ? 1 : 0);
   });
   CHECK(child.exit_code == 0);
 }
@@ -249,13 +258,13 @@ TEST_CASE("What a folder holds goes with it, the lock last") {
 
 TEST_CASE("Runs are told from what lies beside them") {
   const TemporaryFolder folder;
-  CHECK(runs_in(folder / "none").empty());
+  CHECK(runs_below(folder / "none").empty());
   const std::string run = internal::make_run_name(now());
   fs::create_directory(folder / run);
   fs::create_directory(folder / "dead");
   folder.write("file", "");
-  CHECK(runs_in(folder.path()) == std::vector<std::string>{run});
-  CHECK(runs_in(folder / "file").empty());
+  CHECK(runs_below(folder.path()) == std::vector<std::string>{run});
+  CHECK(runs_below(folder / "file").empty());
 }
 
 TEST_CASE("Names of runs differ, and say whose they are") {
@@ -269,16 +278,18 @@ TEST_CASE("Names of runs differ, and say whose they are") {
 TEST_CASE("However a journal folder is written, its fronts are in one place, and another's in another") {
   const TemporaryFolder folder;
   const fs::path path = folder / "journal";
-  const fs::path root = internal::front_root(path);
-  CHECK(root.parent_path() == "/dev/shm");
-  CHECK(internal::front_root(path / "") == root);
-  CHECK(internal::front_root(folder / "x/../journal") == root);
-  CHECK(internal::front_root(folder / "journal2") != root);
+  const std::vector<fs::path> roots = internal::front_roots(path);
+  REQUIRE(roots.size() == 2);
+  CHECK(roots.front().parent_path().filename() == "code_wake");
+  CHECK(roots.back().parent_path() == "/dev/shm");
+  CHECK(internal::front_roots(path / "") == roots);
+  CHECK(internal::front_roots(folder / "x/../journal") == roots);
+  CHECK(internal::front_roots(folder / "journal2") != roots);
   fs::create_directory(path);
-  CHECK(internal::front_root(path) == root);
-  CHECK(internal::front_root(path / "") == root);
+  CHECK(internal::front_roots(path) == roots);
+  CHECK(internal::front_roots(path / "") == roots);
   fs::create_directory_symlink(path, folder / "link");
-  CHECK(internal::front_root(folder / "link") == root);
+  CHECK(internal::front_roots(folder / "link") == roots);
 }
 
 TEST_CASE("Shared memory that is open to others is not used") {
@@ -286,8 +297,7 @@ TEST_CASE("Shared memory that is open to others is not used") {
   const fs::path root = folder.front_root();
   fs::create_directory(root);
   fs::permissions(root, fs::perms::all);
-  CHECK_THROWS_AS(RunFolder::create(root, "run"), std::system_error);
+  CHECK_THROWS_AS(internal::make_front_root(folder.path(), 1), std::system_error);
   fs::permissions(root, fs::perms::owner_all);
-  CHECK_NOTHROW(RunFolder::create(root, "run"));
-  CHECK(internal::front_roots(folder.path()) == std::vector<fs::path>{root});
+  CHECK(internal::make_front_root(folder.path(), 1).path() == root);
 }

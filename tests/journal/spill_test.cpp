@@ -79,7 +79,7 @@ std::vector<std::uint32_t> lanes_of(const Blocks& found) {
 
 TEST_CASE("Blocks are read back as they were appended, in whatever order") {
   const TemporaryFolder folder;
-  Spill spill(folder.path(), 1u << 20);
+  Spill spill(opened(folder.path()), 1u << 20);
   const SpillBlock first = append(spill, 1, 0, 800, 'a');
   const SpillBlock second = append(spill, 2, 4096, 8, 'b');
   CHECK(read(spill, second) == std::string(8, 'b'));
@@ -92,7 +92,7 @@ TEST_CASE("Blocks are read back as they were appended, in whatever order") {
 
 TEST_CASE("A file that is full is followed by another, and goes when all of its blocks are stored") {
   const TemporaryFolder folder;
-  Spill spill(folder.path(), 40'000);  // files of 10'000
+  Spill spill(opened(folder.path()), 40'000);  // files of 10'000
   std::vector<SpillBlock> blocks;
   for (std::uint32_t i = 0; i < 6; ++i) blocks.push_back(append(spill, i, 0, 4000, 'x'));
   CHECK(count_files(folder.path(), "spill-") == 2);
@@ -109,7 +109,7 @@ TEST_CASE("A file that is full is followed by another, and goes when all of its 
 
 TEST_CASE("The file that is written to shrinks when all of its blocks are stored, and is written to again") {
   const TemporaryFolder folder;
-  Spill spill(folder.path(), 40'000);
+  Spill spill(opened(folder.path()), 40'000);
   for (int round = 0; round < 10; ++round) {
     const SpillBlock one = append(spill, 1, 0, 4000, 'x');
     const SpillBlock two = append(spill, 1, 4000, 4000, 'y');
@@ -125,7 +125,7 @@ TEST_CASE("The file that is written to shrinks when all of its blocks are stored
 TEST_CASE("There is room up to the limit and not behind it") {
   const TemporaryFolder folder;
   constexpr std::uint64_t kLimit = 40'000;
-  Spill spill(folder.path(), kLimit);
+  Spill spill(opened(folder.path()), kLimit);
   CHECK(spill.has_room(kLimit - kFileHeader - kHeader));
   CHECK_FALSE(spill.has_room(kLimit - kFileHeader - kHeader + 1));
   std::vector<SpillBlock> blocks;
@@ -143,7 +143,7 @@ TEST_CASE("A disk that fails is told, and nothing has changed then") {
     signal(SIGXFSZ, SIG_IGN);
     const rlimit limit{.rlim_cur = 10'000, .rlim_max = 10'000};
     if (setrlimit(RLIMIT_FSIZE, &limit) != 0) std::exit(10);
-    Spill spill(folder.path(), 1u << 20);
+    Spill spill(opened(folder.path()), 1u << 20);
     SpillBlock first = block_of(1, 0, 4000);
     if (spill.append(first, std::string(4000, 'a'))) std::exit(11);
     const std::uint64_t used = spill.used_bytes();
@@ -166,7 +166,7 @@ TEST_CASE("A disk that fails is told, and nothing has changed then") {
 TEST_CASE("A folder that is gone is an error, not an end") {
   const TemporaryFolder folder;
   fs::create_directory(folder / "run");
-  Spill spill(folder / "run", 1u << 20);
+  Spill spill(opened(folder / "run"), 1u << 20);
   fs::remove_all(folder / "run");
   SpillBlock block = block_of(1, 0, 8);
   CHECK(spill.append(block, "12345678") == std::errc::no_such_file_or_directory);
@@ -175,7 +175,7 @@ TEST_CASE("A folder that is gone is an error, not an end") {
 
 TEST_CASE("The blocks of a dead run's file are found with their places") {
   const TemporaryFolder folder;
-  Spill spill(folder.path(), 1u << 20);
+  Spill spill(opened(folder.path()), 1u << 20);
   const SpillBlock one = append(spill, 1, 4096, 70'000, 'a');  // larger than what is read at once
   const SpillBlock two = append(spill, 2, 8, 16, 'b');
   const Blocks found = blocks_of(folder / "spill-000001");
@@ -191,7 +191,7 @@ TEST_CASE("The blocks of a dead run's file are found with their places") {
 TEST_CASE("A spill file that is cut off anywhere gives what is left of it") {
   const TemporaryFolder folder;
   const fs::path file = folder / "spill-000001";
-  Spill spill(folder.path(), 1u << 20);
+  Spill spill(opened(folder.path()), 1u << 20);
   append(spill, 1, 0, 104, 'a');
   append(spill, 2, 0, 200, 'b');
   const std::string bytes = read_file(file);
@@ -214,7 +214,7 @@ TEST_CASE(
     "A bit that is wrong in a spill file costs no block, two in a header cost no other block than its own") {
   const TemporaryFolder folder;
   const fs::path file = folder / "spill-000001";
-  Spill spill(folder.path(), 1u << 20);
+  Spill spill(opened(folder.path()), 1u << 20);
   const std::vector<SpillBlock> blocks = {append(spill, 1, 0, 16, 'a'), append(spill, 2, 0, 40, 'b'),
                                           append(spill, 3, 0, 24, 'c')};
   const std::string bytes = read_file(file);
@@ -255,7 +255,7 @@ TEST_CASE(
     "A program that closes the files' descriptors finds its own files as they were, and the spill goes on") {
   const TemporaryFolder folder;
   const ChildResult child = in_child([&] {
-    Spill spill(folder.path(), 1 << 20);
+    Spill spill(opened(folder.path()), 1 << 20);
     SpillBlock before = block_of(1, 0, 64);
     if (spill.append(before, std::string(64, 'a'))) _exit(1);
     for (int fd = STDERR_FILENO + 1; fd < 1024; ++fd) close(fd);
@@ -277,7 +277,7 @@ TEST_CASE(
 TEST_CASE("A block that was being written when the program died is none, and nothing was lost with it") {
   const TemporaryFolder folder;
   const fs::path file = folder / "spill-000001";
-  Spill spill(folder.path(), 1u << 20);
+  Spill spill(opened(folder.path()), 1u << 20);
   append(spill, 1, 0, 16, 'a');
   const Blocks found = blocks_in(read_file(file) + std::string(kHeader, '\0') + std::string(200, 'x'));
   CHECK(found.blocks.size() == 1);

@@ -7,6 +7,7 @@
 
 #include "journal/event_codec.hpp"
 #include "journal/format.hpp"
+#include "journal/places.hpp"
 
 namespace codewake::testing {
 
@@ -121,6 +122,20 @@ std::string text_of(std::span<const char> payload) {
   return std::string(event.data[0].value.borrowed_text());
 }
 
+std::shared_ptr<const internal::Folder> opened(const std::filesystem::path& folder) {
+  return std::make_shared<const internal::Folder>(internal::Folder::open(folder));
+}
+
+std::filesystem::path front_root_of(const std::filesystem::path& journal_folder) {
+  const std::vector<std::filesystem::path> roots = internal::front_roots(journal_folder);
+  for (const std::filesystem::path& root : roots) {
+    if (std::filesystem::exists(root)) return root;
+  }
+  const internal::Folder made = internal::make_front_root(journal_folder, 1);
+  static_cast<void>(made.remove());
+  return made.path();
+}
+
 JournalFolder::~JournalFolder() {
   std::error_code ignored;  // a test that fails to clean up has not failed
   std::filesystem::remove_all(front_root(), ignored);
@@ -138,7 +153,7 @@ internal::JournalOptions JournalFolder::options(std::uint32_t slot_count) const 
 }
 
 std::unique_ptr<DeadJournal> JournalFolder::take_over(const std::string& run) const {
-  return DeadJournal::take_over(path(), {front_root()}, run);
+  return DeadJournal::take_over(internal::open_roots(path()), run);
 }
 
 Accepted write(LiveJournal& journal, internal::Lane& lane, std::string_view text) {

@@ -62,6 +62,12 @@ std::string from_spaced_hex(std::string_view hex);
 /// The text of an event that `Piece::add` or `write` wrote; anything else is told in brackets.
 std::string text_of(std::span<const char> payload);
 
+std::shared_ptr<const internal::Folder> opened(const std::filesystem::path& folder);
+
+/// Where the front of a run that keeps its journal there goes on this machine; nothing is left of having
+/// looked.
+std::filesystem::path front_root_of(const std::filesystem::path& journal_folder);
+
 /// A journal folder, with what belongs to it in shared memory: gone afterwards.
 class JournalFolder {
  public:
@@ -71,7 +77,7 @@ class JournalFolder {
   ~JournalFolder();
 
   const std::filesystem::path& path() const noexcept { return folder_.path(); }
-  std::filesystem::path front_root() const { return internal::front_root(path()); }
+  std::filesystem::path front_root() const { return front_root_of(path()); }
 
   /// Options for a new run.
   internal::JournalOptions options(std::uint32_t slot_count = 16) const;

@@ -1,13 +1,20 @@
 #include "support/journal_folder.hpp"
 
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <openssl/sha.h>
+#include <sys/statfs.h>
 
 #include <array>
 #include <system_error>
 
 namespace codewake::testing {
 namespace {
+
+bool is_memory(const char* folder) {
+  struct statfs system {};
+  return statfs(folder, &system) == 0 && system.f_type == TMPFS_MAGIC;
+}
 
 // One folder for each user and journal folder.
 std::filesystem::path front_root_of(const std::filesystem::path& journal) {
@@ -16,6 +23,8 @@ std::filesystem::path front_root_of(const std::filesystem::path& journal) {
   SHA256(reinterpret_cast<const unsigned char*>(path.data()), path.size(), digest.data());
   std::string suffix;
   for (std::size_t i = 0; i < 6; ++i) suffix += fmt::format("{:02x}", digest[i]);
+  const std::string own = geteuid() == 0 ? "/run" : fmt::format("/run/user/{}", geteuid());
+  if (is_memory(own.c_str())) return fmt::format("{}/code_wake/{}", own, suffix);
   return fmt::format("/dev/shm/code_wake-{}-{}", geteuid(), suffix);
 }
 

@@ -21,26 +21,29 @@ namespace {
 
 struct RecoverOptions {
   std::string journal_folder;
+  bool all_users = false;
 };
 
 std::string started_text(const JournalRun& run) {
   return run.started == Time() ? "" : format_time(run.started);
 }
 
-Row to_row(const JournalRun& run) {
+Row to_row(const JournalRun& run, bool with_user) {
   const Style style = run.state == JournalRun::State::failed || run.state == JournalRun::State::damaged
                           ? Style::alarm
                           : Style::plain;
-  return {Cell(run.run),
-          Cell(to_string(run.state), style),
-          Cell(std::to_string(run.stored_events)),
-          Cell(std::to_string(run.rejected_events)),
-          Cell(std::to_string(run.skipped_bytes)),
-          Cell(run.crash, Style::alarm),
-          Cell(started_text(run), Style::dim),
-          Cell(run.executable),
-          Cell(run.store),
-          Cell(run.problem, Style::alarm)};
+  Row row = {Cell(run.run),
+             Cell(to_string(run.state), style),
+             Cell(std::to_string(run.stored_events)),
+             Cell(std::to_string(run.rejected_events)),
+             Cell(std::to_string(run.skipped_bytes)),
+             Cell(run.crash, Style::alarm),
+             Cell(started_text(run), Style::dim),
+             Cell(run.executable),
+             Cell(run.store),
+             Cell(run.problem, Style::alarm)};
+  if (with_user) row.insert(row.begin() + 1, Cell(run.user.empty() ? "root" : run.user));
+  return row;
 }
 
 Json to_json(const JournalRun& run) {
@@ -53,6 +56,7 @@ Json to_json(const JournalRun& run) {
           {"started", started_text(run)},
           {"executable", run.executable},
           {"pid", run.pid},
+          {"user", run.user.empty() ? Json(nullptr) : Json(run.user)},
           {"store", run.store},
           {"problem", run.problem}};
 }
@@ -62,7 +66,7 @@ int run_recover(Session& session, const RecoverOptions& options) {
   using enum Column::Fit;
   const Config config = load_config(session.options);
   const std::shared_ptr<Store> store = open_store(session.options);
-  RecoveryOptions recovery{.parameters = config.store.parameters};
+  RecoveryOptions recovery{.all_users = options.all_users, .parameters = config.store.parameters};
   if (!options.journal_folder.empty()) {
     recovery.journal_folder = options.journal_folder;
   } else if (config.queue.journal && *config.queue.journal != "memory") {
@@ -76,21 +80,17 @@ int run_recover(Session& session, const RecoverOptions& options) {
     };
     runs = recover_journals(*store, recovery);
   }
-  Listing listing(session.out, session.options.format,
-                  {{"RUN", left, flexible},
-                   {"STATE", left, fixed},
-                   {"EVENTS", right, fixed},
-                   {"REJECTED", right, fixed},
-                   {"SKIPPED BYTES", right, fixed},
-                   {"CRASH", left, fixed},
-                   {"STARTED", left, fixed},
-                   {"EXECUTABLE", left, flexible},
-                   {"STORE", left, flexible},
-                   {"PROBLEM", left, flexible}},
+  std::vector<Column> columns = {{"RUN", left, flexible},         {"STATE", left, fixed},
+                                 {"EVENTS", right, fixed},        {"REJECTED", right, fixed},
+                                 {"SKIPPED BYTES", right, fixed}, {"CRASH", left, fixed},
+                                 {"STARTED", left, fixed},        {"EXECUTABLE", left, flexible},
+                                 {"STORE", left, flexible},       {"PROBLEM", left, flexible}};
+  if (options.all_users) columns.insert(columns.begin() + 1, {"USER", left, fixed});
+  Listing listing(session.out, session.options.format, columns,
                   {"run", "state", "events", "rejected", "skipped_bytes", "crash", "started", "executable",
-                   "pid", "store", "problem"});
+                   "pid", "user", "store", "problem"});
   for (const JournalRun& run : runs) {
-    listing.add([&] { return to_row(run); }, [&] { return to_json(run); });
+    listing.add([&] { return to_row(run, options.all_users); }, [&] { return to_json(run); });
   }
   listing.finish();
   const bool failed = std::any_of(runs.begin(), runs.end(),
@@ -105,10 +105,12 @@ void add_recover_command(CLI::App& app, Session& session) {
   CLI::App* const recover = add_command(
       app, "recover",
       "Store what programs that died left in their journals, and list the journals of other stores",
-      {"codewake recover", "codewake recover --journal /var/lib/shop/journal",
+      {"codewake recover", "codewake recover --journal /var/lib/shop/journal", "codewake recover --all-users",
        "codewake recover --store sqlite:////var/lib/shop/wake.sqlite --format json"});
   recover->add_option("--journal", options->journal_folder, "Where the programs keep their journals")
       ->type_name("FOLDER");
+  recover->add_flag("--all-users", options->all_users,
+                    "The journals of all users, each read by a process that has become that user; for root");
   add_output_options(recover, session);
   add_store_options(recover, session);
   on_run(recover, session, options, run_recover);

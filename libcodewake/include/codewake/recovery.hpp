@@ -25,6 +25,7 @@ struct JournalRun {
 
   std::string run = {};  ///< `<host>-<pid>-<start>-<uuid>`
   State state = State::alive;
+  std::string user = {};   ///< whose it is, where that is not the caller
   std::string store = {};  ///< its class and where it stores, without passwords
   std::string executable = {};
   std::int64_t pid = 0;
@@ -37,6 +38,9 @@ struct JournalRun {
 };
 
 struct RecoveryOptions {
+  /// The journals of all users of this machine, not the caller's alone; for root. A process that has become
+  /// its owner reads each: nothing that lies there is opened with more rights than the owner has.
+  bool all_users = false;
   /// Where programs keep their journals; empty: as for `queue.journal`.
   std::filesystem::path journal_folder = {};
   /// What the store was made from; used where it has no identity.
@@ -48,8 +52,11 @@ struct RecoveryOptions {
 /// Stores, through `store` (one that does not queue), what is left in the journals of dead programs that used
 /// the same storage, each event exactly once where the store keeps positions, and deletes those journals.
 /// Any number of callers, in any processes, may do that at once. The result has a row for each run found.
-/// Throws nothing for a single journal that cannot be recovered: see JournalRun::problem. Throws
-/// std::system_error where the folder cannot be read. Thread-safe; blocks on the disk and the store.
+/// Only journals of the effective user count, unless `all_users` is set: then a process that a journal of
+/// another user introduces is recorded under that user's name, and an id in it counts only where the store
+/// has it for that run. Throws nothing for a single journal that cannot be recovered: see
+/// JournalRun::problem. Throws std::system_error where the folder cannot be read, and where `all_users` is
+/// asked for by another user than root. Thread-safe; blocks on the disk and the store.
 CODEWAKE_API std::vector<JournalRun> recover_journals(Store& store, const RecoveryOptions& options);
 
 /// The state in words: `recovered`, `alive`, `other store`, `damaged` or `failed`.

@@ -26,6 +26,9 @@ class FileDescriptor {
     if (number_ >= 0) close(number_);
   }
 
+  /// Leaves it to the caller to close it.
+  int release() noexcept { return std::exchange(number_, -1); }
+
   /// Negative where the file could not be opened.
   int number() const noexcept { return number_; }
 

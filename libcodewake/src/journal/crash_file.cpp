@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "base/crc32c.hpp"
 #include "codewake/utf8.hpp"
@@ -39,21 +40,23 @@ constexpr std::size_t kPidOffset = 9;
 }
 
 // No allocation, no exception: for a signal handler too.
-CrashPage* map_page(int folder_fd) noexcept {
+CrashPage* map_page(int fd) noexcept {
+  // A page that is not there when it is written to would be another signal.
+  if (const int error = posix_fallocate(fd, 0, sizeof(CrashPage)); error != 0) {
+    errno = error;
+    return nullptr;
+  }
+  void* const memory =
+      mmap(nullptr, sizeof(CrashPage), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+  return memory == MAP_FAILED ? nullptr : static_cast<CrashPage*>(memory);
+}
+
+CrashPage* make_page_in(int folder_fd) noexcept {
   const int fd = openat(folder_fd, kFile, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return nullptr;
-  void* memory = MAP_FAILED;
-  // A page that is not there when it is written to would be another signal.
-  const int error = posix_fallocate(fd, 0, sizeof(CrashPage));
-  if (error == 0) {
-    memory = mmap(nullptr, sizeof(CrashPage), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
-  } else {
-    errno = error;
-  }
-  const int saved = errno;
+  CrashPage* const page = map_page(fd);
   close(fd);
-  errno = saved;
-  return memory == MAP_FAILED ? nullptr : static_cast<CrashPage*>(memory);
+  return page;
 }
 
 void prepare_page(CrashPage& page, std::string_view process, std::uint32_t number, Id id) noexcept {
@@ -69,9 +72,9 @@ void prepare_page(CrashPage& page, std::string_view process, std::uint32_t numbe
 
 /// What a signal handler needs in order to make a run.
 struct Nest {
-  std::string root;
-  std::string name_begin;  // `<host>-`
-  std::string name_end;    // of the uuid, what follows its first eight digits
+  std::string above, root;  // the root's folder, and its name there
+  std::string name_begin;   // `<host>-`
+  std::string name_end;     // of the uuid, what follows its first eight digits
   std::string fingerprint;
   std::string about;  // the rest of run.json, from a comma up to the pid
   std::string process;
@@ -153,7 +156,7 @@ CrashPage* fill_folder(int folder_fd, const Nest& from, std::string_view run, bo
   about += "}\n";
   if (!checked.is_good() || !about.is_good() || !write_file(folder_fd, "run.json", about.view()))
     return nullptr;
-  CrashPage* const page = map_page(folder_fd);
+  CrashPage* const page = make_page_in(folder_fd);
   if (page == nullptr) return nullptr;
   prepare_page(*page, from.process, 0, is_same_process ? from.id : 0);
   if (!is_same_process && page->process_bytes > kPidOffset + sizeof(std::int64_t)) {
@@ -166,7 +169,42 @@ CrashPage* fill_folder(int folder_fd, const Nest& from, std::string_view run, bo
   return page;
 }
 
+// A folder of this user, for this user alone; negative where it is another's. `folder` is a descriptor.
+int open_own(int folder, const char* name) noexcept {
+  const int fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  struct stat status {};
+  if (fd < 0) return -1;
+  if (fstat(fd, &status) == 0 && status.st_uid == geteuid() && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0)
+    return fd;
+  close(fd);
+  return -1;
+}
+
+// The root, which goes with the last run in it.
+int open_root(const Nest& from) noexcept {
+  const int above = open(from.above.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (above < 0) return -1;
+  mkdirat(above, from.root.c_str(), 0700);  // whether it is there now, opening it tells
+  const int root = open_own(above, from.root.c_str());
+  close(above);
+  return root;
+}
+
 // Under another name until it is locked: else it might be taken for a dead one's.
+CrashPage* make_run_in(int root, const Nest& from, const Text& run, const char* temporary) noexcept {
+  if (mkdirat(root, temporary, 0700) != 0) return nullptr;
+  const int folder_fd = open_own(root, temporary);
+  CrashPage* const page =
+      folder_fd < 0 ? nullptr : fill_folder(folder_fd, from, run.view(), getpid() == from.pid);
+  const bool is_there = page != nullptr && renameat(root, temporary, root, run.c_str()) == 0;
+  if (!is_there) {  // no recoverer would ever look at it
+    for (const char* name : {kFile, "run.json", "lock"}) unlinkat(folder_fd, name, 0);
+    unlinkat(root, temporary, AT_REMOVEDIR);
+  }
+  if (folder_fd >= 0) close(folder_fd);
+  return is_there ? page : nullptr;
+}
+
 CrashPage* make_run() noexcept {
   const Nest* const from = nest.load(std::memory_order_acquire);
   if (from == nullptr) return nullptr;
@@ -181,32 +219,16 @@ CrashPage* make_run() noexcept {
   for (int shift = 28; shift >= 0; shift -= 4)
     run += std::string_view(&"0123456789abcdef"[now >> shift & 15], 1);
   run += from->name_end;
-  static constinit Text path;
-  path.clear();
-  path += from->root;
-  path += "/";
-  path += run.view();
   static constinit Text temporary;
   temporary.clear();
-  temporary += from->root;
-  temporary += "/crash.";
+  temporary += "crash.";
   temporary += now;
-  if (!run.is_good() || !path.is_good()) return nullptr;
-  mkdir(from->root.c_str(), 0700);  // it goes with the last run in it
-  if (mkdir(temporary.c_str(), 0700) != 0) return nullptr;
-  const int folder_fd = open(temporary.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-  if (folder_fd < 0) {
-    rmdir(temporary.c_str());
-    return nullptr;
-  }
-  CrashPage* const page = fill_folder(folder_fd, *from, run.view(), getpid() == from->pid);
-  const bool is_there = page != nullptr && rename(temporary.c_str(), path.c_str()) == 0;
-  if (!is_there) {  // nobody would ever look at it
-    for (const char* name : {kFile, "run.json", "lock"}) unlinkat(folder_fd, name, 0);
-    rmdir(temporary.c_str());
-  }
-  close(folder_fd);
-  return is_there ? page : nullptr;
+  if (!run.is_good()) return nullptr;
+  const int root = open_root(*from);
+  if (root < 0) return nullptr;
+  CrashPage* const page = make_run_in(root, *from, run, temporary.c_str());
+  close(root);
+  return page;
 }
 
 template <std::size_t N>
@@ -216,14 +238,11 @@ void end_text(char (&text)[N]) noexcept {
 
 }  // namespace
 
-CrashPage* make_crash_page(const fs::path& folder, const CrashSubject& subject) {
-  const int folder_fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder_fd < 0) fail(errno, folder);
-  unlinkat(folder_fd, kFile, 0);
-  CrashPage* const page = map_page(folder_fd);
-  const int error = errno;
-  close(folder_fd);
-  if (page == nullptr) fail(error, folder / kFile);
+CrashPage* make_crash_page(const Folder& folder, const CrashSubject& subject) {
+  static_cast<void>(folder.remove_file(kFile));  // where one is there that cannot go, the next line says so
+  FileDescriptor file = folder.open_file(kFile, O_RDWR | O_CREAT | O_EXCL);
+  CrashPage* const page = file.number() < 0 ? nullptr : map_page(file.number());
+  if (page == nullptr) fail(errno, folder.path() / kFile);
   prepare_page(*page, encode_process(subject.info), subject.number, subject.id);
   return page;
 }
@@ -235,7 +254,8 @@ void prepare_crash_runs(const fs::path& root, const RunAbout& about, const Crash
   std::size_t pid = uuid;
   for (int dashes = 0; dashes < 2; ++dashes) pid = about.run.rfind('-', pid - 1);
   const auto quoted = [](const std::string& text) { return nlohmann::json(to_storable(text)).dump(); };
-  nest.store(new Nest{.root = root.string(),
+  nest.store(new Nest{.above = root.parent_path().string(),
+                      .root = root.filename().string(),
                       .name_begin = about.run.substr(0, pid + 1),
                       .name_end = about.run.substr(about.run.find('-', uuid + 1)),
                       .fingerprint = about.fingerprint,
@@ -254,18 +274,20 @@ void note_crash_child() noexcept {
   child_begin.store(now_ns(), std::memory_order_relaxed);
 }
 
-std::unique_ptr<CrashPage> read_crash_page(const fs::path& folder) {
-  const fs::path path = folder / kFile;
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) {
+std::unique_ptr<CrashPage> read_crash_page(const Folder& folder) {
+  const FileDescriptor file = folder.open_file(kFile, O_RDONLY);
+  if (file.number() < 0) {
     if (errno == ENOENT) return nullptr;
-    fail(errno, path);
+    fail(errno, folder.path() / kFile);
   }
   auto page = std::make_unique<CrashPage>();
-  const bool whole = read_at(fd, page.get(), sizeof *page, 0) == sizeof *page;
-  close(fd);
-  if (!whole || std::memcmp(page->magic, kCrashMagic, sizeof page->magic) != 0 ||
-      page->version != kCrashVersion || page->state == 0) {
+  const bool whole = read_at(file.number(), page.get(), sizeof *page, 0) == sizeof *page;
+  return whole ? checked(std::move(page)) : nullptr;
+}
+
+std::unique_ptr<CrashPage> checked(std::unique_ptr<CrashPage> page) {
+  if (std::memcmp(page->magic, kCrashMagic, sizeof page->magic) != 0 || page->version != kCrashVersion ||
+      page->state == 0) {
     return nullptr;
   }
   page->process_bytes = std::min<std::uint32_t>(page->process_bytes, CrashPage::kMaxProcessBytes);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "base/folder.hpp"
 #include "codewake/event.hpp"
 #include "codewake/records.hpp"
 #include "journal/run_folder.hpp"
@@ -21,10 +22,10 @@ struct CrashSubject {
 };
 
 /// Makes the file in a run's folder; its memory stays mapped for good. Throws std::system_error.
-CrashPage* make_crash_page(const std::filesystem::path& folder, const CrashSubject& subject);
+CrashPage* make_crash_page(const Folder& folder, const CrashSubject& subject);
 
 /// Arranges for pages where there is none: each in a run of its own under `root`, which stores what the run
-/// `about` would. Thread-safe.
+/// `about` would; the root is made where it has gone with the last run in it. Thread-safe.
 void prepare_crash_runs(const std::filesystem::path& root, const RunAbout& about,
                         const CrashSubject& subject);
 
@@ -33,6 +34,9 @@ void note_crash_child() noexcept;
 
 /// What was written there; null where there is no such file, it is not whole, or nothing has crashed. Numbers
 /// in the result are within their bounds, texts have an end.
-std::unique_ptr<CrashPage> read_crash_page(const std::filesystem::path& folder);
+std::unique_ptr<CrashPage> read_crash_page(const Folder& folder);
+
+/// The same of a page that comes from elsewhere.
+std::unique_ptr<CrashPage> checked(std::unique_ptr<CrashPage> page);
 
 }  // namespace codewake::internal

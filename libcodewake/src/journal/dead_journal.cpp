@@ -20,16 +20,14 @@
 namespace codewake::internal {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr std::string_view kSpillPrefix = "spill-";
-/// More slots than any front has: a number from a broken file must not make us allocate without bound.
-constexpr std::uint32_t kMostSlots = 1u << 16;
 
-int open_to_read(const fs::path& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0 && errno != ENOENT) throw std::system_error(errno, std::generic_category(), path.string());
-  return fd;
+// Null where there is none. What is no regular file of the run's owner is damage, and not waited for.
+std::shared_ptr<const FileDescriptor> open_to_read(const Folder& folder, const std::string& name) {
+  auto file = std::make_shared<const FileDescriptor>(folder.open_file(name, O_RDONLY));
+  if (file->number() >= 0) return file;
+  if (errno == ENOENT) return nullptr;
+  throw std::system_error(errno, std::generic_category(), (folder.path() / name).string());
 }
 
 // What is fixed in it: a header that is not ours gives nothing to go by.
@@ -41,20 +39,12 @@ bool is_valid(const FrontHeader& header) {
 
 }  // namespace
 
-DeadJournal::File::~File() {
-  close(fd);
-}
-
-std::unique_ptr<DeadJournal> DeadJournal::take_over(const fs::path& journal_folder,
-                                                    const std::vector<fs::path>& front_roots,
+std::unique_ptr<DeadJournal> DeadJournal::take_over(const std::vector<std::shared_ptr<const Folder>>& roots,
                                                     const std::string& run) {
-  std::vector<fs::path> paths = {journal_folder / run};
-  for (const fs::path& root : front_roots) paths.push_back(root / run);
   std::vector<RunFolder> folders;
-  for (const fs::path& path : paths) {
-    std::error_code ignored;
-    if (!fs::is_directory(path, ignored)) continue;
-    auto folder = RunFolder::take_over(path);
+  for (const std::shared_ptr<const Folder>& root : roots) {
+    if (!root->has(run)) continue;
+    auto folder = RunFolder::take_over(root, run);
     if (!folder) return nullptr;
     folders.push_back(std::move(*folder));
   }
@@ -75,7 +65,7 @@ void DeadJournal::open() {
   for (const RunFolder& folder : folders_) {
     open_spill(folder);
     open_front(folder);
-    if (crash_ == nullptr) crash_ = read_crash_page(folder.path());
+    if (crash_ == nullptr) crash_ = read_crash_page(*folder.folder());
   }
   for (auto& [id, lane] : lanes_) {
     std::stable_sort(lane.pieces.begin(), lane.pieces.end(),
@@ -93,21 +83,19 @@ DeadJournal::LaneState& DeadJournal::lane(std::uint32_t id) {
 }
 
 void DeadJournal::open_spill(const RunFolder& folder) {
-  std::vector<std::pair<std::uint32_t, fs::path>> files;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder.path())) {
-    const std::string name = entry.path().filename();
+  std::vector<std::pair<std::uint32_t, std::string>> files;
+  for (std::string& name : folder.folder()->entries()) {
     std::uint32_t number = 0;
     if (!name.starts_with(kSpillPrefix)) continue;
     std::from_chars(name.data() + kSpillPrefix.size(), name.data() + name.size(), number);
-    files.emplace_back(number, entry.path());
+    files.emplace_back(number, std::move(name));
   }
   std::sort(files.begin(), files.end());
-  for (const auto& [number, path] : files) {
-    const int fd = open_to_read(path);
-    if (fd < 0) continue;
-    const auto file = std::make_shared<File>(fd);
-    size_bytes_ += size_of(fd);
-    for (const SpillBlock& block : read_spill_blocks(fd, number, skipped_bytes_)) {
+  for (const auto& [number, name] : files) {
+    const auto file = open_to_read(*folder.folder(), name);
+    if (file == nullptr) continue;
+    size_bytes_ += size_of(file->number());
+    for (const SpillBlock& block : read_spill_blocks(file->number(), number, skipped_bytes_)) {
       ClockHistory clock(block.ticks);
       for (const ClockSample& sample : block.clock) clock.add(sample);
       lane(block.lane)
@@ -131,9 +119,9 @@ ClockHistory DeadJournal::clock_of(const FrontHeader& header) const {
 }
 
 void DeadJournal::open_front(const RunFolder& folder) {
-  const int fd = open_to_read(folder.path() / "front");
-  if (fd < 0) return;
-  const auto file = std::make_shared<File>(fd);
+  const auto file = open_to_read(*folder.folder(), Front::kFile);
+  if (file == nullptr) return;
+  const int fd = file->number();
   FrontHeader header{};
   const std::uint64_t file_bytes = size_of(fd);
   const auto is_good = [](const FrontHeader& h) { return is_valid(h); };
@@ -154,14 +142,17 @@ void DeadJournal::open_front(const RunFolder& folder) {
   }
 }
 
-void DeadJournal::add_slots(const std::shared_ptr<File>& file, const FrontHeader& header,
+void DeadJournal::add_slots(const std::shared_ptr<const FileDescriptor>& file, const FrontHeader& header,
                             std::uint64_t file_bytes) {
   const ClockHistory clock = clock_of(header);
   for (std::uint32_t slot = 0; slot < header.slot_count; ++slot) {
     const std::uint64_t offset = header.slots_offset + std::uint64_t{slot} * kSlotBytes;
     if (offset + sizeof(SlotHeader) > file_bytes) break;
+    const off_t data = lseek(file->number(), static_cast<off_t>(offset), SEEK_DATA);
+    if (data < 0 && errno == ENXIO) break;  // holes up to the end
+    if (data >= static_cast<off_t>(offset + kSlotBytes)) continue;
     SlotHeader found{};
-    if (read_at(file->fd, &found, sizeof found, offset) < sizeof found) continue;
+    if (read_at(file->number(), &found, sizeof found, offset) < sizeof found) continue;
     if (std::popcount(found.magic) <= 1) continue;  // free, whatever has become of a bit
     size_bytes_ += kSlotBytes;
     if (!is_good_or_repaired(found, [](const SlotHeader& h) { return internal::is_valid(h); })) {
@@ -197,7 +188,8 @@ bool DeadJournal::open_piece(LaneState& lane) {
     }
     const std::size_t size = piece.to - piece.from;
     lane.words.assign(size / sizeof(std::uint64_t), 0);
-    lane.words.resize(read_at(piece.file->fd, lane.words.data(), size, piece.offset) / sizeof(std::uint64_t));
+    lane.words.resize(read_at(piece.file->number(), lane.words.data(), size, piece.offset) /
+                      sizeof(std::uint64_t));
     const auto* bytes = reinterpret_cast<const char*>(lane.words.data());
     lane.scanner.emplace(std::span(bytes, lane.words.size() * sizeof(std::uint64_t)), lane.id, piece.from);
     lane.scanner->seek(lane.position);
@@ -248,7 +240,7 @@ std::error_code DeadJournal::read_external(const TakenRecord& record, std::strin
   if (record.payload.size() < sizeof payload) return std::make_error_code(std::errc::bad_message);
   std::memcpy(&payload, record.payload.data(), sizeof payload);
   for (const RunFolder& folder : folders_) {
-    error = read_external_file(folder.path(), record.lane, record.position, payload, content);
+    error = read_external_file(*folder.folder(), record.lane, record.position, payload, content);
     if (!error) break;
   }
   return error;
@@ -256,13 +248,8 @@ std::error_code DeadJournal::read_external(const TakenRecord& record, std::strin
 
 std::string DeadJournal::read_note(const std::string& name) const {
   for (const RunFolder& folder : folders_) {
-    const int fd = open_to_read(folder.path() / name);
-    if (fd < 0) continue;
-    const File file(fd);
-    constexpr std::uint64_t kMostBytes = 64u << 20;
-    std::string content(std::min(size_of(fd), kMostBytes), '\0');
-    content.resize(read_at(fd, content.data(), content.size(), 0));
-    return content;
+    const std::optional<std::string> content = folder.folder()->read_file(name, kMostNoteBytes);
+    if (content) return content->size() > kMostNoteBytes ? std::string() : *content;
   }
   return {};
 }

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -24,10 +23,10 @@ namespace codewake::internal {
 /// Thread-bound.
 class DeadJournal {
  public:
-  /// Locks the run's folders under these roots; empty where its owner lives, or somebody else is recovering
-  /// it, or nothing is left of it. Throws std::system_error where something is there and cannot be read.
-  static std::unique_ptr<DeadJournal> take_over(const std::filesystem::path& journal_folder,
-                                                const std::vector<std::filesystem::path>& front_roots,
+  /// Locks the run's folders in these roots, see `open_roots`; null where its owner lives, or another
+  /// recoverer has it, or nothing of this user is left of it. Throws std::system_error where something is
+  /// there and cannot be read.
+  static std::unique_ptr<DeadJournal> take_over(const std::vector<std::shared_ptr<const Folder>>& roots,
                                                 const std::string& run);
 
   ~DeadJournal();
@@ -60,23 +59,17 @@ class DeadJournal {
   std::uint64_t unreported_losses() const noexcept { return unreported_losses_; }
   std::uint64_t size_bytes() const noexcept { return size_bytes_; }
 
-  /// A file beside the journal; empty where there is none.
+  /// A file beside the journal, of at most kMostNoteBytes; empty where there is none.
   std::string read_note(const std::string& name) const;
+  static constexpr std::size_t kMostNoteBytes = 4u << 20;
 
   /// Deletes the files, and gives up the locks. Says what could not be deleted.
   std::error_code remove();
 
  private:
-  struct File {
-    explicit File(int descriptor) noexcept : fd(descriptor) {}
-    File(const File&) = delete;
-    File& operator=(const File&) = delete;
-    ~File();
-    int fd;
-  };
   /// A piece of a lane: a block of the spill, or a slot of the front, of which the end is not known.
   struct Piece {
-    std::shared_ptr<File> file;
+    std::shared_ptr<const FileDescriptor> file;
     std::uint64_t offset = 0;
     std::uint64_t from = 0;
     std::uint64_t to = 0;  ///< at most
@@ -99,7 +92,8 @@ class DeadJournal {
 
   void open_front(const RunFolder& folder);
   void open_spill(const RunFolder& folder);
-  void add_slots(const std::shared_ptr<File>& file, const FrontHeader& header, std::uint64_t file_bytes);
+  void add_slots(const std::shared_ptr<const FileDescriptor>& file, const FrontHeader& header,
+                 std::uint64_t file_bytes);
   ClockHistory clock_of(const FrontHeader& header) const;
   LaneState& lane(std::uint32_t id);
   bool peek(LaneState& lane, TakenRecord& record);

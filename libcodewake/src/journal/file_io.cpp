@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "base/crc32c.hpp"
+#include "journal/event_codec.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -43,54 +44,32 @@ std::error_code write_at(int fd, const void* from, std::size_t size_bytes, std::
   return {};
 }
 
-std::error_code write_new_file(const std::filesystem::path& path, std::string_view content,
-                               bool sync) noexcept {
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) return last_error();
-  std::error_code error = write_at(fd, content.data(), content.size(), 0);
-  if (!error && sync && fdatasync(fd) != 0) error = last_error();
-  close(fd);
-  if (error) unlink(path.c_str());
-  return error;
-}
-
-std::error_code sync_path(const std::filesystem::path& path) noexcept {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return last_error();
-  // Some file systems have nothing to sync a folder for, and say EINVAL.
-  const std::error_code error = fsync(fd) == 0 || errno == EINVAL ? std::error_code() : last_error();
-  close(fd);
-  return error;
-}
-
 std::uint64_t size_of(int fd) noexcept {
   struct stat status {};
   return fstat(fd, &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
 }
 
-std::filesystem::path external_file(const std::filesystem::path& folder, std::uint32_t lane,
-                                    std::uint64_t position) {
-  return folder / fmt::format("large-{}-{}", lane, position);
+std::string external_file(std::uint32_t lane, std::uint64_t position) {
+  return fmt::format("large-{}-{}", lane, position);
 }
 
-std::error_code read_external_file(const std::filesystem::path& folder, std::uint32_t lane,
-                                   std::uint64_t position, const ExternalPayload& payload,
-                                   std::string& content) {
-  const int fd = open(external_file(folder, lane, position).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) return last_error();
-  const std::uint64_t size = size_of(fd);
-  std::error_code error;
-  if (size == payload.size_bytes) {
-    content.resize(size);
-    try {
-      content.resize(read_at(fd, content.data(), content.size(), 0));
-    } catch (const std::system_error& failed) {
-      error = failed.code();
-    }
+std::error_code read_external_file(const Folder& folder, std::uint32_t lane, std::uint64_t position,
+                                   const ExternalPayload& payload, std::string& content) {
+  const FileDescriptor file = folder.open_file(external_file(lane, position), O_RDONLY);
+  if (file.number() < 0) return last_error();
+  const std::uint64_t size = size_of(file.number());
+  const auto hole = lseek(file.number(), 0, SEEK_HOLE);
+  const bool is_whole = hole < 0 || static_cast<std::uint64_t>(hole) >= size;
+  if (size != payload.size_bytes || size > kMaxPayloadBytes || (size != 0 && !is_whole))
+    return std::make_error_code(std::errc::bad_message);
+  content.resize(size);
+  try {
+    content.resize(read_at(file.number(), content.data(), content.size(), 0));
+  } catch (const std::system_error& failed) {
+    return failed.code();
   }
-  close(fd);
-  const bool good = size == payload.size_bytes && crc32c(content.data(), content.size()) == payload.crc;
-  return error || good ? error : std::make_error_code(std::errc::bad_message);
+  const bool is_good = content.size() == size && crc32c(content.data(), content.size()) == payload.crc;
+  return is_good ? std::error_code() : std::make_error_code(std::errc::bad_message);
 }
 
 }  // namespace codewake::internal

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <fstream>
 #include <system_error>
+#include <utility>
 
 #include "base/crc32c.hpp"
 
@@ -64,7 +65,7 @@ std::uint32_t slot_crc(const SlotHeader& header) noexcept {
 }  // namespace
 
 std::uint32_t affordable_slots() noexcept {
-  constexpr std::uint64_t kMost = 256u << 20;
+  constexpr std::uint64_t kMost = std::uint64_t{kMostSlots} * kSlotBytes;
   constexpr std::uint64_t kLeast = 4u << 20;
   constexpr std::uint64_t kPart = 32;
   std::uint64_t memory = control_group_limit();
@@ -74,11 +75,11 @@ std::uint32_t affordable_slots() noexcept {
   return static_cast<std::uint32_t>(std::clamp(memory / kPart, kLeast, kMost) / kSlotBytes);
 }
 
-Front::Front(const std::optional<std::filesystem::path>& path, std::uint32_t slot_count, TickSource ticks)
+Front::Front(const Folder* folder, std::uint32_t slot_count, TickSource ticks)
     : slot_count_(slot_count),
       slots_offset_(round_up(kLaneTableOffset + (slot_count + 1) * sizeof(StoredUpTo), kPage)),
       size_bytes_(slots_offset_ + std::size_t{slot_count} * kSlotBytes) {
-  map_file(path);
+  map_file(folder);
   write_header(ticks);
 }
 
@@ -86,11 +87,12 @@ Front::~Front() {
   if (base_ != nullptr) munmap(base_, size_bytes_);
 }
 
-void Front::map_file(const std::optional<std::filesystem::path>& path) {
-  const std::string name = path ? path->string() : "memory for the journal";
-  file_ = HeldFile(path ? open(path->c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)
-                        : memfd_create("codewake-journal", MFD_CLOEXEC));
-  if (file_.fd() < 0) fail(name);
+void Front::map_file(const Folder* folder) {
+  const std::string name = folder != nullptr ? (folder->path() / kFile).string() : "memory for the journal";
+  FileDescriptor file = folder != nullptr ? folder->open_file(kFile, O_RDWR | O_CREAT | O_EXCL)
+                                          : FileDescriptor(memfd_create("codewake-journal", MFD_CLOEXEC));
+  if (file.number() < 0) fail(name);
+  file_ = HeldFile(std::move(file));
   int error = ftruncate(file_.fd(), static_cast<off_t>(size_bytes_)) == 0 ? 0 : errno;
   if (error == 0) error = reserve_range(file_.fd(), 0, slots_offset_);
   void* mapped = MAP_FAILED;
@@ -99,7 +101,8 @@ void Front::map_file(const std::optional<std::filesystem::path>& path) {
     if (mapped == MAP_FAILED) error = errno;
   }
   if (error != 0) {
-    if (path) unlink(path->c_str());
+    if (folder != nullptr)
+      static_cast<void>(folder->remove_file(kFile));  // the first error is the one to tell
     errno = error;
     fail(name);
   }

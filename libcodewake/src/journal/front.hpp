@@ -4,13 +4,15 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
-#include <optional>
 
+#include "base/folder.hpp"
+#include "base/held_file.hpp"
 #include "journal/format.hpp"
-#include "journal/held_file.hpp"
 
 namespace codewake::internal {
+
+/// No front has more.
+inline constexpr std::uint32_t kMostSlots = (256u << 20) / kSlotBytes;
 
 /// How many slots a front may have on this machine: 256 MiB, but no more than a part of the memory that the
 /// machine, or the control group, has.
@@ -20,9 +22,10 @@ std::uint32_t affordable_slots() noexcept;
 /// back by one thread at a time.
 class Front {
  public:
-  /// Makes the file, which must not be there, readable for this user alone; without a path, memory that is
-  /// gone with the process. Throws std::system_error.
-  Front(const std::optional<std::filesystem::path>& path, std::uint32_t slot_count, TickSource ticks);
+  /// Makes the file in `folder`, where it must not be; without a folder, memory that is gone with the
+  /// process. Throws std::system_error.
+  Front(const Folder* folder, std::uint32_t slot_count, TickSource ticks);
+  static constexpr const char* kFile = "front";
   Front(const Front&) = delete;
   Front& operator=(const Front&) = delete;
   ~Front();
@@ -50,7 +53,7 @@ class Front {
   void close_in_child() noexcept;
 
  private:
-  void map_file(const std::optional<std::filesystem::path>& path);
+  void map_file(const Folder* folder);
   void write_header(TickSource ticks) noexcept;
 
   std::uint32_t slot_count_;

@@ -157,13 +157,13 @@ std::error_code LiveJournal::read_external(const TakenRecord& record, std::strin
   ExternalPayload payload{};
   if (record.payload.size() < sizeof payload) return std::make_error_code(std::errc::bad_message);
   std::memcpy(&payload, record.payload.data(), sizeof payload);
-  const auto folder = disk_folder_ ? disk_folder_->path() : some_folder();
-  if (folder.empty()) {
+  const auto folder = externals_folder();
+  if (folder == nullptr) {
     const std::lock_guard lock(slots_mutex_);
     content = externals_in_memory_.at({record.lane, record.position});
     return {};
   }
-  return read_external_file(folder, record.lane, record.position, payload, content);
+  return read_external_file(*folder, record.lane, record.position, payload, content);
 }
 
 void LiveJournal::settle() {
@@ -208,10 +208,11 @@ void LiveJournal::free_slots(LaneState& lane, std::uint64_t until) {
 }
 
 void LiveJournal::forget_external(std::uint32_t lane, const External& external) noexcept {
-  const auto folder = disk_folder_ ? disk_folder_->path() : some_folder();
-  if (!folder.empty()) unlink(external_file(folder, lane, external.position).c_str());
+  const auto folder = externals_folder();
+  // What stays goes with the folder.
+  if (folder != nullptr) static_cast<void>(folder->remove_file(external_file(lane, external.position)));
   const std::lock_guard lock(slots_mutex_);
-  if (folder.empty()) externals_in_memory_.erase({lane, external.position});
+  if (folder == nullptr) externals_in_memory_.erase({lane, external.position});
   external_bytes_.fetch_sub(external.size_bytes, std::memory_order_relaxed);
   external_room_.notify_all();
 }

@@ -6,9 +6,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <system_error>
 #include <thread>
+
+#include "codewake/trusted_path.hpp"
+#include "journal/places.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -34,7 +38,6 @@ void fence_others() noexcept {
 
 LiveJournal::LiveJournal(JournalOptions options) : options_(std::move(options)) {
   static_cast<void>(can_fence_others());  // registering is cheap as long as there are few threads
-  if (options_.folder.empty()) options_.folder = default_journal_folder();
   make_folders();
   make_front();
   // Two samples make a line; a moment lies between them, so that it is straight to a thousandth.
@@ -61,13 +64,19 @@ void LiveJournal::say(std::string problem) {
   problem_ += problem;
 }
 
+void LiveJournal::make_disk_folder() {
+  const std::string reason = options_.is_default_folder ? why_not_trusted(options_.folder) : std::string();
+  if (!reason.empty()) throw std::system_error(EPERM, std::generic_category(), reason);
+  disk_folder_ = RunFolder::create(options_.folder, run());
+  disk_folder_->write_about(options_.about);
+  spill_ = std::make_unique<Spill>(disk_folder_->folder(), options_.limit_bytes);
+  can_spill_ = true;
+}
+
 void LiveJournal::make_folders() {
   if (options_.in_memory) return;
   try {
-    disk_folder_ = RunFolder::create(options_.folder, run());
-    disk_folder_->write_about(options_.about);
-    spill_ = std::make_unique<Spill>(disk_folder_->path(), options_.limit_bytes);
-    can_spill_ = true;
+    make_disk_folder();
   } catch (const std::system_error& error) {
     if (disk_folder_) disk_folder_->remove();
     disk_folder_.reset();
@@ -75,13 +84,14 @@ void LiveJournal::make_folders() {
                     options_.folder.string(), error.what()));
   }
   try {
-    front_folder_ = RunFolder::create(front_root(options_.folder), run());
+    const std::uint64_t size_bytes = std::uint64_t{options_.slot_count} * kSlotBytes;
+    front_folder_ = RunFolder::create([&] { return make_front_root(options_.folder, size_bytes); }, run());
     front_folder_->write_about(options_.about);
   } catch (const std::system_error& error) {
     if (front_folder_) front_folder_->remove();
     front_folder_.reset();
     say(fmt::format("no shared memory for the journal, so that it lies {}: {}",
-                    disk_folder_ ? "on the disk alone" : "in private memory, gone when the program dies",
+                    disk_folder_ ? "on the disk alone" : "in private memory, gone when the program ends",
                     error.what()));
   }
 }
@@ -90,18 +100,17 @@ void LiveJournal::make_front() {
   for (auto* folder : {&front_folder_, &disk_folder_}) {
     if (!*folder) continue;
     try {
-      front_ = std::make_unique<Front>((*folder)->path() / "front", options_.slot_count, ticks_);
+      front_ = std::make_unique<Front>((*folder)->folder().get(), options_.slot_count, ticks_);
       // Without memory for one slot it is of no use.
-      if (const int error = front_->reserve(0); error != 0) {
-        throw std::system_error(error, std::generic_category(), ((*folder)->path() / "front").string());
-      }
+      if (const int error = front_->reserve(0); error != 0)
+        throw std::system_error(error, std::generic_category(), ((*folder)->path() / Front::kFile).string());
       return;
     } catch (const std::system_error& error) {
       front_.reset();
       say(fmt::format("no room for the front of the journal: {}", error.what()));
     }
   }
-  front_ = std::make_unique<Front>(std::nullopt, options_.slot_count, ticks_);
+  front_ = std::make_unique<Front>(nullptr, options_.slot_count, ticks_);
 }
 
 std::string LiveJournal::problem() const {
@@ -110,9 +119,24 @@ std::string LiveJournal::problem() const {
   return problem_ + "; " + disk_problem_;
 }
 
-std::filesystem::path LiveJournal::some_folder() const {
-  if (front_folder_) return front_folder_->path();
-  return disk_folder_ ? disk_folder_->path() : std::filesystem::path();
+const RunFolder* LiveJournal::some_run_folder() const noexcept {
+  if (front_folder_) return &*front_folder_;
+  return disk_folder_ ? &*disk_folder_ : nullptr;
+}
+
+std::shared_ptr<const Folder> LiveJournal::some_folder() const {
+  const RunFolder* const run = some_run_folder();
+  return run != nullptr ? run->folder() : nullptr;
+}
+
+std::shared_ptr<const Folder> LiveJournal::some_root() const {
+  const RunFolder* const run = some_run_folder();
+  return run != nullptr ? run->root() : nullptr;
+}
+
+// Of the payloads of external records; null where they stay in memory.
+std::shared_ptr<const Folder> LiveJournal::externals_folder() const {
+  return disk_folder_ ? disk_folder_->folder() : some_folder();
 }
 
 void LiveJournal::close() noexcept {

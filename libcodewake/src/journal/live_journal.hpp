@@ -27,6 +27,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/folder.hpp"
 #include "base/tick_clock.hpp"
 #include "codewake/event.hpp"
 #include "journal/front.hpp"
@@ -39,6 +40,8 @@ namespace codewake::internal {
 
 struct JournalOptions {
   std::filesystem::path folder = {};
+  /// It was not configured: then it serves only where no other user could have prepared it.
+  bool is_default_folder = false;
   bool in_memory = false;  ///< no files at all: what is accepted is gone with the process
   std::uint64_t limit_bytes = 1u << 30;
   bool block_when_full = false;
@@ -146,8 +149,10 @@ class LiveJournal {
   /// In words what keeps the journal from being as safe as it was asked to be; empty where nothing does.
   std::string problem() const;
 
-  /// A folder of the run, for what is kept beside the journal; empty where there is none.
-  std::filesystem::path some_folder() const;
+  /// A folder of the run, for what is kept beside the journal, and the one that it lies in; null where there
+  /// is none.
+  std::shared_ptr<const Folder> some_folder() const;
+  std::shared_ptr<const Folder> some_root() const;
 
   /// Everything is stored: the files go.
   void remove_files() noexcept;
@@ -196,6 +201,9 @@ class LiveJournal {
 
   // Making.
   void make_folders();
+  void make_disk_folder();
+  const RunFolder* some_run_folder() const noexcept;
+  std::shared_ptr<const Folder> externals_folder() const;
   void make_front();
   void say(std::string problem);
 

@@ -106,7 +106,7 @@ std::error_code LiveJournal::sync_externals() {
     }
     for (const std::uint64_t position : unsynced) {
       if (const std::error_code error =
-              sync_path(external_file(disk_folder_->path(), lane->lane.id, position))) {
+              disk_folder_->folder()->sync_file(external_file(lane->lane.id, position))) {
         const std::lock_guard lock(slots_mutex_);
         for (External& external : lane->externals) external.is_synced = false;
         return error;

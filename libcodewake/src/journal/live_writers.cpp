@@ -150,21 +150,21 @@ Accepted LiveJournal::reserve_external(std::uint64_t size_bytes, std::uint64_t l
 }
 
 Accepted LiveJournal::keep_external(std::string content, std::uint32_t lane, std::uint64_t position) {
-  const auto folder = disk_folder_ ? disk_folder_->path() : some_folder();
+  const auto folder = externals_folder();
   const std::uint64_t size = content.size();
   const Accepted room =
-      reserve_external(size, folder.empty() ? kMaxExternalMemoryBytes : options_.limit_bytes);
+      reserve_external(size, folder == nullptr ? kMaxExternalMemoryBytes : options_.limit_bytes);
   if (room != Accepted::yes) return room;
   std::error_code error;
-  if (!folder.empty()) error = write_new_file(external_file(folder, lane, position), content, false);
+  if (folder != nullptr) error = folder->write_new_file(external_file(lane, position), content, false);
   const std::lock_guard lock(slots_mutex_);
   if (error) {
     external_bytes_.fetch_sub(size, std::memory_order_relaxed);
     disk_problem_ =
-        fmt::format("a large event could not be written to {}: {}", folder.string(), error.message());
+        fmt::format("a large event could not be written to {}: {}", folder->path().string(), error.message());
     return Accepted::failed;
   }
-  if (folder.empty()) externals_in_memory_.emplace(std::pair(lane, position), std::move(content));
+  if (folder == nullptr) externals_in_memory_.emplace(std::pair(lane, position), std::move(content));
   lanes_[lane]->externals.push_back({.position = position, .size_bytes = size});
   return Accepted::yes;
 }

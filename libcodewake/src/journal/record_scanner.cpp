@@ -28,13 +28,21 @@ std::uint64_t RecordScanner::word_at(std::size_t offset) const noexcept {
   return word;
 }
 
-bool RecordScanner::is_record(std::size_t offset) const noexcept {
-  if (bytes_.size() - offset < sizeof(RecordHeader)) return false;
+std::size_t RecordScanner::length_at(std::size_t offset) const noexcept {
+  if (bytes_.size() - offset < sizeof(RecordHeader)) return 0;
   RecordHeader header;
   std::memcpy(&header, bytes_.data() + offset, sizeof header);
   const std::size_t length = header.length_bytes;
-  if (length < sizeof header || length > kMaxRecordBytes || length % kWord != 0) return false;
-  if (length > bytes_.size() - offset || header.kind == 0 || header.kind > kLastKnownKind) return false;
+  if (length < sizeof header || length > kMaxRecordBytes || length % kWord != 0) return 0;
+  if (length > bytes_.size() - offset || header.kind == 0 || header.kind > kLastKnownKind) return 0;
+  return length;
+}
+
+bool RecordScanner::is_record(std::size_t offset) const noexcept {
+  const std::size_t length = length_at(offset);
+  if (length == 0) return false;
+  RecordHeader header;
+  std::memcpy(&header, bytes_.data() + offset, sizeof header);
   return record_crc(bytes_.data() + offset, length, place_word(lane_, base_ + offset)) == header.crc;
 }
 
@@ -45,9 +53,14 @@ bool RecordScanner::is_end_mark(std::size_t offset) const noexcept {
          static_cast<std::uint32_t>(word >> 32) == ~crc32c_words(~0u, &place, 1);
 }
 
-std::optional<std::size_t> RecordScanner::find_record(std::size_t offset) const noexcept {
+std::optional<std::size_t> RecordScanner::find_record(std::size_t offset) noexcept {
   for (; bytes_.size() - offset >= kWord; offset += kWord) {
-    if (is_end_mark(offset) || is_record(offset)) return offset;
+    if (is_end_mark(offset)) return offset;
+    const std::size_t length = length_at(offset);
+    if (length == 0) continue;
+    if (length > search_bytes_) return std::nullopt;
+    search_bytes_ -= length;
+    if (is_record(offset)) return offset;
   }
   return std::nullopt;
 }

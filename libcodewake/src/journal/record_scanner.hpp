@@ -20,12 +20,13 @@ struct Record {
 
 /// Goes from record to record. Bytes that are no record are passed over, up to the next that are one by
 /// length, kind and checksum; a record counts only at the place that it was written to. Never reads outside
-/// of the bytes, and always ends. Reentrant.
+/// of the bytes, and always ends, in a time linear in their number: where looking for the next record takes
+/// too much, the rest holds none. Reentrant.
 class RecordScanner {
  public:
   /// `bytes`: of `lane`, from `position` on. Borrowed; aligned to 8.
   RecordScanner(std::span<const char> bytes, std::uint32_t lane, std::uint64_t position) noexcept
-      : bytes_(bytes), lane_(lane), base_(position) {}
+      : bytes_(bytes), lane_(lane), base_(position), search_bytes_(kSearchFactor * bytes.size()) {}
 
   /// Goes on at `position`, which must not lie before the beginning.
   void seek(std::uint64_t position) noexcept;
@@ -43,13 +44,20 @@ class RecordScanner {
 
  private:
   std::uint64_t word_at(std::size_t offset) const noexcept;
+  /// Of what has the form of a record there; 0 where nothing has.
+  std::size_t length_at(std::size_t offset) const noexcept;
   bool is_record(std::size_t offset) const noexcept;
   bool is_end_mark(std::size_t offset) const noexcept;
-  std::optional<std::size_t> find_record(std::size_t offset) const noexcept;
+  std::optional<std::size_t> find_record(std::size_t offset) noexcept;
+
+  // Bytes left over from another use of the memory look like records, each once; lengths that are made up
+  // overlap.
+  static constexpr std::size_t kSearchFactor = 32;
 
   std::span<const char> bytes_;
   std::uint32_t lane_;
   std::uint64_t base_;
+  std::size_t search_bytes_;  // of which checksums may still be computed while a record is looked for
   std::size_t offset_ = 0;
   bool verified_ = false;  // what stands at offset_ is a record
   bool done_ = false;

@@ -4,66 +4,41 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
-#include <fstream>
+#include <new>
 #include <nlohmann/json.hpp>
-#include <system_error>
+#include <string_view>
 #include <thread>
 #include <utility>
 
+#include "base/bounded_json.hpp"
 #include "base/crc32c.hpp"
-#include "base/sha256.hpp"
 #include "base/uuid.hpp"
-#include "codewake/digest.hpp"
 #include "codewake/utf8.hpp"
-#include "journal/file_io.hpp"
+#include "journal/places.hpp"
 
 namespace codewake::internal {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kSharedMemory = "/dev/shm";
 constexpr const char* kLockFile = "lock";
 constexpr const char* kAboutFile = "run.json";
+constexpr const char* kNewAboutFile = "run.json.new";
+constexpr std::size_t kMostAboutBytes = 64u << 10;
+constexpr int kMostAboutDepth = 4;
 constexpr int kFormat = 1;
 
-[[noreturn]] void fail(int error, const fs::path& path) {
-  throw std::system_error(error, std::generic_category(), path.string());
+[[noreturn]] void fail(const std::error_code& error, const fs::path& path) {
+  throw std::system_error(error, path.string());
 }
 
-// For this user alone, parents too.
-void make_folders(const fs::path& path) {
-  if (mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return;
-  if (errno != ENOENT || path.parent_path() == path) fail(errno, path);
-  make_folders(path.parent_path());
-  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) fail(errno, path);
-}
-
-// Anybody can make a folder in shared memory, with a name that somebody else would choose.
-void check_owner(const fs::path& root) {
-  struct stat status {};
-  if (lstat(root.c_str(), &status) != 0) fail(errno, root);
-  if (!S_ISDIR(status.st_mode)) fail(ENOTDIR, root);
-  if (status.st_uid != geteuid() || (status.st_mode & 077) != 0) fail(EPERM, root);
-}
-
-bool is_in_shared_memory(const fs::path& root) {
-  return root.string().starts_with(std::string(kSharedMemory) + "/");
-}
-
-std::string root_suffix(const fs::path& journal_folder) {
-  std::error_code ignored;
-  fs::path path = fs::weakly_canonical(fs::absolute(journal_folder, ignored), ignored);
-  if (!path.has_filename()) path = path.parent_path();  // `folder/` is `folder`, whether or not it is there
-  return to_hex(sha256(path.string())).substr(0, 12);
+bool is_gone(const std::error_code& error) {
+  return error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory;
 }
 
 std::string host() {
@@ -77,15 +52,6 @@ std::string host() {
   return name.empty() || name.starts_with('.') ? "localhost" : name.substr(0, 64);
 }
 
-// Whether the lock that is held is that of the file which is there now: not of one that was deleted
-// meanwhile.
-bool is_current(int fd, const fs::path& file) {
-  struct stat held {
-  }, now{};
-  return fstat(fd, &held) == 0 && stat(file.c_str(), &now) == 0 && held.st_dev == now.st_dev &&
-         held.st_ino == now.st_ino;
-}
-
 // Of what decides whose a journal is.
 std::uint32_t checksum_of(const RunAbout& about) {
   const std::string text = about.run + "\n" + about.fingerprint;
@@ -97,37 +63,17 @@ std::string text_of(const nlohmann::json& json, const char* key) {
   return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
-}  // namespace
-
-fs::path default_journal_folder() {
-  if (geteuid() == 0) return "/var/lib/code_wake/journal";
-  const char* state = secure_getenv("XDG_STATE_HOME");
-  if (state != nullptr && state[0] == '/') return fs::path(state) / "code_wake/journal";
-  const char* home = secure_getenv("HOME");
-  if (home != nullptr && home[0] == '/') return fs::path(home) / ".local/state/code_wake/journal";
-  return fmt::format("/var/tmp/code_wake-{}/journal", geteuid());
-}
-
-fs::path front_root(const fs::path& journal_folder) {
-  return fs::path(kSharedMemory) / fmt::format("code_wake-{}-{}", geteuid(), root_suffix(journal_folder));
-}
-
-std::vector<fs::path> front_roots(const fs::path& journal_folder) {
-  const std::string suffix = "-" + root_suffix(journal_folder);
-  std::vector<fs::path> roots;
-  std::error_code error;
-  for (fs::directory_iterator entry(kSharedMemory, error), end; !error && entry != end;
-       entry.increment(error)) {
-    const std::string name = entry->path().filename();
-    if (!name.starts_with("code_wake-") || !name.ends_with(suffix)) continue;
-    struct stat status {};
-    const bool mine = lstat(entry->path().c_str(), &status) == 0 && S_ISDIR(status.st_mode) &&
-                      (status.st_uid == geteuid() || geteuid() == 0);
-    if (mine) roots.push_back(entry->path());
+// Null where there is none.
+std::shared_ptr<const Folder> open_run(const Folder& root, const std::string& run) {
+  try {
+    return std::make_shared<const Folder>(root.open_own(run));
+  } catch (const std::system_error& error) {
+    if (is_gone(error.code())) return nullptr;
+    throw;
   }
-  std::sort(roots.begin(), roots.end());
-  return roots;
 }
+
+}  // namespace
 
 std::string make_run_name(Time start) {
   const auto seconds = std::chrono::floor<std::chrono::seconds>(start).time_since_epoch().count();
@@ -135,61 +81,70 @@ std::string make_run_name(Time start) {
 }
 
 RunFolder RunFolder::create(const fs::path& root, const std::string& run) {
-  make_folders(root);
-  if (is_in_shared_memory(root)) check_owner(root);
-  const fs::path path = root / run;
+  return create([&root] { return Folder::make(root); }, run);
+}
+
+RunFolder RunFolder::create(const std::function<Folder()>& make_root, const std::string& run) {
   // A recoverer may find the folder before it is locked, and take it for a dead one's: it deletes it then,
-  // with the root if that is empty, and that takes a moment. The name is nobody else's.
+  // with the root if that is empty, and that takes a moment. No other run has the name.
   constexpr std::chrono::seconds kPatience{5};
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  auto root = std::make_shared<const Folder>(make_root());
   for (bool first = true; first || std::chrono::steady_clock::now() < deadline; first = false) {
     if (!first) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    const int error = mkdir(path.c_str(), 0700) == 0 ? 0 : errno;
-    if (error == ENOENT) {
-      make_folders(root);
-      continue;
+    try {
+      root->make_own(run);
+      if (auto made = lock(root, run)) return *std::move(made);
+    } catch (const std::system_error& error) {
+      if (error.code() != std::errc::no_such_file_or_directory) throw;
+      root = std::make_shared<const Folder>(make_root());
     }
-    if (error != 0 && error != EEXIST) fail(error, path);
-    if (auto made = lock(path)) return *std::move(made);
   }
-  fail(EBUSY, path);
+  fail(std::make_error_code(std::errc::device_or_resource_busy), root->path() / run);
 }
 
-std::optional<RunFolder> RunFolder::take_over(const fs::path& folder) {
+std::optional<RunFolder> RunFolder::take_over(std::shared_ptr<const Folder> root, const std::string& run) {
   // Without a lock it is being made or deleted, unless something lies there; in neither case is it to be
   // kept.
-  if (access((folder / kLockFile).c_str(), F_OK) != 0 && rmdir(folder.c_str()) == 0) return std::nullopt;
-  return lock(folder);
+  const auto folder = open_run(*root, run);
+  if (folder == nullptr || (!folder->has(kLockFile) && !root->remove_folder(run))) return std::nullopt;
+  return lock(std::move(root), run);
 }
 
-std::optional<RunFolder> RunFolder::lock(const fs::path& folder) {
-  const fs::path file = folder / kLockFile;
-  const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) {
-    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
-    fail(errno, file);
+std::optional<RunFolder> RunFolder::lock(std::shared_ptr<const Folder> root, const std::string& run) {
+  std::shared_ptr<const Folder> folder = open_run(*root, run);
+  if (folder == nullptr) return std::nullopt;
+  FileDescriptor file = folder->open_file(kLockFile, O_RDWR | O_CREAT);
+  const std::error_code error(errno, std::generic_category());
+  if (file.number() < 0 && is_gone(error)) return std::nullopt;
+  if (file.number() < 0) fail(error, folder->path() / kLockFile);
+  if (flock(file.number(), LOCK_EX | LOCK_NB) != 0 || !folder->names(kLockFile, file.number()))
+    return std::nullopt;
+  return RunFolder(std::move(root), std::move(folder), std::move(file));
+}
+
+// The lock is the open file's, and a mapping keeps that open as a descriptor does; but no program closes it
+// by its number. Some file systems cannot map.
+RunFolder::RunFolder(std::shared_ptr<const Folder> root, std::shared_ptr<const Folder> folder,
+                     FileDescriptor lock) noexcept
+    : root_(std::move(root)), folder_(std::move(folder)) {
+  void* const memory = mmap(nullptr, 1, PROT_NONE, MAP_SHARED, lock.number(), 0);
+  if (memory == MAP_FAILED) {
+    lock_fd_ = lock.release();
+  } else {
+    lock_memory_ = memory;
   }
-  if (flock(fd, LOCK_EX | LOCK_NB) == 0 && is_current(fd, file)) return RunFolder(folder, fd);
-  close(fd);
-  return std::nullopt;
-}
-
-// The lock is the open file's, and a mapping keeps that open as a descriptor does; but nobody closes it by
-// its number. Some file systems cannot map.
-RunFolder::RunFolder(fs::path path, int lock_fd) noexcept : path_(std::move(path)), lock_fd_(lock_fd) {
-  void* const memory = mmap(nullptr, 1, PROT_NONE, MAP_SHARED, lock_fd, 0);
-  if (memory == MAP_FAILED) return;
-  lock_memory_ = memory;
-  close(std::exchange(lock_fd_, -1));
 }
 
 RunFolder::RunFolder(RunFolder&& other) noexcept
-    : path_(std::move(other.path_)),
+    : root_(std::move(other.root_)),
+      folder_(std::move(other.folder_)),
       lock_fd_(std::exchange(other.lock_fd_, -1)),
       lock_memory_(std::exchange(other.lock_memory_, nullptr)) {}
 
 RunFolder& RunFolder::operator=(RunFolder&& other) noexcept {
-  std::swap(path_, other.path_);
+  std::swap(root_, other.root_);
+  std::swap(folder_, other.folder_);
   std::swap(lock_fd_, other.lock_fd_);
   std::swap(lock_memory_, other.lock_memory_);
   return *this;
@@ -213,30 +168,27 @@ void RunFolder::write_about(const RunAbout& about) const {
                                {"executable", to_storable(about.executable)},
                                {"pid", about.pid},
                                {"started", format_time(about.started)}};
-  const fs::path file = path_ / kAboutFile;
-  const fs::path temporary = path_ / "run.json.new";
-  std::ofstream out(temporary, std::ios::binary | std::ios::trunc);
-  out << json.dump(2) << '\n';
-  out.close();
-  if (!out) fail(errno != 0 ? errno : EIO, temporary);
-  fs::permissions(temporary, fs::perms::owner_read | fs::perms::owner_write);
-  fs::rename(temporary, file);
+  static_cast<void>(folder_->remove_file(kNewAboutFile));  // where there is one, the next line says so
+  std::error_code error = folder_->write_new_file(kNewAboutFile, json.dump(2) + '\n', false);
+  if (!error) error = folder_->rename(kNewAboutFile, kAboutFile);
+  if (error) fail(error, path() / kNewAboutFile);
 }
 
 std::error_code RunFolder::sync() const {
-  if (const std::error_code error = sync_path(path_ / kAboutFile)) return error;
-  fs::path folder = fs::absolute(path_);
-  while (true) {
-    const std::error_code error = sync_path(folder);
-    if (error == std::errc::permission_denied) return {};  // nor was that one made by this user
-    if (error || folder == folder.root_path()) return error;
-    folder = folder.parent_path();
-  }
+  std::error_code error = folder_->sync_file(kAboutFile);
+  if (!error) error = folder_->sync();
+  return error ? error : folder_->sync_above();
 }
 
 std::optional<RunAbout> RunFolder::read_about() const {
-  std::ifstream in(path_ / kAboutFile, std::ios::binary);
-  const auto json = nlohmann::json::parse(in, nullptr, false);
+  std::optional<std::string> text;
+  try {
+    text = folder_->read_file(kAboutFile, kMostAboutBytes);
+  } catch (const std::system_error&) {
+    return std::nullopt;  // a pipe, or a file that cannot be read, says nothing
+  }
+  if (!text || text->size() > kMostAboutBytes) return std::nullopt;
+  const nlohmann::json json = parse_bounded_json(*text, kMostAboutDepth);
   if (!json.is_object() || json.value("format", nlohmann::json()) != kFormat) return std::nullopt;
   RunAbout about{.run = text_of(json, "run"),
                  .fingerprint = text_of(json, "fingerprint"),
@@ -245,52 +197,45 @@ std::optional<RunAbout> RunFolder::read_about() const {
   const auto pid = json.find("pid");
   if (pid != json.end() && pid->is_number_integer()) about.pid = pid->get<std::int64_t>();
   about.started = parse_time(text_of(json, "started")).value_or(Time());
-  if (about.run != path_.filename().string() || about.fingerprint.empty()) return std::nullopt;
+  if (about.run != path().filename().string() || about.fingerprint.empty()) return std::nullopt;
   if (json.value("checksum", nlohmann::json()) != checksum_of(about)) return std::nullopt;
   return about;
 }
 
+// The lock goes last: a recoverer that finds the folder meanwhile must find it locked. What says whose the
+// data is goes after the data, so that a recoverer that is killed here leaves nothing that cannot be
+// recovered.
+std::error_code RunFolder::remove_files() const {
+  for (const std::string& name : folder_->entries()) {
+    if (name == kLockFile || name == kAboutFile) continue;
+    if (const std::error_code error = folder_->remove_tree(name)) return error;
+  }
+  std::error_code error = folder_->remove_file(kAboutFile);
+  if (!error || is_gone(error)) error = folder_->remove_file(kLockFile);
+  if (error) return error;
+  // Where another program has made a lock anew before the folder went, it deletes the folder, or it has
+  // already.
+  error = root_->remove_folder(path().filename());
+  return error == std::errc::directory_not_empty || is_gone(error) ? std::error_code() : error;
+}
+
 std::error_code RunFolder::remove() noexcept {
   std::error_code error;
-  // The lock goes last: whoever finds the folder meanwhile must find it locked. What says whose the data is
-  // goes after the data, so that whoever is killed here leaves nothing that cannot be recovered.
-  for (fs::directory_iterator entry(path_, error), end; !error && entry != end; entry.increment(error)) {
-    if (entry->path().filename() == kLockFile || entry->path().filename() == kAboutFile) continue;
-    std::error_code failed;
-    fs::remove_all(entry->path(), failed);
-    if (failed) return failed;
-  }
-  if (!error && unlink((path_ / kAboutFile).c_str()) != 0 && errno != ENOENT) {
-    error = {errno, std::generic_category()};
-  }
-  if (!error && unlink((path_ / kLockFile).c_str()) != 0) error = {errno, std::generic_category()};
-  // Where somebody has made a lock anew before the folder went, it is theirs to delete, or they have already.
-  if (!error && rmdir(path_.c_str()) != 0 && errno != ENOTEMPTY && errno != ENOENT) {
-    error = {errno, std::generic_category()};
+  try {
+    error = remove_files();
+  } catch (const std::system_error& failed) {
+    error = failed.code();
+  } catch (const std::bad_alloc&) {
+    error = std::make_error_code(std::errc::not_enough_memory);
   }
   unlock();
   // Memory's own folder goes with the last run in it; one on the disk is somebody's choice.
-  if (is_in_shared_memory(path_)) rmdir(path_.parent_path().c_str());
+  if (is_front_root(root_->path())) static_cast<void>(root_->remove());
   return error;
 }
 
 void RunFolder::close_in_child() noexcept {
   unlock();
-}
-
-std::vector<std::string> runs_in(const fs::path& root) {
-  std::vector<std::string> runs;
-  std::error_code error;
-  fs::directory_iterator entry(root, error);
-  if (error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory) return runs;
-  for (const fs::directory_iterator end; !error && entry != end; entry.increment(error)) {
-    // host-pid-start-uuid; the dead/ folder beside them is none.
-    const std::string name = entry->path().filename();
-    if (std::count(name.begin(), name.end(), '-') >= 7) runs.push_back(name);
-  }
-  if (error) throw std::system_error(error, root.string());
-  std::sort(runs.begin(), runs.end());
-  return runs;
 }
 
 }  // namespace codewake::internal

@@ -1,28 +1,18 @@
-// Where a run's journal lies, and who may touch it: a folder of the run's name in each of two places, each
-// with a file that is locked while the run lives.
+// One of the folders of a run, which is locked while the run lives, and what the run says of itself there.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
-#include <vector>
+#include <system_error>
 
+#include "base/folder.hpp"
 #include "codewake/time.hpp"
 
 namespace codewake::internal {
-
-/// `/var/lib/code_wake/journal` for root, `$XDG_STATE_HOME/code_wake/journal` (`~/.local/state` by default)
-/// for others.
-std::filesystem::path default_journal_folder();
-
-/// Where the fronts of runs that keep their journal in `journal_folder` are: in /dev/shm, one folder for each
-/// user and journal folder.
-std::filesystem::path front_root(const std::filesystem::path& journal_folder);
-
-/// Every folder in which fronts of that journal folder may be that this user can read: root sees all users'.
-std::vector<std::filesystem::path> front_roots(const std::filesystem::path& journal_folder);
 
 /// A new name: `<host>-<pid>-<start>-<uuid>`; start is in Unix seconds.
 std::string make_run_name(Time start);
@@ -39,26 +29,32 @@ struct RunAbout {
   bool operator==(const RunAbout&) const = default;
 };
 
-/// One of the folders of a run, locked by this object until it is destroyed or removed, whatever the program
-/// does with descriptors meanwhile. Thread-bound.
+/// Locked by this object until it is destroyed or removed, whatever the program does with descriptors
+/// meanwhile. Thread-bound.
 class RunFolder {
  public:
-  /// Makes the folder and its parents, for this user alone, and locks it. Throws std::system_error.
+  /// Makes the folder, for this user alone, in the one that `make_root` makes or opens, and locks it. Throws
+  /// std::system_error.
+  static RunFolder create(const std::function<Folder()>& make_root, const std::string& run);
+
+  /// The same in `root`, which is made where it is missing, with the folders above it.
   static RunFolder create(const std::filesystem::path& root, const std::string& run);
 
   /// Locks a folder whose owner is dead; empty where it lives, where another recoverer was first, and where
-  /// there is no such folder. Throws std::system_error where it cannot be looked into.
-  static std::optional<RunFolder> take_over(const std::filesystem::path& folder);
+  /// there is no such folder of this user. Throws std::system_error where it cannot be looked into.
+  static std::optional<RunFolder> take_over(std::shared_ptr<const Folder> root, const std::string& run);
 
   RunFolder(RunFolder&& other) noexcept;
   RunFolder& operator=(RunFolder&& other) noexcept;
   ~RunFolder();
 
-  const std::filesystem::path& path() const noexcept { return path_; }
+  const std::shared_ptr<const Folder>& folder() const noexcept { return folder_; }
+  const std::shared_ptr<const Folder>& root() const noexcept { return root_; }
+  const std::filesystem::path& path() const noexcept { return folder_->path(); }
 
   /// Throws std::system_error where it cannot be written.
   void write_about(const RunAbout& about) const;
-  /// Empty where there is none, or it is broken, or of a format that is not known here.
+  /// Empty where there is none, or it is broken, larger than one is, or of a format that is not known here.
   std::optional<RunAbout> read_about() const;
 
   /// Returns once the folder, what it says of itself and the folders above it survive the machine.
@@ -71,18 +67,16 @@ class RunFolder {
   void close_in_child() noexcept;
 
  private:
-  static std::optional<RunFolder> lock(const std::filesystem::path& folder);
+  static std::optional<RunFolder> lock(std::shared_ptr<const Folder> root, const std::string& run);
 
-  RunFolder(std::filesystem::path path, int lock_fd) noexcept;
+  RunFolder(std::shared_ptr<const Folder> root, std::shared_ptr<const Folder> folder,
+            FileDescriptor lock) noexcept;
+  std::error_code remove_files() const;
   void unlock() noexcept;
 
-  std::filesystem::path path_;
+  std::shared_ptr<const Folder> root_, folder_;
   int lock_fd_ = -1;
   void* lock_memory_ = nullptr;  // of the file, in the place of the descriptor
 };
-
-/// The names of the runs that have a folder in `root`, in order. Empty where there is no such folder.
-/// Throws std::system_error where it cannot be read.
-std::vector<std::string> runs_in(const std::filesystem::path& root);
 
 }  // namespace codewake::internal

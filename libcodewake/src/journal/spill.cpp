@@ -39,7 +39,7 @@ BlockHeader header_of(const SpillBlock& block, std::size_t size_bytes) noexcept 
 
 bool is_valid(const BlockHeader& header) noexcept {
   return header.magic == kBlockMagic && header.crc == block_crc(header) && header.size_bytes % kWord == 0 &&
-         header.from_position <= kLastPosition;
+         header.size_bytes <= kSlotBytes && header.from_position <= kLastPosition;
 }
 
 bool is_nothing(const BlockHeader& header) noexcept {
@@ -51,9 +51,13 @@ std::error_code last_error() noexcept {
   return {errno, std::generic_category()};
 }
 
+std::string name_of(std::uint32_t file) {
+  return fmt::format("spill-{:06}", file);
+}
+
 }  // namespace
 
-Spill::Spill(std::filesystem::path folder, std::uint64_t limit_bytes)
+Spill::Spill(std::shared_ptr<const Folder> folder, std::uint64_t limit_bytes)
     : folder_(std::move(folder)),
       limit_bytes_(limit_bytes),
       file_bytes_(std::min(kMostFileBytes, limit_bytes / 4)) {}
@@ -66,8 +70,9 @@ void Spill::close_in_child() noexcept {
   files_.clear();
 }
 
-std::filesystem::path Spill::path_of(std::uint32_t file) const {
-  return folder_ / fmt::format("spill-{:06}", file);
+std::error_code Spill::keep_open(std::uint32_t number, const File& file) const {
+  if (file.held.is_open()) return {};
+  return file.held.hold_again(folder_->open_file(name_of(number), O_RDWR));
 }
 
 bool Spill::has_room(std::size_t size_bytes) const noexcept {
@@ -80,10 +85,11 @@ std::error_code Spill::open_next() {
   std::memcpy(header.magic, kSpillMagic, sizeof kSpillMagic);
   header.version = kJournalVersion;
   header.crc = crc32c(&header, offsetof(SpillHeader, crc));
-  HeldFile held(open(path_of(number).c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (held.fd() < 0) return last_error();
+  FileDescriptor file = folder_->open_file(name_of(number), O_RDWR | O_CREAT | O_EXCL);
+  if (file.number() < 0) return last_error();
+  HeldFile held(std::move(file));
   if (const std::error_code error = write_at(held.fd(), &header, sizeof header, 0)) {
-    unlink(path_of(number).c_str());
+    static_cast<void>(folder_->remove_file(name_of(number)));  // it is empty
     return error;
   }
   files_.emplace(number, File{.held = std::move(held), .size_bytes = sizeof header});
@@ -101,7 +107,7 @@ std::error_code Spill::append(SpillBlock& block, std::span<const char> bytes) {
     file = files_.find(current_);
   }
   File& out = file->second;
-  if (const std::error_code error = out.held.keep_open(path_of(file->first))) return error;
+  if (const std::error_code error = keep_open(file->first, out)) return error;
   const BlockHeader header = header_of(block, bytes.size());
   // The bytes before the header: a block that was begun and not finished is none.
   std::error_code error = write_at(out.held.fd(), bytes.data(), bytes.size(), out.size_bytes + sizeof header);
@@ -122,10 +128,10 @@ std::error_code Spill::append(SpillBlock& block, std::span<const char> bytes) {
 std::error_code Spill::sync() {
   if (!unsynced_) return {};
   for (const auto& [number, file] : files_) {
-    if (const std::error_code error = file.held.keep_open(path_of(number))) return error;
+    if (const std::error_code error = keep_open(number, file)) return error;
     if (fdatasync(file.held.fd()) != 0) return last_error();
   }
-  const std::error_code error = sync_path(folder_);
+  const std::error_code error = folder_->sync();
   unsynced_ = static_cast<bool>(error);
   return error;
 }
@@ -135,7 +141,7 @@ std::error_code Spill::read(const SpillBlock& block, std::vector<std::uint64_t>&
   if (file == files_.end()) return std::make_error_code(std::errc::no_such_file_or_directory);
   const std::size_t size = block.to - block.from;
   words.resize(size / kWord);
-  if (const std::error_code error = file->second.held.keep_open(path_of(block.file))) return error;
+  if (const std::error_code error = keep_open(block.file, file->second)) return error;
   try {
     words.resize(read_at(file->second.held.fd(), words.data(), size, block.offset) / kWord);
   } catch (const std::system_error& error) {
@@ -149,7 +155,7 @@ void Spill::release(const SpillBlock& block) noexcept {
   if (file == files_.end() || --file->second.blocks != 0) return;
   if (block.file != current_) {
     remove(block.file);
-  } else if (!file->second.held.keep_open(path_of(block.file)) &&
+  } else if (!keep_open(block.file, file->second) &&
              ftruncate(file->second.held.fd(), sizeof(SpillHeader)) == 0) {
     used_bytes_ -= file->second.size_bytes - sizeof(SpillHeader);
     file->second.size_bytes = sizeof(SpillHeader);
@@ -158,7 +164,7 @@ void Spill::release(const SpillBlock& block) noexcept {
 
 void Spill::remove(std::uint32_t number) noexcept {
   const auto file = files_.find(number);
-  unlink(path_of(number).c_str());
+  static_cast<void>(folder_->remove_file(name_of(number)));  // what stays goes with the folder
   used_bytes_ -= file->second.size_bytes;
   files_.erase(file);
 }
@@ -166,7 +172,10 @@ void Spill::remove(std::uint32_t number) noexcept {
 std::vector<SpillBlock> read_spill_blocks(int fd, std::uint32_t file, std::uint64_t& skipped_bytes) {
   struct stat status {};
   if (fstat(fd, &status) != 0) throw std::system_error(last_error(), "reading a journal");
-  const auto size = static_cast<std::uint64_t>(status.st_size);
+  const auto file_bytes = static_cast<std::uint64_t>(status.st_size);
+  // A writer begins another file once one has kMostFileBytes.
+  const std::uint64_t size = std::min(file_bytes, kMostFileBytes + sizeof(BlockHeader) + kSlotBytes);
+  skipped_bytes += file_bytes - size;
   std::vector<SpillBlock> blocks;
   constexpr std::size_t kWindow = 64 * 1024;
   std::vector<char> window;

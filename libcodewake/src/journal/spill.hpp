@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <span>
@@ -12,8 +11,9 @@
 #include <system_error>
 #include <vector>
 
+#include "base/folder.hpp"
+#include "base/held_file.hpp"
 #include "journal/format.hpp"
-#include "journal/held_file.hpp"
 
 namespace codewake::internal {
 
@@ -31,8 +31,8 @@ struct SpillBlock {
 /// Thread-bound to whoever holds the lock that guards it, but for `used_bytes`.
 class Spill {
  public:
-  /// Files go into `folder`, which must be there, and take `limit_bytes` in all.
-  Spill(std::filesystem::path folder, std::uint64_t limit_bytes);
+  /// Files go into `folder` and take `limit_bytes` in all.
+  Spill(std::shared_ptr<const Folder> folder, std::uint64_t limit_bytes);
   Spill(const Spill&) = delete;
   Spill& operator=(const Spill&) = delete;
   ~Spill();
@@ -63,11 +63,11 @@ class Spill {
     std::uint32_t blocks = 0;
   };
 
-  std::filesystem::path path_of(std::uint32_t file) const;
+  std::error_code keep_open(std::uint32_t number, const File& file) const;
   std::error_code open_next();
   void remove(std::uint32_t number) noexcept;
 
-  std::filesystem::path folder_;
+  std::shared_ptr<const Folder> folder_;
   std::uint64_t limit_bytes_;
   std::uint64_t file_bytes_;
   std::uint64_t used_bytes_ = 0;
@@ -77,7 +77,8 @@ class Spill {
 };
 
 /// The blocks of a spill file of a dead run, as far as they can be read; `skipped_bytes` are those that
-/// should have been blocks. Throws std::system_error where the file cannot be read.
+/// should have been blocks. What lies behind the largest size that a writer lets a file have is not read.
+/// Throws std::system_error where the file cannot be read.
 std::vector<SpillBlock> read_spill_blocks(int fd, std::uint32_t file, std::uint64_t& skipped_bytes);
 
 }  // namespace codewake::internal

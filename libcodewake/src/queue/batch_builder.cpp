@@ -40,7 +40,7 @@ bool BatchBuilder::add(const TakenRecord& record,
                        const std::function<std::error_code(const TakenRecord&, std::string&)>& external) {
   if (items_.size() >= limits_.events || size_bytes_ >= limits_.size_bytes) return false;
   const auto kind = static_cast<RecordKind>(record.header.kind);
-  if (kind == RecordKind::process) {
+  if (kind == RecordKind::process && record.header.process != 0) {
     auto info = decode_process(record.payload);
     if (info) {
       processes_.introduce(record.header.process, to_storable(*std::move(info)));
@@ -71,6 +71,12 @@ bool BatchBuilder::add(const TakenRecord& record,
     return add_payload(record, external_);
   }
   return add_payload(record, record.payload);
+}
+
+// Stores number from 1: another id is no process's.
+std::optional<Id> BatchBuilder::believed(std::optional<Id> process_id) const {
+  if (!process_id || *process_id <= 0) return std::nullopt;
+  return known_ids_only_ && !processes_.has_id(*process_id) ? std::nullopt : process_id;
 }
 
 BatchBuilder::Item& BatchBuilder::add_item(const TakenRecord& record) {
@@ -120,11 +126,16 @@ bool BatchBuilder::add_event(const TakenRecord& record, std::span<const char> pa
     add_item(record).is_sync = false;
     return true;
   }
-  if (!decoded_.process_id && processes_.find(record.header.process) == nullptr) return false;
+  const std::optional<Id> process_id = believed(decoded_.process_id);
+  // An event that says by itself whose it is has no number; where that is not believed, it is the first
+  // process's.
+  const std::uint16_t process =
+      !process_id && record.header.process == 0 ? std::uint16_t{1} : record.header.process;
+  if (!process_id && processes_.find(process) == nullptr) return false;
   Item& item = add_item(record);
   item.when = decoded_.when.value_or(record.time);
-  item.process_id = decoded_.process_id;
-  item.process = record.header.process;
+  item.process_id = process_id;
+  item.process = process;
   item.is_event = true;
   item.has_data = decoded_.has_data;
   item.first_attribute = attributes_.size();
@@ -147,7 +158,7 @@ void BatchBuilder::add_crash(const CrashReport& crash) {
   item.next_position = 1;
   item.when = crash.when;
   item.process = crash.process;
-  item.process_id = crash.process_id;
+  item.process_id = believed(crash.process_id);
   item.is_event = true;
   set_data(item, crash.data);
   tie(item, crash.trace);

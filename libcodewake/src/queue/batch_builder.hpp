@@ -40,6 +40,9 @@ class BatchBuilder {
   BatchBuilder(std::string run, ProcessTable& processes, BatchLimits limits, StackMaker make_stack,
                bool stores_trace_events);
 
+  /// From now on a process's id that a record names counts only where it is one of `processes`.
+  void believe_known_ids_only() noexcept { known_ids_only_ = true; }
+
   void clear() noexcept;
 
   /// Takes a record; `external` reads the payload of one that is external. False, and nothing taken, where
@@ -103,6 +106,7 @@ class BatchBuilder {
   bool add_event(const TakenRecord& record, std::span<const char> payload);
   bool add_trace_event(const TakenRecord& record, std::span<const char> payload);
   Item& add_item(const TakenRecord& record);
+  std::optional<Id> believed(std::optional<Id> process_id) const;
   void tie(Item& item, const std::optional<TraceTie>& trace);
   void set_data(Item& item, const std::vector<Attribute>& data);
   void add_data(Item& item, const std::vector<Attribute>& data);
@@ -115,6 +119,7 @@ class BatchBuilder {
   BatchLimits limits_;
   StackMaker make_stack_;
   const bool stores_trace_events_;
+  bool known_ids_only_ = false;
 
   TextArena text_;
   DecodedEvent decoded_;

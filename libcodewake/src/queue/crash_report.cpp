@@ -116,20 +116,24 @@ std::vector<Attribute> data_of(const CrashPage& page) {
 
 }  // namespace
 
-CrashReport report_of(const CrashPage& page, const std::vector<Module>& noted) {
-  CrashReport report;
-  report.when = Time(std::chrono::nanoseconds(page.when));
-  const auto number = static_cast<std::uint16_t>(page.process_number);
-  report.process = number == 0 ? 1 : number;  // it stands alone in its run
-  if (page.process_id != 0) report.process_id = page.process_id;
-  report.process_info = decode_process(std::span(page.process, page.process_bytes));
-  report.data = data_of(page);
-  if (!page.trace.trace_id.empty()) report.trace = page.trace;
+Stacktrace crash_stack(const CrashPage& page, const std::vector<Module>& noted) {
   std::vector<void*> addresses;
   for (const std::uint64_t address : std::span(page.addresses, page.frames)) {
     addresses.push_back(reinterpret_cast<void*>(address));
   }
-  report.stack = stack_of(addresses, modules_of(page, noted));
+  return stack_of(addresses, modules_of(page, noted));
+}
+
+CrashReport report_of(const CrashPage& page, Stacktrace stack) {
+  CrashReport report;
+  report.when = Time(std::chrono::nanoseconds(page.when));
+  const auto number = static_cast<std::uint16_t>(page.process_number);
+  report.process = number == 0 ? 1 : number;  // it stands alone in its run
+  if (page.process_id > 0) report.process_id = page.process_id;
+  report.process_info = decode_process(std::span(page.process, page.process_bytes));
+  report.data = data_of(page);
+  if (!page.trace.trace_id.empty()) report.trace = page.trace;
+  report.stack = std::move(stack);
   report.summary = page.exceptions != 0 ? std::string(page.exception[0].type)
                    : page.signal != 0   ? name_of_signal(page.signal)
                                         : reason_of(page);

@@ -25,7 +25,9 @@ struct CrashReport {
   std::string summary = {};                      ///< `SIGSEGV`, or the type of the exception
 };
 
-/// `noted`: the modules of the run, for where the page has none.
-CrashReport report_of(const CrashPage& page, const std::vector<Module>& noted);
+CrashReport report_of(const CrashPage& page, Stacktrace stack);
+
+/// Of the page's addresses. `noted`: the modules of the run, for where the page has none.
+Stacktrace crash_stack(const CrashPage& page, const std::vector<Module>& noted);
 
 }  // namespace codewake::internal

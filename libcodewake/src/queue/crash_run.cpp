@@ -8,7 +8,9 @@
 #include <typeinfo>
 #include <utility>
 
+#include "journal/places.hpp"
 #include "queue/fingerprint.hpp"
+#include "queue/own_journals.hpp"
 #include "queue/recoverer.hpp"
 #include "queue/run_about.hpp"
 #include "queue/store_as_backend.hpp"
@@ -21,11 +23,15 @@ QueueTarget target_of(const Store& store, const std::vector<std::string>& parame
   return {.identity = store.identity(), .class_name = typeid(store).name(), .parameters = parameters};
 }
 
+Folder make_crash_root(const std::filesystem::path& journal) {
+  return make_front_root(journal, sizeof(CrashPage));
+}
+
 }  // namespace
 
 void expect_crash(const QueueTarget& target, const Config::Queue& options, const CrashSubject& subject) {
   const std::filesystem::path journal = journal_folder(options, target);
-  if (!journal.empty()) prepare_crash_runs(front_root(journal), about_run(target), subject);
+  if (!journal.empty()) prepare_crash_runs(make_crash_root(journal).path(), about_run(target), subject);
 }
 
 void expect_crash(const Store& store, const Config::Queue& options,
@@ -40,11 +46,10 @@ CrashRun::CrashRun(const Store& store, const Config::Queue& options,
   const std::filesystem::path journal = journal_folder(options, target);
   if (journal.empty()) return;
   about_ = about_run(target);
-  const std::filesystem::path root = front_root(journal);
-  folder_ = RunFolder::create(root, about_.run);
+  folder_ = RunFolder::create([&] { return make_crash_root(journal); }, about_.run);
   folder_->write_about(about_);
-  use_crash_page(make_crash_page(folder_->path(), subject_));
-  prepare_crash_runs(root, about_, subject_);
+  use_crash_page(make_crash_page(*folder_->folder(), subject_));
+  prepare_crash_runs(folder_->root()->path(), about_, subject_);
 }
 
 void CrashRun::end() noexcept {
@@ -65,7 +70,8 @@ void recover_crash_runs(Store& store, const Config::Queue& options,
     const std::filesystem::path journal = journal_folder(options, target);
     if (journal.empty()) return;
     StoreAsBackend backend(store);
-    Recoverer recoverer(backend, journal, fingerprint_of(target), {}, {});
+    Recoverer recoverer(backend, std::make_unique<OwnJournals>(journal), journal, fingerprint_of(target), {},
+                        {});
     recoverer.take_crashes_only();
     recoverer.find();
     while (recoverer.step() == Recoverer::Step::progress) {

@@ -2,23 +2,24 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <utility>
 
+#include "base/folder.hpp"
 #include "codewake/utf8.hpp"
-#include "journal/file_io.hpp"
 #include "store/flattened.hpp"
 
 namespace codewake::internal {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr const char* kFolder = "dead";
 
 std::string line_of(const BatchBuilder& builder, const BatchBuilder::Item& item, const std::string& reason) {
   Json json = {{"reason", to_storable(reason)}, {"when", format_time(item.when)}};
@@ -35,33 +36,36 @@ std::string line_of(const BatchBuilder& builder, const BatchBuilder::Item& item,
   return json.dump() + "\n";
 }
 
-std::error_code append_line(const std::filesystem::path& file, const std::string& line) {
-  const int fd = open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) return {errno, std::generic_category()};
+std::error_code append_line(const Folder& folder, const std::string& name, const std::string& line) {
+  const FileDescriptor file = folder.open_file(name, O_WRONLY | O_APPEND | O_CREAT);
+  if (file.number() < 0) return {errno, std::generic_category()};
   // One write: a line of one program does not stand inside of another's.
-  const ssize_t written = write(fd, line.data(), line.size());
+  const ssize_t written = write(file.number(), line.data(), line.size());
   const int error = written == static_cast<ssize_t>(line.size()) ? 0 : (written < 0 ? errno : ENOSPC);
-  close(fd);
   return {error, std::generic_category()};
 }
 
 }  // namespace
 
-DeadLetters::DeadLetters(std::filesystem::path journal_folder, std::string run) {
-  if (!journal_folder.empty()) file_ = std::move(journal_folder) / "dead" / (std::move(run) + ".ndjson");
+DeadLetters::DeadLetters(std::filesystem::path journal_folder, std::string run)
+    : folder_(std::move(journal_folder)), name_(std::move(run) + ".ndjson") {}
+
+std::string DeadLetters::keep(const std::string& line) {
+  if (folder_.empty() || written_bytes_ >= kMostBytes) return "it is only counted";
+  const std::string file = (folder_ / kFolder / name_).string();
+  std::error_code error;
+  try {
+    error = append_line(Folder::open(folder_).make_own(kFolder), name_, line);
+    written_bytes_ += line.size();
+  } catch (const std::system_error& failed) {
+    error = failed.code();
+  }
+  return error ? fmt::format("it could not be written to {}: {}", file, error.message()) : "it is in " + file;
 }
 
 void DeadLetters::set_aside(const BatchBuilder& builder, const BatchBuilder::Item& item,
                             const std::string& reason) {
-  std::string outcome = "it is only counted";
-  if (!file_.empty() && written_bytes_ < kMostBytes) {
-    mkdir(file_.parent_path().c_str(), 0700);  // whether it is there now, opening the file tells
-    const std::string line = line_of(builder, item, reason);
-    const std::error_code error = append_line(file_, line);
-    written_bytes_ += line.size();
-    outcome = error ? fmt::format("it could not be written to {}: {}", file_.string(), error.message())
-                    : "it is in " + file_.string();
-  }
+  const std::string outcome = keep(line_of(builder, item, reason));
   if (std::exchange(said_, true)) return;
   std::fprintf(
       stderr, "codewake: the store refuses an event (more of this is counted in stats(), not said): %s; %s\n",

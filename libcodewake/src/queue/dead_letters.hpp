@@ -1,4 +1,4 @@
-// Events that a store refused for good: set aside where people find them.
+// Events that a store refused for good: kept where people find them.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,10 @@ class DeadLetters {
   void set_aside(const BatchBuilder& builder, const BatchBuilder::Item& item, const std::string& reason);
 
  private:
-  std::filesystem::path file_;
+  std::string keep(const std::string& line);
+
+  std::filesystem::path folder_;  // the journals'
+  std::string name_;
   std::uint64_t written_bytes_ = 0;
   bool said_ = false;
 };

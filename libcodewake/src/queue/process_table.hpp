@@ -1,10 +1,12 @@
 // The processes of a run, by their number in its journal.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "codewake/event.hpp"
 
@@ -18,7 +20,13 @@ class ProcessTable {
     Id id = 0;  ///< 0: not stored yet
   };
 
-  void introduce(std::uint16_t number, ProcessInfo info) { entries_[number].info = std::move(info); }
+  /// From now on each process is recorded as this user's, whatever it says of itself.
+  void set_user(std::string name) { user_ = std::move(name); }
+
+  void introduce(std::uint16_t number, ProcessInfo info) {
+    if (user_) info.username = user_;
+    entries_[number].info = std::move(info);
+  }
   void set_id(std::uint16_t number, Id id) { entries_[number].id = id; }
   /// Of a journal whose record of a process was lost.
   void set_stand_in(ProcessInfo info) { stand_in_ = std::move(info); }
@@ -38,11 +46,17 @@ class ProcessTable {
     return &entries_[number];
   }
 
+  /// Whether the store knows a process of this run by the id.
+  bool has_id(Id id) const {
+    return std::any_of(entries_.begin(), entries_.end(), [id](const auto& e) { return e.second.id == id; });
+  }
+
   std::map<std::uint16_t, Entry>& entries() noexcept { return entries_; }
 
  private:
   std::map<std::uint16_t, Entry> entries_;
   std::optional<ProcessInfo> stand_in_;
+  std::optional<std::string> user_;
 };
 
 }  // namespace codewake::internal

@@ -4,26 +4,22 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
-#include <set>
+#include <stdexcept>
 #include <utility>
 
 #include "queue/crash_report.hpp"
-#include "queue/fingerprint.hpp"
-#include "queue/modules_note.hpp"
 #include "store/storable.hpp"
 
 namespace codewake::internal {
 
 /// The run that is at work.
 struct Recoverer::Work {
-  Work(QueueBackend& backend, std::unique_ptr<DeadJournal> dead, BatchLimits limits,
+  Work(QueueBackend& backend, std::unique_ptr<JournalSource> dead, BatchLimits limits,
        const std::filesystem::path& folder, JournalRun& shown)
       : journal(std::move(dead)),
-        modules(read_modules(journal->read_note(kModulesNote))),
         builder(
             journal->run(), processes, limits,
-            [this](const std::vector<void*>& addresses) { return stack_of(addresses, modules); },
+            [this](const std::vector<void*>& addresses) { return journal->stack_of(addresses); },
             backend.stores_trace_events()),
         letters(folder, journal->run()),
         writer(backend, builder, processes,
@@ -37,8 +33,7 @@ struct Recoverer::Work {
                       letters.set_aside(builder, builder.item(item), reason);
                     }}) {}
 
-  std::unique_ptr<DeadJournal> journal;
-  std::vector<Module> modules;
+  std::unique_ptr<JournalSource> journal;
   ProcessTable processes;
   BatchBuilder builder;
   DeadLetters letters;
@@ -49,10 +44,12 @@ struct Recoverer::Work {
   bool has_reported = false;
 };
 
-Recoverer::Recoverer(QueueBackend& backend, std::filesystem::path journal_folder, std::string fingerprint,
-                     BatchLimits limits, std::string own_run)
+Recoverer::Recoverer(QueueBackend& backend, std::unique_ptr<JournalSources> sources,
+                     std::filesystem::path dead_folder, std::string fingerprint, BatchLimits limits,
+                     std::string own_run)
     : backend_(backend),
-      folder_(std::move(journal_folder)),
+      sources_(std::move(sources)),
+      dead_folder_(std::move(dead_folder)),
       fingerprint_(std::move(fingerprint)),
       limits_(limits),
       own_run_(std::move(own_run)) {}
@@ -60,14 +57,8 @@ Recoverer::Recoverer(QueueBackend& backend, std::filesystem::path journal_folder
 Recoverer::~Recoverer() = default;
 
 void Recoverer::find() {
-  front_roots_ = front_roots(folder_);
-  std::set<std::string> found;
-  std::vector<std::filesystem::path> roots = front_roots_;
-  roots.push_back(folder_);
-  for (const std::filesystem::path& root : roots) {
-    for (std::string& run : runs_in(root)) found.insert(std::move(run));
-  }
-  found.erase(own_run_);
+  std::vector<std::string> found = sources_->runs();
+  std::erase(found, own_run_);
   left_.assign(found.begin(), found.end());
   runs_.reserve(runs_.size() + left_.size());  // Work keeps a reference
 }
@@ -97,22 +88,16 @@ Recoverer::Step Recoverer::note_failure(const char* problem, bool store_is_away)
   return Step::progress;
 }
 
-bool Recoverer::is_there(const std::string& run) const {
-  std::error_code ignored;
-  return std::filesystem::exists(folder_ / run, ignored) ||
-         std::any_of(front_roots_.begin(), front_roots_.end(),
-                     [&](const auto& root) { return std::filesystem::exists(root / run, ignored); });
-}
-
 // Whether there is a run to work on now.
 bool Recoverer::open_next() {
   if (left_.empty()) return false;
   JournalRun& shown = runs_.emplace_back();
   shown.run = left_.front();
   left_.pop_front();
-  auto journal = DeadJournal::take_over(folder_, front_roots_, shown.run);
+  shown.user = sources_->other_user().value_or(std::string());
+  auto journal = sources_->take_over(shown.run);
   if (journal == nullptr) {  // alive, where it is still there: its own words about itself are not asked for
-    if (!is_there(shown.run)) runs_.pop_back();
+    if (!sources_->has(shown.run)) runs_.pop_back();
     return false;
   }
   const std::optional<RunAbout>& about = journal->about();
@@ -137,35 +122,53 @@ bool Recoverer::open_next() {
     return false;
   }
   shown.state = JournalRun::State::failed;  // until it is done
-  work_ = std::make_unique<Work>(backend_, std::move(journal), limits_, folder_, shown);
+  work_ = std::make_unique<Work>(backend_, std::move(journal), limits_, dead_folder_, shown);
+  if (!shown.user.empty()) {
+    work_->processes.set_user(shown.user);
+    work_->builder.believe_known_ids_only();
+  }
   return true;
+}
+
+// A run may have the name of another user's, whose positions and ids are not its own.
+void Recoverer::check_owner(Id process) {
+  const std::string& user = runs_.back().user;
+  if (user.empty()) return;
+  const std::optional<ProcessRecord> record = backend_.get_process_by_id(process);
+  if (record && record->username == user) return;
+  throw std::runtime_error("the store has a run of this name that is another user's");
+}
+
+void Recoverer::read_positions() {
+  Work& work = *work_;
+  const JournalRun& shown = runs_.back();
+  for (const StoredPosition& stored : backend_.get_positions(work.journal->run() + "/")) {
+    check_owner(stored.process_id);
+    const std::string name = stored.segment.substr(work.journal->run().size() + 1);
+    if (name == kCrashSegment) {
+      work.journal->skip_crash();
+      continue;
+    }
+    const bool is_process = name.starts_with('p');
+    std::uint32_t number = 0;
+    std::from_chars(name.data() + (is_process ? 1 : 0), name.data() + name.size(), number);
+    if (is_process) {
+      work.processes.set_id(static_cast<std::uint16_t>(number), stored.process_id);
+    } else {
+      work.journal->skip_to(number, stored.position);
+    }
+  }
+  work.processes.set_stand_in({.run_ts = shown.started,
+                               .app_name = shown.executable.empty() ? "unknown" : shown.executable,
+                               .pid = shown.pid,
+                               .exe_path = shown.executable});
+  work.knows_positions = true;
 }
 
 Recoverer::Step Recoverer::go_on() {
   Work& work = *work_;
   JournalRun& shown = runs_.back();
-  if (!work.knows_positions) {
-    for (const StoredPosition& stored : backend_.get_positions(work.journal->run() + "/")) {
-      const std::string name = stored.segment.substr(work.journal->run().size() + 1);
-      if (name == kCrashSegment) {
-        work.journal->skip_crash();
-        continue;
-      }
-      const bool is_process = name.starts_with('p');
-      std::uint32_t number = 0;
-      std::from_chars(name.data() + (is_process ? 1 : 0), name.data() + name.size(), number);
-      if (is_process) {
-        work.processes.set_id(static_cast<std::uint16_t>(number), stored.process_id);
-      } else {
-        work.journal->skip_to(number, stored.position);
-      }
-    }
-    work.processes.set_stand_in({.run_ts = shown.started,
-                                 .app_name = shown.executable.empty() ? "unknown" : shown.executable,
-                                 .pid = shown.pid,
-                                 .exe_path = shown.executable});
-    work.knows_positions = true;
-  }
+  if (!work.knows_positions) read_positions();
   if (!work.has_batch && !begin_batch()) return Step::progress;
   const BatchWriter::Outcome outcome = work.writer.attempt();
   if (outcome == BatchWriter::Outcome::wait) {
@@ -210,7 +213,10 @@ void Recoverer::add_crash() {
   Work& work = *work_;
   const CrashPage* const page = work.journal->crash();
   if (page == nullptr) return;
-  const CrashReport crash = report_of(*page, work.modules);
+  CrashReport crash = report_of(*page, work.journal->crash_stack());
+  // An id that another user's journal names may be any process's.
+  if (!runs_.back().user.empty() && crash.process_id && !work.processes.has_id(*crash.process_id))
+    crash.process_id.reset();
   if (!crash.process_id && work.processes.find_introduced(crash.process) == nullptr && crash.process_info) {
     work.processes.introduce(crash.process, to_storable(*crash.process_info));
   }
@@ -223,12 +229,13 @@ void Recoverer::add_crash() {
 void Recoverer::add_reports() {
   Work& work = *work_;
   JournalRun& shown = runs_.back();
-  shown.skipped_bytes = work.journal->skipped_bytes();
+  const JournalSource::Damage damage = work.journal->damage();
+  shown.skipped_bytes = damage.skipped_bytes;
   std::vector<Attribute> report;
   const auto add = [&](const char* key, std::uint64_t number) {
     if (number != 0) report.emplace_back(key, std::to_string(number));
   };
-  add("lost", work.journal->unreported_losses());
+  add("lost", damage.unreported_losses);
   add("skipped_bytes", shown.skipped_bytes);
   add("unreadable_events", work.builder.unreadable_events());
   add("unknown_records", work.builder.unknown_records());
@@ -244,7 +251,7 @@ void Recoverer::add_reports() {
 void Recoverer::finish() {
   JournalRun& shown = runs_.back();
   const std::unique_ptr<Work> work = std::move(work_);
-  // The files first: positions that nobody needs any more do no harm, files without positions would.
+  // The files first: positions that no journal needs any more do no harm, files without positions would.
   const std::error_code error = work->journal->remove();
   if (error) {
     shown.problem = fmt::format("its files cannot be deleted: {}", error.message());

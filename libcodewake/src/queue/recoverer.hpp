@@ -10,25 +10,26 @@
 
 #include "codewake/queue_store.hpp"
 #include "codewake/recovery.hpp"
-#include "journal/dead_journal.hpp"
 #include "queue/batch_builder.hpp"
 #include "queue/batch_writer.hpp"
 #include "queue/dead_letters.hpp"
+#include "queue/journal_source.hpp"
 
 namespace codewake::internal {
 
 /// Thread-bound.
 class Recoverer {
  public:
-  /// `own_run` is left alone; empty: none.
-  Recoverer(QueueBackend& backend, std::filesystem::path journal_folder, std::string fingerprint,
-            BatchLimits limits, std::string own_run);
+  /// `own_run` is left alone; empty: none. Events that the store rejects go to `dead_folder`, see
+  /// DeadLetters.
+  Recoverer(QueueBackend& backend, std::unique_ptr<JournalSources> sources, std::filesystem::path dead_folder,
+            std::string fingerprint, BatchLimits limits, std::string own_run);
   ~Recoverer();
 
   /// Leaves journals alone that hold events.
   void take_crashes_only() noexcept { crashes_only_ = true; }
 
-  /// Looks for runs. Throws std::system_error where the folder cannot be read.
+  /// Looks for runs. Throws std::system_error where they cannot be looked for.
   void find();
 
   enum class Step { progress, wait, done };
@@ -47,8 +48,9 @@ class Recoverer {
   struct Work;
 
   Step note_failure(const char* problem, bool store_is_away);
-  bool is_there(const std::string& run) const;
   bool open_next();
+  void read_positions();
+  void check_owner(Id process);
   Step go_on();
   bool begin_batch();
   bool collect();
@@ -57,8 +59,8 @@ class Recoverer {
   void finish();
 
   QueueBackend& backend_;
-  std::filesystem::path folder_;
-  std::vector<std::filesystem::path> front_roots_;
+  std::unique_ptr<JournalSources> sources_;
+  std::filesystem::path dead_folder_;
   std::string fingerprint_;
   BatchLimits limits_;
   std::string own_run_;

@@ -11,9 +11,9 @@
 
 #include "base/worker_thread.hpp"
 #include "journal/crash_file.hpp"
-#include "journal/file_io.hpp"
 #include "queue/fingerprint.hpp"
 #include "queue/modules_note.hpp"
+#include "queue/own_journals.hpp"
 #include "queue/retry_policy.hpp"
 #include "queue/run_about.hpp"
 #include "stacktrace/crash_handler.hpp"
@@ -32,6 +32,7 @@ JournalOptions journal_options(const Config::Queue& options, const QueueTarget& 
   JournalOptions journal;
   journal.on_pressure = [&keeper] { keeper.notify(); };
   journal.folder = journal_folder(options, target);
+  journal.is_default_folder = !options.journal || options.journal->empty();
   journal.in_memory = journal.folder.empty();
   journal.limit_bytes = options.limit_bytes;
   journal.block_when_full = options.when_full == WhenFull::block;
@@ -117,17 +118,18 @@ void Run::run_keeper() {
 
 // For whoever recovers stacks of this run. A module that is loaded now may be in the next stack.
 void Run::note_modules() {
-  const std::filesystem::path folder = journal_->some_folder();
-  if (folder.empty()) return;
+  const std::shared_ptr<const Folder> folder = journal_->some_folder();
+  if (folder == nullptr) return;
   try {
     const std::size_t before = modules_.all().size();
     const std::uintptr_t last = before == 0 ? 0 : modules_.all().back().begin;
     modules_.refresh();
     if (modules_.all().size() == before && modules_.all().back().begin == last) return;
-    const std::filesystem::path temporary = folder / "modules.json.new";
-    unlink(temporary.c_str());
-    if (write_new_file(temporary, write_modules(modules_.all()), false)) return;  // recovered stacks say less
-    std::filesystem::rename(temporary, folder / kModulesNote);
+    const std::string temporary = std::string(kModulesNote) + ".new";
+    static_cast<void>(folder->remove_file(temporary));  // where it stays, the next line fails
+    if (folder->write_new_file(temporary, write_modules(modules_.all()), false))
+      return;                                                    // stacks say less then
+    static_cast<void>(folder->rename(temporary, kModulesNote));  // the same
   } catch (const std::exception&) {
     // No memory, or no room: the stacks of this run say less if it has to be recovered, and nothing else.
   }
@@ -163,8 +165,9 @@ void Run::run_committer() {
 void Run::find_dead_runs() {
   if (journal_folder_.empty()) return;
   try {
-    recoverer_.emplace(backend_, journal_folder_, fingerprint_,
-                       BatchLimits{.events = std::max<std::size_t>(options_.batch, 1000)}, journal_->run());
+    recoverer_.emplace(backend_, std::make_unique<OwnJournals>(journal_folder_), journal_folder_,
+                       fingerprint_, BatchLimits{.events = std::max<std::size_t>(options_.batch, 1000)},
+                       journal_->run());
     recoverer_->find();
   } catch (const std::exception& error) {
     std::fprintf(stderr, "codewake: journals of earlier runs cannot be looked for: %s\n", error.what());
@@ -195,11 +198,11 @@ void Run::end_journal() {
 }
 
 void Run::provide_crash_page(std::uint16_t number, const ProcessInfo& info) {
-  const std::filesystem::path folder = journal_->some_folder();
-  if (folder.empty()) return;
+  const std::shared_ptr<const Folder> folder = journal_->some_folder();
+  if (folder == nullptr) return;
   const CrashSubject subject{.number = number, .id = 0, .info = info};
-  use_crash_page(make_crash_page(folder, subject));
-  prepare_crash_runs(folder.parent_path(), journal_->about(), subject);
+  use_crash_page(make_crash_page(*folder, subject));
+  prepare_crash_runs(journal_->some_root()->path(), journal_->about(), subject);
   const std::lock_guard lock(state_mutex_);
   crash_subject_ = subject;
 }
@@ -210,7 +213,7 @@ void Run::leave_crash_page() {
   if (!crash_subject_) return;
   const auto id = process_ids_.find(static_cast<std::uint16_t>(crash_subject_->number));
   if (id != process_ids_.end()) crash_subject_->id = id->second;
-  prepare_crash_runs(journal_->some_folder().parent_path(), journal_->about(), *crash_subject_);
+  prepare_crash_runs(journal_->some_root()->path(), journal_->about(), *crash_subject_);
   use_crash_page(nullptr);
 }
 

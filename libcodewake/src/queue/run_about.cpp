@@ -5,6 +5,7 @@
 #include <string>
 #include <system_error>
 
+#include "journal/places.hpp"
 #include "queue/fingerprint.hpp"
 
 namespace codewake::internal {

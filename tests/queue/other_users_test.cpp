@@ -1,0 +1,317 @@
+// What another user of the machine can do to a recoverer, and what root can do for others. Each case runs in
+// mounts of its own, with `nobody` as the other user.
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "codewake/errors.hpp"
+#include "codewake/recovery.hpp"
+#include "queue/scripted_queue_store.hpp"
+#include "support/other_user.hpp"
+#include "support/skip.hpp"
+
+namespace codewake::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kStorage = "storage of two users";
+const fs::path kJournal = "/tmp/journals";
+const fs::path kVictim = "/tmp/victim";
+
+/// doctest's own checks say nothing in a child.
+void require(bool holds, const std::string& what) {
+  if (!holds) throw std::runtime_error(what);
+}
+
+Config::Queue options() {
+  Config::Queue options;
+  options.journal = kJournal;
+  options.interval = std::chrono::milliseconds(1);
+  return options;
+}
+
+/// Runs `body` as root, in a child where all users may have journals in kJournal, and root has files in
+/// kVictim.
+ChildResult with_two_users(const std::function<void()>& body) {
+  return in_own_mounts([&] {
+    alarm(300);  // a hang ends by this signal, and is seen
+    for (const fs::path& folder : {kJournal, kVictim}) fs::create_directory(folder);
+    chmod(kJournal.c_str(), 01777);
+    std::ofstream(kVictim / "file") << "root's";
+    fs::create_directory(kVictim / "folder");
+    body();
+    require(fs::exists(kVictim / "file") && fs::exists(kVictim / "folder"), "root's files are gone");
+    require(std::distance(fs::directory_iterator(kVictim), {}) == 2,
+            "something was made beside root's files");
+  });
+}
+
+#define REQUIRE_TWO_USERS(result)                                          \
+  if (!why_no_other_user().empty()) CODEWAKE_SKIP(why_no_other_user());    \
+  if ((result).exit_code == kNoMounts)                                     \
+    CODEWAKE_SKIP("no file systems may be mounted here: " + (result).err); \
+  INFO((result).err);                                                      \
+  CHECK((result).exit_code == 0)
+
+/// As the other user, in a process of its own; throws where `body` does.
+void as_nobody(const std::function<void()>& body) {
+  const pid_t child = start_child([&] {
+    become_other_user();
+    body();
+  });
+  require(wait_for(child) == 0, "the other user's process has failed");
+}
+
+/// The program of this user logs by `log`, into a store that is away, and is killed.
+void leave_journal(bool as_other, const std::function<void(Store&)>& log) {
+  const pid_t child = start_child([&] {
+    if (as_other) become_other_user();
+    const auto script = std::make_shared<Script>();
+    script->before_write([](const Batch&) { throw StoreError(StoreError::Kind::unavailable, "away"); });
+    ScriptedQueueStore store(options(), kStorage, script);
+    store.insert_process({.app_name = "queue", .username = "root"}, false);
+    log(store);
+    kill(getpid(), SIGKILL);
+  });
+  require(wait_for(child) == -SIGKILL, "the program was not killed");
+}
+
+void log_numbers(Store& store, int count) {
+  for (int i = 0; i < count; ++i) log(store, "n", i);
+}
+
+std::vector<JournalRun> recover(Store& storage, bool all_users) {
+  ScriptedBackend backend(kStorage);
+  static_cast<void>(storage);  // which keeps what is stored
+  return recover_journals(backend, {.all_users = all_users, .journal_folder = kJournal});
+}
+
+fs::path front_root_of_nobody() {
+  for (const auto& entry : fs::directory_iterator("/dev/shm")) {
+    if (entry.path().filename().string().starts_with(fmt::format("code_wake-{}-", kOtherUser)))
+      return entry.path();
+  }
+  throw std::runtime_error("the other user has no front");
+}
+
+std::vector<fs::path> runs() {
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(kJournal)) {
+    if (entry.path().filename() != "dead") found.push_back(entry.path());
+  }
+  return found;
+}
+
+TEST_CASE("Root recovers its own journals, and leaves those of others alone") {
+  const auto result = with_two_users([] {
+    MemoryStore storage({kStorage});
+    leave_journal(false, [](Store& store) { log_numbers(store, 3); });
+    leave_journal(true, [](Store& store) { log_numbers(store, 5); });
+    const auto found = recover(storage, false);
+    require(found.size() == 1 && found[0].state == JournalRun::State::recovered,
+            "root's run is not recovered");
+    require(found[0].user.empty() && found[0].stored_events == 3, "another user's events are stored");
+    require(runs().size() == 1, "another user's journal is gone");
+  });
+  REQUIRE_TWO_USERS(result);
+}
+
+TEST_CASE("Root recovers the journals of all users, each event once, under their owners' names") {
+  const auto result = with_two_users([] {
+    MemoryStore storage({kStorage});
+    leave_journal(true, [](Store& store) {
+      log_numbers(store, 3000);
+      log(store, "large", std::string(200'000, 'l'));
+    });
+    const auto found = recover(storage, true);
+    require(found.size() == 1, fmt::format("{} runs were found", found.size()));
+    require(found[0].state == JournalRun::State::recovered, "not recovered: " + found[0].problem);
+    require(found[0].user == "nobody", "the user is " + found[0].user);
+    require(found[0].stored_events == 3001, fmt::format("{} events are stored", found[0].stored_events));
+    const auto events = storage.get_events_by_data({});
+    require(events.size() == 3001, "not each event is stored once");
+    require(storage.get_process_by_id(events[0].process_id)->username == "nobody",
+            "the journal's word was believed");
+    require(runs().empty(), "the journal is still there");
+    require(recover(storage, true).empty(), "something is left");
+  });
+  REQUIRE_TWO_USERS(result);
+}
+
+TEST_CASE("An id that another user's journal names counts only where the store has it for that run") {
+  const auto result = with_two_users([] {
+    MemoryStore storage({kStorage});
+    const Id roots = storage.insert_process({.app_name = "sshd", .username = "root"}, true)->id;
+    leave_journal(true, [&](Store& store) {
+      const AttributeArgument forged("n", "forged");
+      store.insert_event({.process_id = roots, .data = std::span(&forged, 1)}, false);
+      store.insert_event({.process_id = 0, .data = std::span(&forged, 1)}, false);
+      store.insert_event({.process_id = -7, .data = std::span(&forged, 1)}, false);
+    });
+    const auto found = recover(storage, true);
+    require(found.size() == 1 && found[0].stored_events == 3, "the events are not stored");
+    for (const EventRecord& event : storage.get_events_by_data({})) {
+      require(event.process_id != roots, "an event is root's");
+      require(storage.get_process_by_id(event.process_id)->username == "nobody",
+              "an event is not the owner's");
+    }
+  });
+  REQUIRE_TWO_USERS(result);
+}
+
+TEST_CASE("Ids that no process has do no harm to a queue and its recovery either") {
+  QueueFixture fixture;
+  const auto store = fixture.make();
+  introduce(*store);
+  const AttributeArgument odd("n", "odd");
+  for (const Id id : {Id{0}, Id{-1}})
+    store->insert_event({.process_id = id, .data = std::span(&odd, 1)}, false);
+  CHECK(store->flush(kLong));
+  CHECK(fixture.values() == std::vector<std::string>{"odd", "odd"});
+}
+
+TEST_CASE("A run of another user with the name of a run of root's gets neither its ids nor its positions") {
+  const auto result = with_two_users([] {
+    MemoryStore storage({kStorage});
+    leave_journal(true, [](Store& store) { log_numbers(store, 3); });
+    const std::string run = runs().at(0).filename();
+    // As if root's run of that name had stored something.
+    const ProcessInfo info{.app_name = "sshd", .username = "root"};
+    const BatchProcess process{.info = &info};
+    const std::string of_process = run + "/p1", of_lane = run + "/1";
+    const JournalPosition positions[] = {{.segment = of_process, .position = 1, .process = 0},
+                                         {.segment = of_lane, .position = 1u << 20, .process = 0}};
+    storage.write({.processes = std::span(&process, 1), .positions = positions});
+    const auto found = recover(storage, true);
+    require(found.size() == 1 && found[0].state == JournalRun::State::failed, "it was recovered");
+    require(found[0].problem.find("another user's") != std::string::npos, found[0].problem);
+    require(storage.get_positions(run + "/").size() == 2, "root's positions are gone");
+    require(storage.get_events_by_data({}).empty(), "something is stored");
+  });
+  REQUIRE_TWO_USERS(result);
+}
+
+TEST_CASE("Links in the place of runs, folders and files are not followed") {
+  const auto result = with_two_users([] {
+    MemoryStore storage({kStorage});
+    leave_journal(true, [](Store& store) { log_numbers(store, 1); });
+    const fs::path front_root = front_root_of_nobody();
+    const std::string run = runs().at(0).filename();
+    as_nobody([&] {
+      fs::rename(front_root / run, front_root / "kept");
+      fs::create_directory_symlink(kVictim, front_root / run);
+      fs::create_directory_symlink(kVictim, kJournal / ("h-1-1-a-b-c-d-" + run));
+      // What root's front root would be, and a run in it.
+      const std::string name = front_root.filename().string();
+      fs::create_directory_symlink(kVictim, "/dev/shm/code_wake-0" + name.substr(name.rfind('-')));
+    });
+    for (const bool all_users : {false, true}) {
+      for (const JournalRun& found : recover(storage, all_users))
+        require(found.stored_events <= 1, "events come from nowhere");
+    }
+  });
+  REQUIRE_TWO_USERS(result);
+}
+
+TEST_CASE("A folder that is swapped for a link during recovery leads nowhere, a thousand times") {
+  const auto result = with_two_users([] {
+    MemoryStore storage({kStorage});
+    leave_journal(true, [](Store& store) { log_numbers(store, 1); });
+    const fs::path front_root = front_root_of_nobody();
+    const std::string run = runs().at(0).filename();
+    const pid_t swapper = start_child([&] {
+      become_other_user();
+      fs::create_directory_symlink(kVictim, front_root / "link");
+      // Each place holds a folder or the link, in turn, until the recoverer has taken the folder away.
+      for (int i = 0; i < 1000; ++i) {
+        for (const fs::path& place : {front_root / run, kJournal / run}) {
+          std::error_code ignored;
+          fs::create_directory(place, ignored);
+          std::ofstream(place / "spill-000001") << "x";
+          fs::rename(place, front_root / "aside", ignored);
+          fs::create_directory_symlink(kVictim, place, ignored);
+          fs::remove(place, ignored);
+          fs::rename(front_root / "aside", place, ignored);
+        }
+      }
+    });
+    int status = 0;
+    do {
+      for (const bool all_users : {false, true}) static_cast<void>(recover(storage, all_users));
+    } while (waitpid(swapper, &status, WNOHANG) == 0);
+    require(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the swapper has failed");
+  });
+  REQUIRE_TWO_USERS(result);
+}
+
+TEST_CASE("A journal that its owner keeps locked, and a reader that its owner stops, hold no recoverer up") {
+  const auto result = with_two_users([] {
+    MemoryStore storage({kStorage});
+    leave_journal(true, [](Store& store) { log_numbers(store, 1); });
+    const std::string lock = runs().at(0) / "lock";
+    int ready[2];
+    require(pipe(ready) == 0, "pipe");
+    const pid_t holder = start_child([&] {
+      become_other_user();
+      const std::string command =
+          fmt::format("flock -n {} sh -c 'echo >&{}; exec sleep 600'", lock, ready[1]);
+      std::exit(std::system(command.c_str()));
+    });
+    char byte = 0;
+    require(read(ready[0], &byte, 1) == 1, "the lock is not held");
+    const auto found = recover(storage, true);
+    require(found.size() == 1 && found[0].state == JournalRun::State::alive, "it was taken");
+    kill(-holder, SIGKILL);
+    kill(holder, SIGKILL);
+  });
+  REQUIRE_TWO_USERS(result);
+}
+
+TEST_CASE("Only root recovers the journals of others") {
+  if (!why_no_other_user().empty()) CODEWAKE_SKIP(why_no_other_user());
+  const auto result = as_other_user([] {
+    MemoryStore store;
+    try {
+      recover_journals(store, {.all_users = true, .journal_folder = "/nowhere"});
+    } catch (const std::system_error& error) {
+      require(error.code() == std::errc::operation_not_permitted, error.what());
+      return;
+    }
+    throw std::runtime_error("it was allowed");
+  });
+  CHECK(result.exit_code == 0);
+}
+
+TEST_CASE("A front's place that another user has taken is passed over, and memory below /run comes first") {
+  const auto result = with_two_users([] {
+    if (mount("tmpfs", "/run", "tmpfs", 0, "mode=755,size=1g") != 0) std::exit(kNoMounts);
+    MemoryStore storage({kStorage});
+    leave_journal(false, [](Store& store) { log_numbers(store, 3); });
+    require(fs::exists("/run/code_wake") && fs::is_empty("/dev/shm"), "the front is not below /run");
+    require(recover(storage, false).at(0).stored_events == 3, "not recovered from there");
+    // Nor may what lies in /dev/shm, where a name can be computed, keep root's recovery from what is its own.
+    umount("/run");
+    leave_journal(false, [](Store& store) { log_numbers(store, 2); });
+    require(recover(storage, false).at(0).stored_events == 2, "not recovered from /dev/shm");
+  });
+  REQUIRE_TWO_USERS(result);
+}
+
+}  // namespace
+}  // namespace codewake::testing
