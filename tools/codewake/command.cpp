@@ -22,7 +22,7 @@
 #include "codewake/plugin.hpp"
 #include "codewake/store.hpp"
 #include "codewake/time.hpp"
-#include "text.hpp"
+#include "codewake/visible.hpp"
 
 namespace codewake::cli {
 namespace {

@@ -16,6 +16,7 @@
 #include "analysis/critical_paths.hpp"
 #include "codewake/store.hpp"
 #include "codewake/trace_event.hpp"
+#include "codewake/visible.hpp"
 #include "command.hpp"
 #include "describe_trace.hpp"
 #include "listing.hpp"
@@ -23,7 +24,6 @@
 #include "progress.hpp"
 #include "slices.hpp"
 #include "table.hpp"
-#include "text.hpp"
 #include "trace_reading.hpp"
 
 namespace codewake::cli {

@@ -15,6 +15,7 @@
 #include "codewake/frame.hpp"
 #include "codewake/records.hpp"
 #include "codewake/time.hpp"
+#include "codewake/visible.hpp"
 #include "describe.hpp"
 #include "output.hpp"
 #include "text.hpp"

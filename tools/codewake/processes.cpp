@@ -10,12 +10,12 @@
 #include "codewake/records.hpp"
 #include "codewake/store.hpp"
 #include "codewake/time.hpp"
+#include "codewake/visible.hpp"
 #include "command.hpp"
 #include "json.hpp"
 #include "listing.hpp"
 #include "output.hpp"
 #include "table.hpp"
-#include "text.hpp"
 
 namespace codewake::cli {
 namespace {

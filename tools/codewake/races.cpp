@@ -14,6 +14,7 @@
 #include "analysis/reading.hpp"
 #include "codewake/analysis.hpp"
 #include "codewake/store.hpp"
+#include "codewake/visible.hpp"
 #include "command.hpp"
 #include "describe_trace.hpp"
 #include "json.hpp"
@@ -22,7 +23,6 @@
 #include "progress.hpp"
 #include "suppressions.hpp"
 #include "table.hpp"
-#include "text.hpp"
 
 namespace codewake::cli {
 namespace {

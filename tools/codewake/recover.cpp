@@ -8,13 +8,13 @@
 #include <vector>
 
 #include "codewake/recovery.hpp"
+#include "codewake/visible.hpp"
 #include "command.hpp"
 #include "json.hpp"
 #include "listing.hpp"
 #include "output.hpp"
 #include "progress.hpp"
 #include "table.hpp"
-#include "text.hpp"
 
 namespace codewake::cli {
 namespace {

@@ -10,6 +10,7 @@
 #include "codewake/store.hpp"
 #include "codewake/time.hpp"
 #include "codewake/trace_event.hpp"
+#include "codewake/visible.hpp"
 #include "command.hpp"
 #include "describe_trace.hpp"
 #include "json.hpp"
@@ -17,7 +18,6 @@
 #include "output.hpp"
 #include "perfetto.hpp"
 #include "table.hpp"
-#include "text.hpp"
 #include "trace_reading.hpp"
 #include "trace_tree.hpp"
 

@@ -8,8 +8,8 @@
 #include "bench/statistics.hpp"
 #include "codewake/time.hpp"
 #include "codewake/version.hpp"
+#include "codewake/visible.hpp"
 #include "json.hpp"
-#include "text.hpp"
 
 namespace codewake::cli::bench {
 namespace {
