@@ -1,10 +1,10 @@
 // `codewake bench`: how fast log() and the stores are, beside what one would use otherwise.
 #include <fmt/format.h>
 #include <fnmatch.h>
+#include <stdlib.h>
 
 #include <CLI/CLI.hpp>
 #include <cstddef>
-#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -114,7 +114,7 @@ int run_list(Session& session, const std::vector<Chosen>& chosen) {
 }
 
 int run_bench(Session& session, const BenchOptions& options) {
-  if (const char* const request = std::getenv(kPassVariable)) {
+  if (const char* const request = secure_getenv(kPassVariable)) {
     session.out.write(answer_of_pass(request));
     return kSuccess;
   }

@@ -1,13 +1,13 @@
 #include "command.hpp"
 
 #include <fmt/format.h>
+#include <stdlib.h>
 
 #include <CLI/CLI.hpp>
 #include <array>
 #include <charconv>
 #include <cstddef>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
@@ -53,7 +53,7 @@ std::string adapter_for(const std::string& dsn) {
 }
 
 std::optional<std::string> environment_variable(const char* name) {
-  const char* const value = std::getenv(name);
+  const char* const value = secure_getenv(name);
   if (value == nullptr) return std::nullopt;
   return value;
 }

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <link.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -14,7 +15,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -80,7 +80,7 @@ void set_variable(const char* name, const std::string& value) {
 
 /// What the library in the program is told.
 void set_environment(const CommonOptions& options, const Config& config, bool throws) {
-  const char* const before = std::getenv("LD_PRELOAD");
+  const char* const before = secure_getenv("LD_PRELOAD");
   const std::string library = library_path();
   set_variable("LD_PRELOAD",
                before == nullptr || *before == '\0' ? library : fmt::format("{}:{}", library, before));
@@ -92,7 +92,7 @@ void set_environment(const CommonOptions& options, const Config& config, bool th
 /// Where execvp would find it; empty where it would not.
 std::string find_program(const std::string& name) {
   if (name.find('/') != std::string::npos) return name;
-  const char* const path = std::getenv("PATH");
+  const char* const path = secure_getenv("PATH");
   std::string_view rest = path == nullptr ? "/usr/local/bin:/bin:/usr/bin" : path;
   while (true) {
     const std::size_t colon = rest.find(':');

@@ -45,6 +45,9 @@ void write_notes(Output& out, const Config& config) {
   };
   out.write("\n");
   note("File:", config.file().empty() ? "none; looked at " + config.looked_at() : config.file().string());
+  if (!config.file().empty()) {  // else the line above has them
+    for (const std::string& problem : config.passed_over()) note("Passed over:", problem);
+  }
   if (!config.foreign_sections().empty()) {
     note("Sections of other programs:", fmt::format("{}", fmt::join(config.foreign_sections(), ", ")));
   }
@@ -55,6 +58,7 @@ int run_config(Session& session, const SetupOptions&) {
   const Config config = load_config(session.options);
   if (session.options.format == Format::json) {
     Json json = {{"file", config.file().empty() ? Json(nullptr) : Json(config.file().string())},
+                 {"passed_over", config.passed_over()},
                  {"foreign_sections", config.foreign_sections()},
                  {"plugin_folders", plugin_folders(config)},
                  {"entries", Json::array()}};
