@@ -115,11 +115,12 @@ int run_events(Session& session, const EventsOptions& options) {
 /// What the process recorded last before it died, oldest first.
 std::vector<EventRecord> breadcrumbs_of(Store& store, const EventRecord& crash) {
   constexpr std::size_t kBreadcrumbs = 20;
-  std::vector<EventRecord> found = store
-                                       .get_events({.to = crash.when + std::chrono::microseconds(1),
-                                                    .process_id = crash.process_id,
-                                                    .limit = kBreadcrumbs + 1})
-                                       .events;
+  std::vector<EventRecord> found =
+      store
+          .get_events({.to = saturated_sum(crash.when, std::chrono::microseconds(1)),
+                       .process_id = crash.process_id,
+                       .limit = kBreadcrumbs + 1})
+          .events;
   std::erase_if(found, [&](const EventRecord& event) { return event.id == crash.id; });
   found.resize(std::min(found.size(), kBreadcrumbs));
   std::reverse(found.begin(), found.end());

@@ -51,7 +51,7 @@ std::vector<std::string> trace_fields() {
 Row trace_row(const TraceSummary& trace) {
   return {Cell(to_hex(trace.trace_id), Style::key),
           Cell(format_time(trace.last), Style::dim),
-          Cell(milliseconds(trace.last - trace.first)),
+          Cell(milliseconds(saturated_difference(trace.last, trace.first))),
           Cell(std::to_string(trace.events)),
           trace.errors == 0 ? Cell("0") : Cell(std::to_string(trace.errors), Style::alarm),
           Cell(std::to_string(trace.executions)),
@@ -145,8 +145,8 @@ class TreeTable {
     heading.append(visible(name), Style::key);
     heading.append(" " + to_hex(execution.span_id), Style::dim);
     const Time last = execution.entries.back().when();
-    table_.add({offset(execution.first()), std::move(heading), Cell(milliseconds(last - execution.first())),
-                Cell()});
+    table_.add({offset(execution.first()), std::move(heading),
+                Cell(milliseconds(saturated_difference(last, execution.first()))), Cell()});
     auto child = execution.children.begin();
     for (const TraceEntry& entry : execution.entries) {
       for (; child != execution.children.end() && is_before(*child, entry); ++child)
@@ -174,7 +174,9 @@ class TreeTable {
   }
 
   static std::string indent(std::size_t depth) { return std::string(2 * depth, ' '); }
-  Cell offset(Time when) const { return {milliseconds(when - tree_.first()), Style::dim}; }
+  Cell offset(Time when) const {
+    return {milliseconds(saturated_difference(when, tree_.first())), Style::dim};
+  }
 
   const TraceTree& tree_;
   Table table_;
@@ -199,7 +201,8 @@ int run_trace(Session& session, const TraceOptions& options) {
     case Format::table:
       session.out.write(fmt::format("Trace {}", to_hex(id)), Style::heading);
       session.out.write(fmt::format("\n  begins {}, takes {} ms: {} in {} of {}\n\n",
-                                    format_time(tree.first()), milliseconds(tree.last() - tree.first()),
+                                    format_time(tree.first()),
+                                    milliseconds(saturated_difference(tree.last(), tree.first())),
                                     counted(tree.events().size() + tree.logged().size(), "event"),
                                     counted(tree.executions().size(), "execution"), joined(tree.services())));
       TreeTable(session.out, tree).write();
