@@ -58,8 +58,8 @@ TEST_CASE(
   CHECK(from_unix_seconds(std::numeric_limits<double>::lowest()) == Time::min());
   CHECK(from_unix_seconds(-std::numeric_limits<double>::infinity()) == Time::min());
   CHECK(from_unix_seconds(std::numeric_limits<double>::denorm_min()) == Time());
-  CHECK(to_unix_seconds(Time::max()) == 9'223'372'036'854'775 / 1e6);
-  CHECK(to_unix_seconds(Time::min()) == -9'223'372'036'854'776 / 1e6);
+  CHECK(to_unix_seconds(Time::max()) == 9'223'372'036'854'775.0 / 1e6);
+  CHECK(to_unix_seconds(Time::min()) == -9'223'372'036'854'776.0 / 1e6);
   CHECK(format_time(Time::max()) == "2262-04-11T23:47:16.854775Z");
   CHECK(format_time(Time::min()) == "1677-09-21T00:12:43.145224Z");
   CHECK(parse_time("2261-12-31T23:59:60.999999999-23:59").has_value());
