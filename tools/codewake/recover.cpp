@@ -76,7 +76,7 @@ int run_recover(Session& session, const RecoverOptions& options) {
     };
     runs = recover_journals(*store, recovery);
   }
-  Listing listing(session.out, session.options.format,
+  Listing listing(session.out, session.options,
                   {{"RUN", left, flexible},
                    {"STATE", left, fixed},
                    {"EVENTS", right, fixed},

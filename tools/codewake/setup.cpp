@@ -63,12 +63,12 @@ int run_config(Session& session, const SetupOptions&) {
                  {"plugin_folders", plugin_folders(config)},
                  {"entries", Json::array()}};
     for (const Config::Entry& entry : config.entries()) json["entries"].push_back(to_json(entry));
-    session.out.write(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+    write_json(session.out, json, 2);
     return kSuccess;
   }
   using enum Column::Fit;
-  Listing listing(session.out, session.options.format,
-                  {{.title = "KEY"}, {.title = "VALUE"}, {.title = "ORIGIN"}}, {"key", "value", "origin"});
+  Listing listing(session.out, session.options, {{.title = "KEY"}, {.title = "VALUE"}, {.title = "ORIGIN"}},
+                  {"key", "value", "origin"});
   for (const Config::Entry& entry : config.entries()) {
     listing.add([&] { return entry_row(entry); }, [&] { return to_json(entry); });
   }
@@ -114,7 +114,7 @@ int run_plugins(Session& session, const SetupOptions&) {
   using enum Column::Align;
   using enum Column::Fit;
   const Config config = load_config(session.options);
-  Listing listing(session.out, session.options.format,
+  Listing listing(session.out, session.options,
                   {{"MODULE", left, fixed},
                    {"CLASS", left, fixed},
                    {"PARAMETERS", left, flexible},

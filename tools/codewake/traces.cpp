@@ -72,7 +72,7 @@ Json record_of(const TraceSummary& trace) {
 
 int run_traces(Session& session, const TraceQuery& query) {
   const std::shared_ptr<Store> store = open_store(session.options);
-  Listing listing(session.out, session.options.format, trace_columns(), trace_fields());
+  Listing listing(session.out, session.options, trace_columns(), trace_fields());
   for (const TraceSummary& trace : store->get_traces(query)) {
     listing.add([&] { return trace_row(trace); }, [&] { return record_of(trace); });
   }
@@ -191,12 +191,12 @@ int run_trace(Session& session, const TraceOptions& options) {
     return kFailed;
   }
   if (options.perfetto) {
-    session.out.write(to_line(to_perfetto(tree)) + "\n");
+    write_json(session.out, to_perfetto(tree));
     return kSuccess;
   }
   switch (session.options.format) {
     case Format::json:
-      session.out.write(to_line(record_of(tree, to_hex(id))) + "\n");
+      write_json(session.out, record_of(tree, to_hex(id)));
       return kSuccess;
     case Format::table:
       session.out.write(fmt::format("Trace {}", to_hex(id)), Style::heading);
@@ -208,7 +208,7 @@ int run_trace(Session& session, const TraceOptions& options) {
       TreeTable(session.out, tree).write();
       return kSuccess;
     default: {
-      Listing listing(session.out, session.options.format, {}, trace_event_fields());
+      Listing listing(session.out, session.options, {}, trace_event_fields());
       for (const TraceEventRecord& event : tree.events()) {
         listing.add([] { return Row(); }, [&] { return to_json(event); });
       }

@@ -14,6 +14,7 @@
 #include <variant>
 
 #include "codewake/errors.hpp"
+#include "codewake/secret_file.hpp"
 #include "codewake/trusted_path.hpp"
 #include "codewake/visible.hpp"
 #include "config/document.hpp"
@@ -30,6 +31,9 @@ using internal::Written;
 namespace {
 
 constexpr std::string_view kOnlyFileWithRaisedPrivileges = "/etc/code_wake.conf";
+
+constexpr std::string_view kParametersVariable = "CODE_WAKE_STORE_CONFIG";
+constexpr const char* kParametersFileVariable = "CODE_WAKE_STORE_CONFIG_FILE";
 
 /// What looking for a file found.
 struct Searched {
@@ -143,10 +147,25 @@ class ConfigReader {
     config_.foreign_sections_ = std::move(document.foreign_sections);
   }
 
+  /// What `codewake run` hands to a program, and to what that starts, without it standing in their
+  /// environment.
+  std::optional<std::string> parameters_from_file(const char*& name) {
+    const std::optional<std::string> path = sources_.variable(kParametersFileVariable);
+    if (!path || path->empty()) return std::nullopt;
+    name = kParametersFileVariable;
+    look_at(name, *path);
+    try {
+      return read_secret_file(*path);
+    } catch (const ConfigError& error) {
+      throw ConfigError({kParametersFileVariable}, error.what());
+    }
+  }
+
   void read_variable(const Key& key) {
     const char* name = key.variable;
     std::optional<std::string> text = sources_.variable(name);
     if (key.name.starts_with("store.")) look_at(name, text ? "set" : "not set");
+    if (!text && name == kParametersVariable) text = parameters_from_file(name);
     if (!text && key.fallback != nullptr && origin(key).empty()) {
       name = key.fallback;
       text = sources_.variable(name);
