@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -100,9 +101,34 @@ std::vector<Variables> attacks(const HostileFolder& folder) {
   };
 }
 
+/// A program of root's that others run as root.
+class SetuidProgram {
+ public:
+  SetuidProgram() {
+    fs::permissions(folder_.path(), fs::perms(0755));
+    fs::copy_file(path_of("CODEWAKE_SETUID_PROGRAM"), path());
+    if (chmod(path().c_str(), 04755) != 0) throw std::system_error(errno, std::generic_category(), path());
+  }
+
+  fs::path path() const { return folder_ / "setuid"; }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+/// An adapter as it was built; empty where it was not.
+std::string adapter(const std::string& name) {
+  std::istringstream folders(path_of("CODE_WAKE_PLUGIN_PATH").string());
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    const fs::path file = fs::path(folder) / ("lib" + name + ".so");
+    if (fs::exists(file)) return file.string();
+  }
+  return {};
+}
+
 /// Runs a program in the folder, with these variables.
 ChildResult run(const fs::path& program, const HostileFolder& folder, const Variables& variables,
-                bool as_other_user) {
+                bool as_other_user, const std::vector<std::string>& arguments = {}) {
   return in_child([&] {
     for (const char* name :
          {"CODE_WAKE_PLUGIN_PATH", "CODE_WAKE_CONFIG", "CODE_WAKE_STORE_ADAPTER", "CODE_WAKE_STORE_CONFIG"})
@@ -111,7 +137,10 @@ ChildResult run(const fs::path& program, const HostileFolder& folder, const Vari
     setenv("CODEWAKE_TEST_MARK", folder.mark().c_str(), 1);
     fs::current_path(folder.path());
     if (as_other_user) become_other_user();
-    execl(program.c_str(), program.c_str(), nullptr);
+    std::vector<char*> words = {const_cast<char*>(program.c_str())};
+    for (const std::string& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
+    words.push_back(nullptr);
+    execv(program.c_str(), words.data());
     throw std::system_error(errno, std::generic_category(), program);
   });
 }
@@ -120,13 +149,11 @@ ChildResult run(const fs::path& program, const HostileFolder& folder, const Vari
 
 TEST_CASE("A setuid program loads nothing that the user who starts it can name") {
   if (const std::string reason = why_no_other_user(); !reason.empty()) CODEWAKE_SKIP(reason);
-  const TemporaryFolder bin;
-  fs::permissions(bin.path(), fs::perms(0755));
-  const fs::path plain = bin / "plain";
-  const fs::path setuid = bin / "setuid";
-  for (const fs::path& program : {plain, setuid}) fs::copy_file(path_of("CODEWAKE_SETUID_PROGRAM"), program);
+  const SetuidProgram setuid_program;
+  const fs::path setuid = setuid_program.path();
+  const fs::path plain = setuid.parent_path() / "plain";
+  fs::copy_file(path_of("CODEWAKE_SETUID_PROGRAM"), plain);
   REQUIRE(chmod(plain.c_str(), 0755) == 0);
-  REQUIRE(chmod(setuid.c_str(), 04755) == 0);
   const HostileFolder folder;
   if (!run(setuid, folder, {}, true).out.starts_with("secure: 1\n"))
     CODEWAKE_SKIP("setuid means nothing on this file system (nosuid)");
@@ -143,6 +170,33 @@ TEST_CASE("A setuid program loads nothing that the user who starts it can name")
     if (!result.out.starts_with("secure: 0\n")) CODEWAKE_SKIP("the other user cannot read the library here");
     CHECK(folder.has_mark());
     fs::remove(folder.mark());
+  }
+}
+
+TEST_CASE("In a setuid program, libpq and libcurl do not obey the user who starts it") {
+  if (const std::string reason = why_no_other_user(); !reason.empty()) CODEWAKE_SKIP(reason);
+  struct {
+    const char* module;
+    const char* class_name;
+    const char* parameter;
+    const char* variable;
+  } const ways[] = {
+      {"code_wake_postgres_store", "PostgresStore", "postgresql://127.0.0.1:1/d", "PGSSLKEY"},
+      {"code_wake_postgres_store", "PostgresStore", "postgresql://127.0.0.1:1/d", "PGSERVICEFILE"},
+      {"code_wake_raceway_store", "RacewayStore", "http://127.0.0.1:1", "SSLKEYLOGFILE"},
+      {"code_wake_raceway_store", "RacewayStore", "http://127.0.0.1:1", "http_proxy"},
+  };
+  const SetuidProgram program;
+  const HostileFolder folder;
+  for (const auto& way : ways) {
+    const std::string module = adapter(way.module);
+    if (module.empty()) CODEWAKE_SKIP(std::string(way.module) + " is not built");
+    const ChildResult result =
+        run(program.path(), folder, {{way.variable, "x"}}, true, {module, way.class_name, way.parameter});
+    CAPTURE(result.out);
+    if (!result.out.starts_with("secure: 1\n"))
+      CODEWAKE_SKIP("setuid means nothing on this file system (nosuid)");
+    CHECK(result.out.find(std::string("would obey the variable ") + way.variable) != std::string::npos);
   }
 }
 

@@ -105,7 +105,7 @@ std::vector<Samples> measure(const Chosen& chosen, Runner& runner, bool& failed)
 }
 
 int run_list(Session& session, const std::vector<Chosen>& chosen) {
-  BenchmarkList list(session.out, session.options.format);
+  BenchmarkList list(session.out, session.options);
   for (const Chosen& group : chosen) {
     for (const std::size_t place : group.places) list.add(group.group->benchmarks[place]);
   }
@@ -123,7 +123,7 @@ int run_bench(Session& session, const BenchOptions& options) {
   const Sizes sizes = sizes_for(options);
   const Interruptible interruptible;
   Runner runner(sizes, options.folder, load_config(session.options).plugin_path, options.postgres);
-  Report report(session.out, session.options.format, sizes.rounds);
+  Report report(session.out, session.options, sizes.rounds);
   bool failed = false;
   bool missed = false;
   try {

@@ -1,16 +1,20 @@
-// A program that root would make setuid: it records an event, and looks after nothing else.
+// A program that root would make setuid: it records an event, in the store that its arguments name (a
+// plugin's path, a class, a parameter), or else in the configured one.
 #include <sys/auxv.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 
+#include "codewake/plugin.hpp"
 #include "codewake/process.hpp"
 
-int main() {
+int main(int argc, char** argv) {
   std::printf("secure: %lu\n", getauxval(AT_SECURE));
   try {
-    codewake::Process::instance().log({{"event", "started"}});
+    codewake::ProcessOptions options;
+    if (argc == 4) options.store = codewake::load_store(argv[1], argv[2], {argv[3]});
+    codewake::Process::instance(options).log({{"event", "started"}});
   } catch (const std::exception& error) {
     std::printf("%s\n", error.what());
   }
