@@ -13,6 +13,7 @@
 
 #include "codewake/dsn.hpp"
 #include "codewake/errors.hpp"
+#include "raised_privileges.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -36,6 +37,18 @@ constexpr std::array<std::string_view, 6> kSslModes = {"disable", "allow",     "
 
 [[noreturn]] void refuse(std::string_view what, std::string_view remedy) {
   throw ConfigError({.key = "store.config"}, fmt::format("{}; {}", what, remedy));
+}
+
+/// libpq reads its variables by getenv(): servers, files, and keys that OpenSSL's engines load.
+void refuse_variables_of_another_user() {
+  const std::string name =
+      variable_of_another_user([](std::string_view variable) { return variable.starts_with("PG"); });
+  if (name.empty()) return;
+  refuse(
+      fmt::format("the program runs with raised privileges, and libpq would obey the variable {} of the user "
+                  "who started it",
+                  name),
+      "unset the variables that begin with PG before the store is made");
 }
 
 /// What libpq takes, with the values that it would use by itself: of the environment, or built in.
@@ -229,6 +242,7 @@ class Parser {
 }  // namespace
 
 PostgresParameters parse_postgres_parameters(const std::vector<std::string>& parameters) {
+  refuse_variables_of_another_user();
   return Parser().parse(parameters);
 }
 

@@ -387,7 +387,7 @@ void EventWriter::append_time(std::string& out, Time when) {
   }
   out += ",\"timestamp\":\"";
   out += second_text_;
-  auto rest = std::chrono::floor<std::chrono::microseconds>(when - second).count();
+  auto rest = (std::chrono::floor<std::chrono::microseconds>(when) - second).count();  // fits for any time
   char digits[kDigits];
   for (std::size_t i = kDigits; i-- > 0; rest /= 10) digits[i] = static_cast<char>('0' + rest % 10);
   out.append(digits, kDigits);

@@ -13,6 +13,7 @@
 
 #include "codewake/dsn.hpp"
 #include "codewake/errors.hpp"
+#include "raised_privileges.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -27,6 +28,18 @@ constexpr std::size_t kMostBody = 1u << 30;
 
 [[noreturn]] void refuse(std::string_view what, std::string_view remedy) {
   throw ConfigError({.key = "store.config"}, fmt::format("{}; {}", what, remedy));
+}
+
+/// libcurl reads them by getenv(): the proxies, and the file to which it writes the keys of TLS.
+void refuse_variables_of_another_user() {
+  const std::string name = variable_of_another_user([](std::string_view variable) {
+    return variable == "SSLKEYLOGFILE" || variable.ends_with("_proxy") || variable.ends_with("_PROXY");
+  });
+  if (name.empty()) return;
+  refuse(fmt::format("the program runs with raised privileges, and libcurl would obey the variable {} of the "
+                     "user who started it",
+                     name),
+         "unset SSLKEYLOGFILE and the variables that end with _proxy before the store is made");
 }
 
 struct Unit {
@@ -153,6 +166,7 @@ void apply_url(RacewayParameters& parameters, std::string_view text) {
 }  // namespace
 
 RacewayParameters parse_raceway_parameters(const std::vector<std::string>& parameters) {
+  refuse_variables_of_another_user();
   if (parameters.empty()) refuse("no Raceway server is named", kForm);
   RacewayParameters parsed;
   apply_url(parsed, parameters.front());

@@ -8,29 +8,6 @@
 using codewake::cli::display_width;
 using codewake::cli::fitting_prefix;
 using codewake::cli::quoted_where_needed;
-using codewake::cli::visible;
-
-TEST_CASE("Plain and international text is shown as it is") {
-  for (const char* text : {"", "order", "a=b c", "ключ", "☃", "😀", "e\u0301", "back\\slash"}) {
-    CHECK(visible(text) == text);
-  }
-}
-
-TEST_CASE("What a terminal would act on is made visible") {
-  CHECK(visible("a\nb\tc\rd") == "a\\nb\\tc\\rd");
-  CHECK(visible("\x1b[31mred\x07\x7f") == "\\x1b[31mred\\x07\\x7f");
-  CHECK(visible(std::string("nul\0nul", 7)) == "nul\\x00nul");
-  CHECK(visible("\u009b31m") == "\\u009b31m");
-  CHECK(visible("\u202eevil\u2066\ufeff\u2028") == "\\u202eevil\\u2066\\ufeff\\u2028");
-}
-
-TEST_CASE("Bytes that are not UTF-8 are shown as bytes") {
-  CHECK(visible("raw\xff") == "raw\\xff");
-  CHECK(visible("\xc0\xaf") == "\\xc0\\xaf");
-  CHECK(visible("\xed\xa0\x80") == "\\xed\\xa0\\x80");
-  CHECK(visible("\xf4\x90\x80\x80") == "\\xf4\\x90\\x80\\x80");
-  CHECK(visible("cut \xe2\x98") == "cut \\xe2\\x98");
-}
 
 TEST_CASE("A value is quoted only where it could not be told from its surroundings") {
   CHECK(quoted_where_needed("order") == "order");

@@ -78,6 +78,48 @@ TEST_CASE("The values of names for secrets are masked, in a query up to the next
   }
 }
 
+TEST_CASE("Headers, tokens and what is nested in a parameter are masked") {
+  const std::vector<Case> cases = {
+      {"Authorization: Basic aHVzaA==", "Authorization: ***"},
+      {"header=Authorization: Bearer hush", "header=Authorization: ***"},
+      {"header=X-Anything: hush", "header=X-Anything: ***"},
+      {"headers=x-api-key=hush,other=hush", "headers=***"},
+      {"x-api-key: hush", "x-api-key: ***"},
+      {"Cookie: sid=hush", "Cookie: ***"},
+      {"the server said: Bearer hush expired", "the server said: Bearer *** expired"},
+      {"{\"password\": \"hush\"}", "{\"password\": ***"},
+      {"https://hush@host/path", "https://***@host/path"},
+      {"https://host/?to=a@b", "https://host/?to=a@b"},
+      {"http://h/#access_token=hush&state=x", "http://h/#access_token=***&state=x"},
+      {"postgresql://h/d?options=-c%20app.token%3Dhush&a=b",
+       "postgresql://h/d?options=-c%20app.token%3D***&a=b"},
+      {"postgresql://h/d?options=-c%2520app.token%253dhush&a=b",
+       "postgresql://h/d?options=-c%2520app.token%253d***&a=b"},
+      {"postgresql://h/d?%70assword=hush&a=b", "postgresql://h/d?%70assword=***&a=b"},
+      {"host=h options='-c app.secret=hush' dbname=d", "host=h options='-c app.secret=***"},
+      {"proxy=http://u:hush@p", "proxy=http://u:***@p"},
+  };
+  for (const Case& each : cases) {
+    CAPTURE(each.text);
+    CHECK(masked(each.text) == each.shown);
+    CHECK(masked(each.shown) == each.shown);
+  }
+}
+
+TEST_CASE("Each name for a secret is masked alone, in a query and in a header") {
+  for (const std::string name :
+       {"key", "pass", "passwd", "auth", "sig", "access_key", "accessKey", "token", "secret", "api_key",
+        "Authorization", "x-amz-signature", "X-Amz-Credential", "private_key", "jwt", "otp", "credentials"}) {
+    CAPTURE(name);
+    CHECK(masked(name + "=hush") == name + "=***");
+    CHECK(masked("http://h/?a=b&" + name + "=hush&c=d") == "http://h/?a=b&" + name + "=***&c=d");
+    CHECK(masked(name + ": hush") == name + ": ***");
+  }
+  for (const char* text :
+       {"monkey=banana", "compass=north", "keys=5", "keepalives_idle=30", "design=x", "hotkeys: a"})
+    CHECK(masked(text) == text);
+}
+
 TEST_CASE("A name is one for a secret by its end") {
   CHECK(is_secret_name("password"));
   CHECK(is_secret_name("SSLPassword"));

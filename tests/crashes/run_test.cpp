@@ -5,6 +5,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -12,6 +13,7 @@
 
 #include "crashes/dying.hpp"
 #include "support/skip.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace codewake::testing {
 namespace {
@@ -154,6 +156,23 @@ TEST_CASE("codewake run says what it cannot do") {
   const ChildResult fixed = bed.run(watched({program("unchanged_static")}));
   CHECK(fixed.signal == SIGABRT);
   CHECK(fixed.err.find("is linked statically: it runs, and nothing of it is recorded") != std::string::npos);
+}
+
+TEST_CASE(
+    "codewake run --store: a program that closes all descriptors and starts another one loses no crash") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  const Deathbed bed;
+  const TemporaryFolder runtime;
+  const std::string close_all = "for i in 3 4 5 6 7 8 9; do eval \"exec $i>&-\"; done; ";
+  const ChildResult result =
+      bed.run(watched({"/bin/sh", "-c", close_all + program("unchanged").string() + " write; exit 3"},
+                      {"--store", bed.dsn()}),
+              {"CODE_WAKE_STORE_CONFIG=sqlite:////nonexistent/x.sqlite",
+               "XDG_RUNTIME_DIR=" + runtime.path().string()});
+  CAPTURE(result.err);
+  CHECK(result.exit_code == 3);
+  CHECK(bed.crashes().size() == 1);
+  CHECK(std::filesystem::is_empty(runtime.path()));
 }
 
 }  // namespace codewake::testing

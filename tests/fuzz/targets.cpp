@@ -97,10 +97,10 @@ void fuzz_dsn(std::string_view input) {
   require(is_storable(display), "a DSN shows as something that is not UTF-8");
   if (dsn.password) dsn.password = internal::kMask;
   for (auto& [key, value] : dsn.query) {
-    if (internal::is_secret_name(key)) value = internal::kMask;
+    value = internal::is_secret_name(key) ? std::string(internal::kMask) : masked(value);
   }
   require(parse_dsn(display) == dsn, "a DSN does not read back as it shows");
-  require(masked(display) == display || !dsn.password, "a DSN shows a secret");
+  require(!dsn.password || display.find(":***@") != std::string::npos, "a DSN shows a secret");
 }
 
 }  // namespace codewake::testing

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "codewake/time.hpp"
 namespace codewake::analysis {
 namespace {
 
@@ -139,7 +140,7 @@ std::vector<CriticalShare> shares(const std::vector<CriticalSegment>& segments,
   for (const CriticalSegment& segment : segments) {
     if (segment.doing == Doing::begin) continue;
     CriticalShare& share = by_name[name(segment)];
-    share.time += segment.time;
+    share.time = saturated_sum(share.time, segment.time);
     ++share.segments;
   }
   std::vector<CriticalShare> shares;
@@ -214,7 +215,7 @@ CriticalPath find_critical_path(std::span<const TraceEventRecord> events) {
   const nanoseconds begin = path.segments.front().begin;
   for (CriticalSegment& segment : path.segments) {
     segment.begin -= begin;
-    path.total += segment.time;
+    path.total = saturated_sum(path.total, segment.time);
   }
   path.trace = length_of(steps);
   path.services = shares(path.segments, [](const CriticalSegment& s) { return s.to->texts.service; });

@@ -4,6 +4,7 @@
 #include <functional>
 #include <utility>
 
+#include "codewake/time.hpp"
 #include "operation_name.hpp"
 
 namespace codewake::analysis {
@@ -32,7 +33,7 @@ void add_shares(Shares& sums, const std::vector<CriticalShare>& shares) {
   for (const CriticalShare& share : shares) {
     CriticalShare& sum = sums[share.name];
     sum.name = share.name;
-    sum.time += share.time;
+    sum.time = saturated_sum(sum.time, share.time);
     sum.segments += share.segments;
   }
 }
@@ -50,7 +51,7 @@ std::vector<CriticalShare> sorted(const Shares& sums) {
 void CriticalPaths::add(const CriticalPath& path) {
   if (path.segments.empty()) return;
   totals_.push_back(path.total);
-  total_ += path.total;
+  total_ = saturated_sum(total_, path.total);
   add_shares(services_, path.services);
   add_shares(kinds_, path.kinds);
   for (const CriticalSegment& segment : path.segments) {
@@ -73,7 +74,7 @@ void CriticalPaths::add(const CriticalSegment& segment) {
     sum.file = event.texts.file;
     sum.line = event.line;
   }
-  sum.time += segment.time;
+  sum.time = saturated_sum(sum.time, segment.time);
   if (segment.time >= sum.longest) {
     sum.longest = segment.time;
     sum.trace_id = event.trace_id;

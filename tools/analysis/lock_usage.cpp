@@ -9,10 +9,17 @@
 #include <unordered_set>
 #include <utility>
 
+#include "codewake/time.hpp"
 namespace codewake::analysis {
 namespace {
 
 constexpr std::uint32_t kNone = ~std::uint32_t{0};
+
+/// Between two moments in nanoseconds since the epoch; none where they are the other way around.
+std::chrono::nanoseconds from_to(std::int64_t from, std::int64_t to) noexcept {
+  using std::chrono::nanoseconds;
+  return std::max(saturated_difference(Time(nanoseconds(to)), Time(nanoseconds(from))), nanoseconds(0));
+}
 
 /// One lock while its events pass by, in the order of time.
 class Watched {
@@ -32,7 +39,7 @@ class Watched {
       const std::int64_t came = std::max(history_.events[before].when, let_go_->taken);
       if (history_.events[before].when < let_go_->when && !(is_shared && let_go_->is_shared)) {
         ++usage_.contended;
-        usage_.waited += std::chrono::nanoseconds(std::max<std::int64_t>(event.when - came, 0));
+        usage_.waited = saturated_sum(usage_.waited, from_to(came, event.when));
       }
     }
     holders_[event.execution] = number;
@@ -43,8 +50,8 @@ class Watched {
     const auto holder = holders_.find(event.execution);
     if (holder == holders_.end()) return;  // it was taken before what is known
     const Happened& taken = history_.events[holder->second];
-    const std::chrono::nanoseconds held(std::max<std::int64_t>(event.when - taken.when, 0));
-    usage_.held += held;
+    const std::chrono::nanoseconds held = from_to(taken.when, event.when);
+    usage_.held = saturated_sum(usage_.held, held);
     if (held >= usage_.longest) {
       usage_.longest = held;
       usage_.longest_place = taken.place;

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "codewake/time.hpp"
 #include "history_builder.hpp"
 
 namespace codewake::analysis {
@@ -105,7 +106,7 @@ std::optional<TraceEventRecord> fetch(Store& store, const History& history, std:
   const ExecutionHistory& execution = history.executions[event.execution];
   const Time when{std::chrono::nanoseconds(event.when)};
   TraceEventQuery query{
-      .trace_id = execution.trace_id, .from = when, .to = when + std::chrono::microseconds(1)};
+      .trace_id = execution.trace_id, .from = when, .to = saturated_sum(when, std::chrono::microseconds(1))};
   do {
     TraceEventPage page = store.get_trace_events(query);
     for (TraceEventRecord& record : page.events) {

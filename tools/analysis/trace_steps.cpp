@@ -13,8 +13,8 @@ namespace {
 
 using Number = TraceSteps::Number;
 
-// Some 70 years in nanoseconds: sums of a few of these do not overflow.
-constexpr std::int64_t kFarthest = std::int64_t{1} << 61;
+// Some 36 years in nanoseconds: sums of a few of these do not overflow.
+constexpr std::int64_t kFarthest = std::int64_t{1} << 60;
 
 std::int64_t difference(Time a, Time b) noexcept {
   std::int64_t result = 0;

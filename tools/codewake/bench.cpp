@@ -1,10 +1,10 @@
 // `codewake bench`: how fast log() and the stores are, beside what one would use otherwise.
 #include <fmt/format.h>
 #include <fnmatch.h>
+#include <stdlib.h>
 
 #include <CLI/CLI.hpp>
 #include <cstddef>
-#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -105,7 +105,7 @@ std::vector<Samples> measure(const Chosen& chosen, Runner& runner, bool& failed)
 }
 
 int run_list(Session& session, const std::vector<Chosen>& chosen) {
-  BenchmarkList list(session.out, session.options.format);
+  BenchmarkList list(session.out, session.options);
   for (const Chosen& group : chosen) {
     for (const std::size_t place : group.places) list.add(group.group->benchmarks[place]);
   }
@@ -114,7 +114,7 @@ int run_list(Session& session, const std::vector<Chosen>& chosen) {
 }
 
 int run_bench(Session& session, const BenchOptions& options) {
-  if (const char* const request = std::getenv(kPassVariable)) {
+  if (const char* const request = secure_getenv(kPassVariable)) {
     session.out.write(answer_of_pass(request));
     return kSuccess;
   }
@@ -123,7 +123,7 @@ int run_bench(Session& session, const BenchOptions& options) {
   const Sizes sizes = sizes_for(options);
   const Interruptible interruptible;
   Runner runner(sizes, options.folder, load_config(session.options).plugin_path, options.postgres);
-  Report report(session.out, session.options.format, sizes.rounds);
+  Report report(session.out, session.options, sizes.rounds);
   bool failed = false;
   bool missed = false;
   try {

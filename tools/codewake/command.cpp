@@ -1,13 +1,13 @@
 #include "command.hpp"
 
 #include <fmt/format.h>
+#include <stdlib.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstddef>
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,7 +22,7 @@
 #include "codewake/plugin.hpp"
 #include "codewake/store.hpp"
 #include "codewake/time.hpp"
-#include "text.hpp"
+#include "codewake/visible.hpp"
 
 namespace codewake::cli {
 namespace {
@@ -53,7 +53,7 @@ std::string adapter_for(const std::string& dsn) {
 }
 
 std::optional<std::string> environment_variable(const char* name) {
-  const char* const value = std::getenv(name);
+  const char* const value = secure_getenv(name);
   if (value == nullptr) return std::nullopt;
   return value;
 }
@@ -91,16 +91,9 @@ void add_choice(CLI::App* command, const std::string& name, Choice& target,
 }  // namespace
 
 void complain(std::string_view message) {
-  std::string line = "codewake: ";
-  for (std::size_t begin = 0; begin < message.size();) {
-    std::size_t end = message.find('\n', begin);
-    if (end == std::string_view::npos) end = message.size();
-    if (begin > 0) line += ' ';
-    line += visible(message.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  line += '\n';
-  std::fputs(line.c_str(), stderr);
+  std::string line(message);
+  std::ranges::replace(line, '\n', ' ');
+  say_on_stderr(line);
 }
 
 CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& description,
@@ -114,8 +107,10 @@ CLI::App* add_command(CLI::App& app, const std::string& name, const std::string&
 
 void add_store_options(CLI::App* command, Session& session) {
   command
-      ->add_option("--store", session.options.store,
-                   "Use this store instead of the configured one: sqlite:///FILE, https://HOST, …")
+      ->add_option(
+          "--store", session.options.store,
+          "Use this store instead of the configured one: sqlite:///FILE, https://HOST, …; env:NAME and "
+          "file:PATH read the DSN from a variable, or from the first line of a private file")
       ->type_name("DSN");
   command
       ->add_option("--adapter", session.options.adapter,
@@ -128,6 +123,8 @@ void add_output_options(CLI::App* command, Session& session, std::optional<Extra
       command, "--format", session.options.format,
       {{"table", Format::table}, {"json", Format::json}, {"ndjson", Format::ndjson}, {"csv", Format::csv}},
       "How to write the result (default: table)", std::move(extra));
+  command->add_flag("--csv-safe", session.options.csv_safe,
+                    "With --format csv, text that a spreadsheet would take for a formula gets an apostrophe");
   add_choice<ColorMode>(
       command, "--color", session.options.color,
       {{"auto", ColorMode::automatic}, {"always", ColorMode::always}, {"never", ColorMode::never}},

@@ -39,6 +39,7 @@ struct CommonOptions {
   std::string store;    ///< `--store`, empty where not given
   std::string adapter;  ///< `--adapter`, likewise
   Format format = Format::table;
+  bool csv_safe = false;  ///< `--csv-safe`
   ColorMode color = ColorMode::automatic;
 };
 

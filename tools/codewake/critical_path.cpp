@@ -16,6 +16,7 @@
 #include "analysis/critical_paths.hpp"
 #include "codewake/store.hpp"
 #include "codewake/trace_event.hpp"
+#include "codewake/visible.hpp"
 #include "command.hpp"
 #include "describe_trace.hpp"
 #include "listing.hpp"
@@ -23,7 +24,6 @@
 #include "progress.hpp"
 #include "slices.hpp"
 #include "table.hpp"
-#include "text.hpp"
 #include "trace_reading.hpp"
 
 namespace codewake::cli {
@@ -192,14 +192,14 @@ int show_path(Session& session, Store& store, const TraceId& id, const TraceQuer
   }
   const CriticalPath path = analysis::find_critical_path(events);
   if (session.options.format == Format::json) {
-    session.out.write(to_line(record_of(path, id)) + "\n");
+    write_json(session.out, record_of(path, id));
   } else if (session.options.format == Format::table) {
     write_heading(session.out, path, id);
     write_segments(session.out, path);
     write_shares(session.out, path.services, "SERVICE", path.total);
     write_shares(session.out, path.kinds, "DOING", path.total);
   } else {
-    Listing listing(session.out, session.options.format, {}, segment_fields());
+    Listing listing(session.out, session.options, {}, segment_fields());
     for (const CriticalSegment& segment : path.segments) {
       listing.add([] { return Row(); }, [&] { return record_of(segment, path); });
     }
@@ -299,11 +299,11 @@ int show_paths(Session& session, Store& store, const TraceQuery& query) {
     }
   }
   if (session.options.format == Format::json) {
-    session.out.write(to_line(record_of(paths)) + "\n");
+    write_json(session.out, record_of(paths));
   } else if (session.options.format == Format::table) {
     write_paths(session.out, paths);
   } else {
-    Listing listing(session.out, session.options.format, {}, sum_fields());
+    Listing listing(session.out, session.options, {}, sum_fields());
     for (const CriticalSum& sum : paths.sums()) {
       listing.add([] { return Row(); }, [&] { return record_of(sum, paths); });
     }

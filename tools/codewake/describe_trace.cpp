@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "codewake/visible.hpp"
 #include "describe.hpp"
 #include "text.hpp"
 

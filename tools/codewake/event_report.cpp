@@ -15,6 +15,7 @@
 #include "codewake/frame.hpp"
 #include "codewake/records.hpp"
 #include "codewake/time.hpp"
+#include "codewake/visible.hpp"
 #include "describe.hpp"
 #include "output.hpp"
 #include "text.hpp"
@@ -113,7 +114,7 @@ void write_breadcrumbs(Output& output, const EventRecord& crash, const std::vect
   write_heading(output, "Last events before it, the last one last");
   if (before.empty()) output.write("  none\n", Style::dim);
   for (const EventRecord& event : before) {
-    const std::chrono::duration<double> distance = crash.when - event.when;
+    const std::chrono::duration<double> distance = saturated_difference(crash.when, event.when);
     output.write(fmt::format("  {:>12.6f} s  ", -distance.count()), Style::dim);
     output.write(fmt::format("{:>8}  ", event.id), Style::dim);
     const Cell data = describe_data(event.data);

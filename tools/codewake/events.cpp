@@ -20,6 +20,7 @@
 #include "codewake/records.hpp"
 #include "codewake/store.hpp"
 #include "codewake/time.hpp"
+#include "codewake/visible.hpp"
 #include "command.hpp"
 #include "describe.hpp"
 #include "event_report.hpp"
@@ -87,7 +88,7 @@ Row event_row(const EventRecord& event, const std::optional<ProcessRecord>& proc
 /// Where to go on, for people only: machines ask for as much as they want.
 void tell_of_more(const Session& session, const std::string& cursor) {
   if (session.options.format != Format::table || !session.out.is_terminal()) return;
-  const std::string line = fmt::format("more: --cursor {}\n", cursor);
+  const std::string line = fmt::format("more: --cursor {}\n", visible(cursor));
   std::fputs(line.c_str(), stderr);
 }
 
@@ -96,7 +97,7 @@ int run_events(Session& session, const EventsOptions& options) {
   for (const std::string& term : options.where) query.where.push_back(parse_pair(term, "--where"));
   const std::shared_ptr<Store> store = open_store(session.options);
   KnownProcesses processes(*store);
-  Listing listing(session.out, session.options.format, event_columns(), event_fields());
+  Listing listing(session.out, session.options, event_columns(), event_fields());
   const std::size_t wanted = options.query.limit == 0 ? SIZE_MAX : options.query.limit;
   do {
     query.limit = std::min(wanted - listing.size(), kPageSize);
@@ -115,11 +116,12 @@ int run_events(Session& session, const EventsOptions& options) {
 /// What the process recorded last before it died, oldest first.
 std::vector<EventRecord> breadcrumbs_of(Store& store, const EventRecord& crash) {
   constexpr std::size_t kBreadcrumbs = 20;
-  std::vector<EventRecord> found = store
-                                       .get_events({.to = crash.when + std::chrono::microseconds(1),
-                                                    .process_id = crash.process_id,
-                                                    .limit = kBreadcrumbs + 1})
-                                       .events;
+  std::vector<EventRecord> found =
+      store
+          .get_events({.to = saturated_sum(crash.when, std::chrono::microseconds(1)),
+                       .process_id = crash.process_id,
+                       .limit = kBreadcrumbs + 1})
+          .events;
   std::erase_if(found, [&](const EventRecord& event) { return event.id == crash.id; });
   found.resize(std::min(found.size(), kBreadcrumbs));
   std::reverse(found.begin(), found.end());
@@ -142,9 +144,9 @@ int run_event(Session& session, const EventOptions& options) {
     json["process"] = process ? to_json(*process) : Json(nullptr);
     if (is_crash(event->data)) json["breadcrumbs"] = Json::array();
     for (const EventRecord& before : breadcrumbs) json["breadcrumbs"].push_back(to_json(before, process));
-    session.out.write(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+    write_json(session.out, json, 2);
   } else {
-    Listing listing(session.out, session.options.format, event_columns(), event_fields());
+    Listing listing(session.out, session.options, event_columns(), event_fields());
     listing.add([] { return Row(); }, [&] { return to_json(*event, process); });
     listing.finish();
   }

@@ -37,7 +37,7 @@ Row exception_row(const ExceptionGroup& group) {
 
 int run_exceptions(Session& session, const ExceptionQuery& query) {
   const std::shared_ptr<Store> store = open_store(session.options);
-  Listing listing(session.out, session.options.format, exception_columns(), exception_fields());
+  Listing listing(session.out, session.options, exception_columns(), exception_fields());
   for (const ExceptionGroup& group : store->get_exceptions(query)) {
     listing.add([&] { return exception_row(group); }, [&] { return to_json(group); });
   }

@@ -1,13 +1,19 @@
 #include "listing.hpp"
 
+#include <fmt/format.h>
+
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "codewake/utf8.hpp"
+#include "codewake/visible.hpp"
 #include "command.hpp"
 #include "output.hpp"
 #include "table.hpp"
@@ -17,9 +23,16 @@ namespace {
 
 constexpr std::string_view kCsvLineEnd = "\r\n";
 
-std::string csv_text(std::string_view text) {
-  if (!text.empty() && text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
-  std::string result = "\"";
+bool is_formula(std::string_view text) {
+  return !text.empty() && std::string_view("=+-@\t\r").find(text.front()) != std::string_view::npos;
+}
+
+std::string csv_text(std::string_view text, CsvStyle style) {
+  if (style.is_visible && visible(text) != text) return csv_text(visible(text), {.is_safe = style.is_safe});
+  const bool needs_quotes =
+      style.is_safe || text.empty() || text.find_first_of(",\"\r\n") != std::string_view::npos;
+  if (!needs_quotes) return std::string(text);
+  std::string result = style.is_safe && is_formula(text) ? "\"'" : "\"";
   for (const char c : text) {
     if (c == '"') result += '"';
     result += c;
@@ -28,20 +41,58 @@ std::string csv_text(std::string_view text) {
   return result;
 }
 
+/// The same JSON, in which a terminal finds nothing to act on. What it would act on stands in strings alone,
+/// but for the line breaks between values.
+std::string escaped_for_terminal(std::string_view json) {
+  std::string result;
+  const auto append = [&result](std::uint32_t unit) {
+    fmt::format_to(std::back_inserter(result), "\\u{:04x}", unit);
+  };
+  while (!json.empty()) {
+    const Utf8Character c = decode_utf8(json);
+    if (c.code_point == '\n' || (c.is_valid && is_visible(c.code_point))) {
+      result += json.substr(0, c.size_bytes);
+    } else if (c.code_point <= 0xFFFF) {
+      append(c.code_point);
+    } else {
+      append(0xD800 + ((c.code_point - 0x10000) >> 10));
+      append(0xDC00 + ((c.code_point - 0x10000) & 0x3FF));
+    }
+    json.remove_prefix(c.size_bytes);
+  }
+  return result;
+}
+
+std::string json_text(const Output& output, const Json& json, int indent) {
+  const std::string text = json.dump(indent, ' ', false, Json::error_handler_t::replace);
+  return output.is_terminal() ? escaped_for_terminal(text) : text;
+}
+
 }  // namespace
 
 std::string to_line(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string csv_field(const Json& value) {
-  if (value.is_null()) return {};
-  if (value.is_string()) return csv_text(value.get_ref<const std::string&>());
-  return csv_text(to_line(value));
+void write_json(Output& output, const Json& json, int indent) {
+  output.write(json_text(output, json, indent));
+  output.write("\n");
 }
 
-Listing::Listing(Output& output, Format format, std::vector<Column> columns, std::vector<std::string> fields)
-    : output_(output), format_(format), table_(output, std::move(columns)), fields_(std::move(fields)) {}
+std::string csv_field(const Json& value, CsvStyle style) {
+  if (value.is_null()) return {};
+  if (value.is_string()) return csv_text(value.get_ref<const std::string&>(), style);
+  if (value.is_primitive()) return to_line(value);
+  return csv_text(to_line(value), style);
+}
+
+Listing::Listing(Output& output, const CommonOptions& options, std::vector<Column> columns,
+                 std::vector<std::string> fields)
+    : output_(output),
+      format_(options.format),
+      csv_{.is_visible = output.is_terminal(), .is_safe = options.csv_safe},
+      table_(output, std::move(columns)),
+      fields_(std::move(fields)) {}
 
 void Listing::add(const std::function<Row()>& row, const std::function<Json()>& record) {
   const bool first = size_++ == 0;
@@ -51,11 +102,10 @@ void Listing::add(const std::function<Row()>& row, const std::function<Json()>& 
       break;
     case Format::json:
       output_.write(first ? "[\n  " : ",\n  ");
-      output_.write(to_line(record()));
+      output_.write(json_text(output_, record(), -1));
       break;
     case Format::ndjson:
-      output_.write(to_line(record()));
-      output_.write("\n");
+      write_json(output_, record());
       break;
     case Format::csv:
       if (first) write_csv(nullptr);
@@ -85,7 +135,7 @@ void Listing::finish() {
 void Listing::write_csv(const Json& record) {
   for (std::size_t i = 0; i < fields_.size(); ++i) {
     if (i > 0) output_.write(",");
-    output_.write(record.is_null() ? csv_text(fields_[i]) : csv_field(record.at(fields_[i])));
+    output_.write(record.is_null() ? csv_text(fields_[i], csv_) : csv_field(record.at(fields_[i]), csv_));
   }
   output_.write(kCsvLineEnd);
 }

@@ -3,15 +3,19 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <clocale>
 #include <csignal>
 #include <exception>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "codewake/version.hpp"
 #include "command.hpp"
 #include "output.hpp"
+#include "store_option.hpp"
 
 namespace codewake::cli {
 namespace {
@@ -63,7 +67,11 @@ int run(int argc, char** argv, Session& session) {
   app.footer(kHelpFooter);
   add_commands(app, session);
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+    hide_store_arguments(argc, argv);
+    std::ranges::reverse(words);  // as CLI11 takes them
+    app.parse(std::move(words));
+    session.options.store = resolve_store(session.options.store);
     session.out.set_color(session.options.color);
     const int code = session.run(session);
     session.out.flush();

@@ -1,13 +1,13 @@
 #include "output.hpp"
 
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
 #include <cstddef>
-#include <cstdlib>
 #include <optional>
 #include <string_view>
 #include <system_error>
@@ -19,7 +19,7 @@ constexpr std::size_t kBufferSizeBytes = 64 * 1024;
 constexpr std::size_t kDefaultWidth = 80;
 
 std::string_view variable(const char* name) {
-  const char* const value = std::getenv(name);
+  const char* const value = secure_getenv(name);
   return value == nullptr ? std::string_view() : std::string_view(value);
 }
 

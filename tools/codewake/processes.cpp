@@ -10,12 +10,12 @@
 #include "codewake/records.hpp"
 #include "codewake/store.hpp"
 #include "codewake/time.hpp"
+#include "codewake/visible.hpp"
 #include "command.hpp"
 #include "json.hpp"
 #include "listing.hpp"
 #include "output.hpp"
 #include "table.hpp"
-#include "text.hpp"
 
 namespace codewake::cli {
 namespace {
@@ -67,7 +67,7 @@ std::vector<ProcessRecord> find_processes(Store& store, const ProcessesOptions& 
 
 int run_processes(Session& session, const ProcessesOptions& options) {
   const std::shared_ptr<Store> store = open_store(session.options);
-  Listing listing(session.out, session.options.format, process_columns(), process_fields());
+  Listing listing(session.out, session.options, process_columns(), process_fields());
   for (const ProcessRecord& process : find_processes(*store, options)) {
     listing.add([&] { return process_row(process); }, [&] { return to_json(process); });
   }
@@ -98,7 +98,7 @@ int run_apps(Session& session, const AppsOptions&) {
   using enum Column::Align;
   using enum Column::Fit;
   const std::shared_ptr<Store> store = open_store(session.options);
-  Listing listing(session.out, session.options.format,
+  Listing listing(session.out, session.options,
                   {{"ID", right, fixed},
                    {"NAME", left, flexible},
                    {"VERSIONS", left, flexible},

@@ -4,6 +4,8 @@
 
 #include <cstdio>
 
+#include "codewake/visible.hpp"
+
 namespace codewake::cli {
 
 Progress::Progress() : is_terminal_(isatty(STDERR_FILENO) == 1) {}
@@ -13,7 +15,7 @@ Progress::~Progress() {
 }
 
 void Progress::show(const std::string& text) {
-  if (is_terminal_) std::fprintf(stderr, "\r\x1b[K%s", text.c_str());
+  if (is_terminal_) std::fprintf(stderr, "\r\x1b[K%s", visible(text).c_str());
 }
 
 }  // namespace codewake::cli

@@ -14,6 +14,7 @@
 #include "analysis/reading.hpp"
 #include "codewake/analysis.hpp"
 #include "codewake/store.hpp"
+#include "codewake/visible.hpp"
 #include "command.hpp"
 #include "describe_trace.hpp"
 #include "json.hpp"
@@ -22,7 +23,6 @@
 #include "progress.hpp"
 #include "suppressions.hpp"
 #include "table.hpp"
-#include "text.hpp"
 
 namespace codewake::cli {
 namespace {
@@ -137,7 +137,7 @@ int run_races(Session& session, const RacesOptions& options) {
   if (session.options.format == Format::table) {
     write_findings(session.out, report, suppressed);
   } else {
-    Listing listing(session.out, session.options.format, {},
+    Listing listing(session.out, session.options, {},
                     {"verdict", "severity", "uncertain", "variables", "variable_count", "locks",
                      "write_write", "read_write", "why", "events", "stacks"});
     for (const Finding& finding : report.findings)
@@ -179,7 +179,7 @@ int run_audit(Session& session, const AuditOptions& options) {
     complain(fmt::format("nothing was recorded of a variable '{}'", visible(options.variable)));
     return kFailed;
   }
-  Listing listing(session.out, session.options.format,
+  Listing listing(session.out, session.options,
                   {{"NUMBER", right, fixed},
                    {"WHEN", left, fixed},
                    {"ACCESS", left, fixed},
@@ -236,7 +236,7 @@ int run_locks(Session& session, const RaceQuery& query) {
       return analysis::fetch(*store, all, event);
     });
   }
-  Listing listing(session.out, session.options.format, lock_columns(),
+  Listing listing(session.out, session.options, lock_columns(),
                   {"lock", "service", "instance", "taken", "shared", "executions", "held_ns", "longest_ns",
                    "contended", "waited_ns"});
   for (const analysis::LockUsage& usage : usages) {

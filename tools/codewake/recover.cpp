@@ -8,13 +8,13 @@
 #include <vector>
 
 #include "codewake/recovery.hpp"
+#include "codewake/visible.hpp"
 #include "command.hpp"
 #include "json.hpp"
 #include "listing.hpp"
 #include "output.hpp"
 #include "progress.hpp"
 #include "table.hpp"
-#include "text.hpp"
 
 namespace codewake::cli {
 namespace {
@@ -86,7 +86,7 @@ int run_recover(Session& session, const RecoverOptions& options) {
                                  {"STARTED", left, fixed},        {"EXECUTABLE", left, flexible},
                                  {"STORE", left, flexible},       {"PROBLEM", left, flexible}};
   if (options.all_users) columns.insert(columns.begin() + 1, {"USER", left, fixed});
-  Listing listing(session.out, session.options.format, columns,
+  Listing listing(session.out, session.options, columns,
                   {"run", "state", "events", "rejected", "skipped_bytes", "crash", "started", "executable",
                    "pid", "user", "store", "problem"});
   for (const JournalRun& run : runs) {

@@ -108,7 +108,7 @@ int run_retain(Session& session, const RetainOptions& options) {
     failure = error;
   }
   retained.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  Listing listing(session.out, session.options.format,
+  Listing listing(session.out, session.options,
                   {{"STATE", left, fixed},
                    {"EVENTS", right, fixed},
                    {"TRACE EVENTS", right, fixed},

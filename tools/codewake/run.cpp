@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <link.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -14,7 +15,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -33,6 +33,7 @@
 #include "codewake/time.hpp"
 #include "command.hpp"
 #include "output.hpp"
+#include "run_store_file.hpp"
 #include "text.hpp"
 
 namespace codewake::cli {
@@ -79,20 +80,22 @@ void set_variable(const char* name, const std::string& value) {
 }
 
 /// What the library in the program is told.
-void set_environment(const CommonOptions& options, const Config& config, bool throws) {
-  const char* const before = std::getenv("LD_PRELOAD");
+void set_environment(const RunStoreFile* store, const Config& config, bool throws) {
+  const char* const before = secure_getenv("LD_PRELOAD");
   const std::string library = library_path();
   set_variable("LD_PRELOAD",
                before == nullptr || *before == '\0' ? library : fmt::format("{}:{}", library, before));
   set_variable("CODE_WAKE_RUN", throws ? "throws" : "crashes");
   set_variable("CODE_WAKE_STORE_ADAPTER", queueing_adapter(config));
-  if (!options.store.empty()) set_variable("CODE_WAKE_STORE_CONFIG", options.store);
+  if (store == nullptr) return;
+  unsetenv("CODE_WAKE_STORE_CONFIG");  // it would count more
+  set_variable("CODE_WAKE_STORE_CONFIG_FILE", store->path().string());
 }
 
 /// Where execvp would find it; empty where it would not.
 std::string find_program(const std::string& name) {
   if (name.find('/') != std::string::npos) return name;
-  const char* const path = std::getenv("PATH");
+  const char* const path = secure_getenv("PATH");
   std::string_view rest = path == nullptr ? "/usr/local/bin:/bin:/usr/bin" : path;
   while (true) {
     const std::size_t colon = rest.find(':');
@@ -218,7 +221,9 @@ void tell_of_crashes(Store& store, const Config& config, Time since) {
 int run_program(Session& session, const RunOptions& options) {
   const Config config = load_config(session.options);
   const std::shared_ptr<Store> store = open_store(session.options);
-  set_environment(session.options, config, options.throws);
+  std::optional<RunStoreFile> file;
+  if (!session.options.store.empty()) file.emplace(session.options.store);
+  set_environment(file ? &*file : nullptr, config, options.throws);
   const std::string path = find_program(options.words.front());
   if (!path.empty() && is_static(path)) {
     complain(fmt::format("{} is linked statically: it runs, and nothing of it is recorded", path));
@@ -234,6 +239,7 @@ int run_program(Session& session, const RunOptions& options) {
     complain(fmt::format("what the program left is not stored yet, 'codewake recover' does it later: {}",
                          error.what()));
   }
+  file.reset();
   if (WIFSIGNALED(status)) die_of(WTERMSIG(status));
   return WEXITSTATUS(status);
 }

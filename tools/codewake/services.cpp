@@ -129,7 +129,7 @@ int list_calls(Session& session, Store& store, const TraceEventQuery& query) {
     complain_of_missing(*query.trace_id);
     return kFailed;
   }
-  Listing listing(session.out, session.options.format, call_columns(), call_fields());
+  Listing listing(session.out, session.options, call_columns(), call_fields());
   for (const ServiceCall& call : services.finish()) {
     listing.add([&] { return call_row(call); }, [&] { return record_of(call); });
   }
@@ -200,7 +200,7 @@ int list_slow(Session& session, Store& store, const ServicesOptions& options) {
   analysis::SlowOperations operations(options.since);
   for_each_trace_event(store, {.to = options.until},
                        [&](const TraceEventRecord& event) { operations.add(event); });
-  Listing listing(session.out, session.options.format, slow_columns(), slow_fields());
+  Listing listing(session.out, session.options, slow_columns(), slow_fields());
   for (const SlowOperation& slow : operations.finish()) {
     listing.add([&] { return slow_row(slow); }, [&] { return record_of(slow); });
   }

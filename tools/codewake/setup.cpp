@@ -10,12 +10,12 @@
 
 #include "codewake/config.hpp"
 #include "codewake/plugin.hpp"
+#include "codewake/visible.hpp"
 #include "command.hpp"
 #include "json.hpp"
 #include "listing.hpp"
 #include "output.hpp"
 #include "table.hpp"
-#include "text.hpp"
 
 namespace codewake::cli {
 namespace {
@@ -45,6 +45,9 @@ void write_notes(Output& out, const Config& config) {
   };
   out.write("\n");
   note("File:", config.file().empty() ? "none; looked at " + config.looked_at() : config.file().string());
+  if (!config.file().empty()) {  // else the line above has them
+    for (const std::string& problem : config.passed_over()) note("Passed over:", problem);
+  }
   if (!config.foreign_sections().empty()) {
     note("Sections of other programs:", fmt::format("{}", fmt::join(config.foreign_sections(), ", ")));
   }
@@ -55,16 +58,17 @@ int run_config(Session& session, const SetupOptions&) {
   const Config config = load_config(session.options);
   if (session.options.format == Format::json) {
     Json json = {{"file", config.file().empty() ? Json(nullptr) : Json(config.file().string())},
+                 {"passed_over", config.passed_over()},
                  {"foreign_sections", config.foreign_sections()},
                  {"plugin_folders", plugin_folders(config)},
                  {"entries", Json::array()}};
     for (const Config::Entry& entry : config.entries()) json["entries"].push_back(to_json(entry));
-    session.out.write(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+    write_json(session.out, json, 2);
     return kSuccess;
   }
   using enum Column::Fit;
-  Listing listing(session.out, session.options.format,
-                  {{.title = "KEY"}, {.title = "VALUE"}, {.title = "ORIGIN"}}, {"key", "value", "origin"});
+  Listing listing(session.out, session.options, {{.title = "KEY"}, {.title = "VALUE"}, {.title = "ORIGIN"}},
+                  {"key", "value", "origin"});
   for (const Config::Entry& entry : config.entries()) {
     listing.add([&] { return entry_row(entry); }, [&] { return to_json(entry); });
   }
@@ -110,7 +114,7 @@ int run_plugins(Session& session, const SetupOptions&) {
   using enum Column::Align;
   using enum Column::Fit;
   const Config config = load_config(session.options);
-  Listing listing(session.out, session.options.format,
+  Listing listing(session.out, session.options,
                   {{"MODULE", left, fixed},
                    {"CLASS", left, fixed},
                    {"PARAMETERS", left, flexible},

@@ -11,8 +11,8 @@
 #include <sstream>
 #include <string_view>
 
+#include "codewake/visible.hpp"
 #include "command.hpp"
-#include "text.hpp"
 
 namespace codewake::cli {
 namespace {

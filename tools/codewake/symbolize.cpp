@@ -105,7 +105,7 @@ int run_symbolize(Session& session, const SymbolizeOptions& options) {
     failure = error;
   }
   symbolized.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  Listing listing(session.out, session.options.format,
+  Listing listing(session.out, session.options,
                   {{"STATE", left, fixed},
                    {"STACK TRACES", right, fixed},
                    {"RESOLVED", right, fixed},

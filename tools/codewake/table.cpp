@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "codewake/visible.hpp"
 #include "output.hpp"
 #include "text.hpp"
 

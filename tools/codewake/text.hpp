@@ -1,4 +1,5 @@
-// Text on its way to people: made harmless for a terminal, and measured in its columns.
+// Text for people, quoted and measured in columns of a terminal. What others wrote becomes harmless by
+// codewake/visible.hpp.
 #pragma once
 
 #include <cstddef>
@@ -6,11 +7,6 @@
 #include <string_view>
 
 namespace codewake::cli {
-
-/// The text with everything a terminal would act on made visible: control characters (`\n`, `\x1b`), the
-/// invisible ones that change the direction of text (`\u202e`), and bytes that are not UTF-8 (`\xff`). Other
-/// text as it is.
-std::string visible(std::string_view text);
 
 /// One value of `key=value`: as it is where it can stand without quotes, else in double quotes, visible, with
 /// `\"` and

@@ -10,10 +10,10 @@
 
 #include "codewake/errors.hpp"
 #include "codewake/time.hpp"
+#include "codewake/visible.hpp"
 #include "command.hpp"
 #include "progress.hpp"
 #include "slices.hpp"
-#include "text.hpp"
 
 namespace codewake::cli {
 namespace {

@@ -10,6 +10,7 @@
 #include "codewake/store.hpp"
 #include "codewake/time.hpp"
 #include "codewake/trace_event.hpp"
+#include "codewake/visible.hpp"
 #include "command.hpp"
 #include "describe_trace.hpp"
 #include "json.hpp"
@@ -17,7 +18,6 @@
 #include "output.hpp"
 #include "perfetto.hpp"
 #include "table.hpp"
-#include "text.hpp"
 #include "trace_reading.hpp"
 #include "trace_tree.hpp"
 
@@ -51,7 +51,7 @@ std::vector<std::string> trace_fields() {
 Row trace_row(const TraceSummary& trace) {
   return {Cell(to_hex(trace.trace_id), Style::key),
           Cell(format_time(trace.last), Style::dim),
-          Cell(milliseconds(trace.last - trace.first)),
+          Cell(milliseconds(saturated_difference(trace.last, trace.first))),
           Cell(std::to_string(trace.events)),
           trace.errors == 0 ? Cell("0") : Cell(std::to_string(trace.errors), Style::alarm),
           Cell(std::to_string(trace.executions)),
@@ -72,7 +72,7 @@ Json record_of(const TraceSummary& trace) {
 
 int run_traces(Session& session, const TraceQuery& query) {
   const std::shared_ptr<Store> store = open_store(session.options);
-  Listing listing(session.out, session.options.format, trace_columns(), trace_fields());
+  Listing listing(session.out, session.options, trace_columns(), trace_fields());
   for (const TraceSummary& trace : store->get_traces(query)) {
     listing.add([&] { return trace_row(trace); }, [&] { return record_of(trace); });
   }
@@ -145,8 +145,8 @@ class TreeTable {
     heading.append(visible(name), Style::key);
     heading.append(" " + to_hex(execution.span_id), Style::dim);
     const Time last = execution.entries.back().when();
-    table_.add({offset(execution.first()), std::move(heading), Cell(milliseconds(last - execution.first())),
-                Cell()});
+    table_.add({offset(execution.first()), std::move(heading),
+                Cell(milliseconds(saturated_difference(last, execution.first()))), Cell()});
     auto child = execution.children.begin();
     for (const TraceEntry& entry : execution.entries) {
       for (; child != execution.children.end() && is_before(*child, entry); ++child)
@@ -174,7 +174,9 @@ class TreeTable {
   }
 
   static std::string indent(std::size_t depth) { return std::string(2 * depth, ' '); }
-  Cell offset(Time when) const { return {milliseconds(when - tree_.first()), Style::dim}; }
+  Cell offset(Time when) const {
+    return {milliseconds(saturated_difference(when, tree_.first())), Style::dim};
+  }
 
   const TraceTree& tree_;
   Table table_;
@@ -189,23 +191,24 @@ int run_trace(Session& session, const TraceOptions& options) {
     return kFailed;
   }
   if (options.perfetto) {
-    session.out.write(to_line(to_perfetto(tree)) + "\n");
+    write_json(session.out, to_perfetto(tree));
     return kSuccess;
   }
   switch (session.options.format) {
     case Format::json:
-      session.out.write(to_line(record_of(tree, to_hex(id))) + "\n");
+      write_json(session.out, record_of(tree, to_hex(id)));
       return kSuccess;
     case Format::table:
       session.out.write(fmt::format("Trace {}", to_hex(id)), Style::heading);
       session.out.write(fmt::format("\n  begins {}, takes {} ms: {} in {} of {}\n\n",
-                                    format_time(tree.first()), milliseconds(tree.last() - tree.first()),
+                                    format_time(tree.first()),
+                                    milliseconds(saturated_difference(tree.last(), tree.first())),
                                     counted(tree.events().size() + tree.logged().size(), "event"),
                                     counted(tree.executions().size(), "execution"), joined(tree.services())));
       TreeTable(session.out, tree).write();
       return kSuccess;
     default: {
-      Listing listing(session.out, session.options.format, {}, trace_event_fields());
+      Listing listing(session.out, session.options, {}, trace_event_fields());
       for (const TraceEventRecord& event : tree.events()) {
         listing.add([] { return Row(); }, [&] { return to_json(event); });
       }

@@ -21,6 +21,7 @@
 
 #include "codewake/codewake.hpp"
 #include "codewake/httplib_tracing.hpp"
+#include "codewake/visible.hpp"
 
 namespace {
 
@@ -161,7 +162,7 @@ int main(int argc, char** argv) {
   try {
     return run({argv + 1, argv + argc});
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "order: %s\n", error.what());
+    codewake::say_on_stderr({"order: ", error.what()});
     return EXIT_FAILURE;
   }
 }

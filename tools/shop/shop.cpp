@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "codewake/codewake.hpp"
+#include "codewake/visible.hpp"
 
 namespace {
 
@@ -110,7 +111,7 @@ int main() {
     for (const Order& order : kOrders) serve(cw, shop, order);
     return EXIT_SUCCESS;
   } catch (const codewake::Error& e) {
-    std::cerr << "shop: " << e.what() << '\n';
+    codewake::say_on_stderr({"shop: ", e.what()});
     return EXIT_FAILURE;
   }
 }

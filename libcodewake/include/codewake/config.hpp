@@ -76,15 +76,19 @@ struct CODEWAKE_API Config {
     /// Reads a variable; empty where it is not set. Default: the environment, which a program with raised
     /// privileges does not trust (secure_getenv).
     std::function<std::optional<std::string>(const char* name)> variable;
-    /// Read where CODE_WAKE_CONFIG is not set: the first that exists.
+    /// Searched where CODE_WAKE_CONFIG is not set: the first that exists and that no other user can have put
+    /// there is read. With raised privileges, only /etc/code_wake.conf is.
     std::vector<std::filesystem::path> files = {"/etc/code_wake.conf", "./etc/code_wake.conf"};
   };
 
   /// Reads the file and the variables. The file is `$CODE_WAKE_CONFIG` (which must be readable; set to
-  /// nothing, it means no file), else the first of `sources.files` that exists, else none. A variable that is
-  /// set, even to nothing, wins over the file; one that is set to nothing unsets an optional key. A null in
-  /// the file is as good as no key. Folders of CODE_WAKE_PLUGIN_PATH go before those of the file. Throws
-  /// ConfigError. Blocks on the disk. Thread-safe.
+  /// nothing, it means no file), else the first of `sources.files` that exists and counts, else none. A file
+  /// counts if why_not_trusted() (trusted_path.hpp) has nothing against it; another file is passed over, and
+  /// a line on stderr gives the reason, once in a process for each path. A program with raised privileges
+  /// (AT_SECURE, such as a setuid program) reads no variable, and no file but /etc/code_wake.conf. A variable
+  /// that is set, even to nothing, wins over the file; one that is set to nothing unsets an optional key. A
+  /// null in the file is as good as no key. Folders of CODE_WAKE_PLUGIN_PATH go before those of the file.
+  /// Throws ConfigError. Blocks on the disk. Thread-safe.
   static Config load();
   static Config load(const Sources& sources);
 
@@ -111,6 +115,11 @@ struct CODEWAKE_API Config {
   /// The file that was read; empty where there was none.
   const std::filesystem::path& file() const noexcept { return file_; }
 
+  /// The files that were found and do not count, each with the reason: `./etc/code_wake.conf: /srv/app
+  /// belongs to the user 1000`.
+  const std::vector<std::string>& passed_over() const& noexcept { return passed_over_; }
+  std::vector<std::string> passed_over() && noexcept { return std::move(passed_over_); }
+
   /// Where a store's configuration was looked for, for error messages: files and variables, in words.
   const std::string& looked_at() const noexcept { return looked_at_; }
 
@@ -121,6 +130,7 @@ struct CODEWAKE_API Config {
   std::vector<std::string> foreign_sections_;
   std::filesystem::path file_;
   std::string looked_at_;
+  std::vector<std::string> passed_over_;
 };
 
 /// A store's parameter as it may be shown: the password of a URL, and the value of `password=`, `api_key=`

@@ -145,7 +145,11 @@ std::optional<Time> parse_age(std::string_view text, Time reference) {
   if (!number || *number < 0) return std::nullopt;
   const double age_seconds = *number * unit_seconds;
   if (age_seconds > 200.0 * 366 * 86400) return std::nullopt;
-  return reference - nanoseconds(std::llround(age_seconds * 1e9));
+  std::int64_t since_epoch = 0;
+  if (__builtin_sub_overflow(reference.time_since_epoch().count(), std::llround(age_seconds * 1e9),
+                             &since_epoch))
+    return std::nullopt;
+  return Time(nanoseconds(since_epoch));
 }
 
 }  // namespace
@@ -164,9 +168,11 @@ Time from_unix_seconds(double unix_seconds) noexcept {
 }
 
 std::string format_time(Time time) {
-  const auto day_point = floor<days>(time);
+  // Nanoseconds cannot hold the beginning of the first day that they reach into; microseconds can.
+  const sys_time<microseconds> cut(microseconds(floor_to_microseconds(time)));
+  const auto day_point = floor<days>(cut);
   const year_month_day date(day_point);
-  const hh_mm_ss clock(floor<microseconds>(time - day_point));
+  const hh_mm_ss clock(cut - day_point);
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z", static_cast<int>(date.year()),
                      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
                      clock.hours().count(), clock.minutes().count(), clock.seconds().count(),

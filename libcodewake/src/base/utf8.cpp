@@ -77,6 +77,15 @@ bool is_storable(std::string_view text) noexcept {
   return first_unfit(text) == text.size();
 }
 
+Utf8Character decode_utf8(std::string_view text) noexcept {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const Sequence sequence = sequence_at(text, 0);
+  if (!sequence.good || sequence.length == 1) return {byte(0), 1, sequence.good};
+  char32_t value = byte(0) & (0x7Fu >> sequence.length);
+  for (std::size_t i = 1; i < sequence.length; ++i) value = (value << 6) | (byte(i) & 0x3Fu);
+  return {value, sequence.length, true};
+}
+
 std::string to_storable(std::string_view text) {
   std::size_t at = first_unfit(text);
   std::string out(text.substr(0, at));

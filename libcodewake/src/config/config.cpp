@@ -2,12 +2,21 @@
 
 #include <fmt/format.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 
 #include <cstddef>
+#include <filesystem>
+#include <mutex>
+#include <set>
+#include <string>
+#include <system_error>
 #include <utility>
 #include <variant>
 
 #include "codewake/errors.hpp"
+#include "codewake/secret_file.hpp"
+#include "codewake/trusted_path.hpp"
+#include "codewake/visible.hpp"
 #include "config/document.hpp"
 #include "config/keys.hpp"
 #include "config/setting.hpp"
@@ -18,6 +27,42 @@ using internal::Document;
 using internal::Key;
 using internal::keys;
 using internal::Written;
+
+namespace {
+
+constexpr std::string_view kOnlyFileWithRaisedPrivileges = "/etc/code_wake.conf";
+
+constexpr std::string_view kParametersVariable = "CODE_WAKE_STORE_CONFIG";
+constexpr const char* kParametersFileVariable = "CODE_WAKE_STORE_CONFIG_FILE";
+
+/// What looking for a file found.
+struct Searched {
+  bool exists = false;
+  std::string problem = {};  ///< why it does not count; empty where it does
+};
+
+/// Looks for a file without opening it: another user may have put a FIFO there.
+Searched search(const std::filesystem::path& path) {
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  if (status.type() == std::filesystem::file_type::not_found) return {};
+  if (!error) return {true, why_not_trusted(path)};
+  // The file cannot be looked at. In a trusted folder this is a mistake, which reading it reports.
+  return {true, why_not_trusted(path.has_parent_path() ? path.parent_path() : ".")};
+}
+
+void say_once(const std::filesystem::path& path, std::string_view problem) {
+  constexpr std::size_t kMost = 100;
+  static std::mutex mutex;
+  static auto& said = *new std::set<std::string>;  // never destroyed: static destructors may load, too
+  const std::lock_guard lock(mutex);
+  if (said.size() >= kMost || !said.insert(path.string()).second) return;
+  say_on_stderr({"the configuration file ", path.string(), " is passed over: ", problem,
+                 "; only root and this user may be able to write the file and the folders on its way. "
+                 "CODE_WAKE_CONFIG can name it all the same"});
+}
+
+}  // namespace
 
 /// Puts a configuration together: the file first, the variables over it, then the entries for people.
 class ConfigReader {
@@ -67,12 +112,31 @@ class ConfigReader {
 
   void read_first_file() {
     for (const std::filesystem::path& path : sources_.files) {
+      if (has_raised_privileges_ && path != kOnlyFileWithRaisedPrivileges) {
+        look_at(path.string(), "not looked at: the program runs with raised privileges");
+        continue;
+      }
+      const Searched found = search(path);
+      if (!found.exists) {
+        look_at(path.string(), "no such file");
+        continue;
+      }
+      if (!found.problem.empty()) {
+        pass_over(path, found.problem);
+        continue;
+      }
       const std::optional<std::string> text = internal::read_config_file(path);
       look_at(path.string(), text ? "read" : "no such file");
       if (!text) continue;
       config_.file_ = path;
       return read_document(*text, path.string());
     }
+  }
+
+  void pass_over(const std::filesystem::path& path, const std::string& problem) {
+    look_at(path.string(), "passed over: " + problem);
+    config_.passed_over_.push_back(path.string() + ": " + problem);
+    say_once(path, problem);
   }
 
   void read_document(std::string_view yaml, std::string_view source) {
@@ -83,10 +147,25 @@ class ConfigReader {
     config_.foreign_sections_ = std::move(document.foreign_sections);
   }
 
+  /// What `codewake run` hands to a program, and to what that starts, without it standing in their
+  /// environment.
+  std::optional<std::string> parameters_from_file(const char*& name) {
+    const std::optional<std::string> path = sources_.variable(kParametersFileVariable);
+    if (!path || path->empty()) return std::nullopt;
+    name = kParametersFileVariable;
+    look_at(name, *path);
+    try {
+      return read_secret_file(*path);
+    } catch (const ConfigError& error) {
+      throw ConfigError({kParametersFileVariable}, error.what());
+    }
+  }
+
   void read_variable(const Key& key) {
     const char* name = key.variable;
     std::optional<std::string> text = sources_.variable(name);
     if (key.name.starts_with("store.")) look_at(name, text ? "set" : "not set");
+    if (!text && name == kParametersVariable) text = parameters_from_file(name);
     if (!text && key.fallback != nullptr && origin(key).empty()) {
       name = key.fallback;
       text = sources_.variable(name);
@@ -117,6 +196,7 @@ class ConfigReader {
     return std::move(config_);
   }
 
+  const bool has_raised_privileges_ = getauxval(AT_SECURE) != 0;
   Config::Sources sources_;
   Config config_;
   std::vector<std::string> origins_;  // one for each key; empty: the default

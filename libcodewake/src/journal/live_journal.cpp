@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <system_error>
 #include <thread>
 
 #include "codewake/trusted_path.hpp"
+#include "codewake/visible.hpp"
 #include "journal/places.hpp"
 
 namespace codewake::internal {
@@ -58,7 +58,7 @@ LiveJournal::LiveJournal(JournalOptions options) : options_(std::move(options)) 
 LiveJournal::~LiveJournal() = default;
 
 void LiveJournal::say(std::string problem) {
-  std::fprintf(stderr, "codewake: %s\n", problem.c_str());
+  say_on_stderr(problem);
   const std::lock_guard lock(slots_mutex_);
   if (!problem_.empty()) problem_ += "; ";
   problem_ += problem;
@@ -193,8 +193,7 @@ void LiveJournal::remove_files() noexcept {
   for (auto* folder : {&front_folder_, &disk_folder_}) {
     if (!*folder) continue;
     if (const std::error_code error = (*folder)->remove()) {
-      std::fprintf(stderr, "codewake: %s cannot be deleted: %s\n", (*folder)->path().c_str(),
-                   error.message().c_str());
+      say_on_stderr({(*folder)->path().native(), " cannot be deleted: ", error.message()});
     }
     folder->reset();
   }

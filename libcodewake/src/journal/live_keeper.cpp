@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 #include <utility>
 
+#include "codewake/visible.hpp"
 #include "journal/file_io.hpp"
 #include "journal/live_journal.hpp"
 
@@ -143,7 +143,7 @@ bool LiveJournal::spill_lane(LaneState& lane, std::uint64_t until) {
       const bool first = disk_problem_.empty();
       disk_problem_ = fmt::format("the journal on disk cannot be written, {}: {}",
                                   disk_folder_->path().string(), error.message());
-      if (first) std::fprintf(stderr, "codewake: %s\n", disk_problem_.c_str());
+      if (first) say_on_stderr(disk_problem_);
       room_.notify_all();
     } else if (has_room) {
       lane.spilled = end;

@@ -1,12 +1,11 @@
 #include "codewake/process.hpp"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cstdio>
-#include <cstdlib>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -15,6 +14,7 @@
 #include "codewake/plugin.hpp"
 #include "codewake/throw_hook.hpp"
 #include "codewake/tracing.hpp"
+#include "codewake/visible.hpp"
 #include "model/current_tie.hpp"
 #include "process/exception_attributes.hpp"
 #include "process/identity.hpp"
@@ -77,7 +77,7 @@ std::shared_ptr<Store> store_from(const Config& config) {
 }
 
 void say_once(std::atomic<bool>& said, const char* what, const char* detail) {
-  if (!said.exchange(true, std::memory_order_relaxed)) std::fprintf(stderr, "codewake: %s%s\n", what, detail);
+  if (!said.exchange(true, std::memory_order_relaxed)) say_on_stderr({what, detail});
 }
 
 std::chrono::steady_clock::time_point deadline_after(std::chrono::nanoseconds timeout) {
@@ -218,7 +218,7 @@ void Process::Impl::provide_crash_page() noexcept {
                          internal::CrashSubject{.id = id_.load(std::memory_order_relaxed), .info = info_});
     }
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "codewake: a crash of this process could not be recorded: %s\n", error.what());
+    say_on_stderr({"a crash of this process could not be recorded: ", error.what()});
   }
 }
 
@@ -456,7 +456,7 @@ void Process::watch_program(std::string_view what) noexcept {
     std::atexit([] { end(the_watcher); });
     if (what == "throws") internal::observe_throws(&on_throw);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "codewake: the program runs, and nothing of it is recorded: %s\n", error.what());
+    say_on_stderr({"the program runs, and nothing of it is recorded: ", error.what()});
   }
 }
 
@@ -474,7 +474,7 @@ void Process::on_throw(void* object, const std::type_info& type, std::span<void*
 }
 
 [[maybe_unused]] const bool Process::is_watched_ = [] {
-  const char* const what = std::getenv("CODE_WAKE_RUN");
+  const char* const what = secure_getenv("CODE_WAKE_RUN");  // not what a user says to a setuid program
   if (what != nullptr) watch_program(what);
   return what != nullptr;
 }();

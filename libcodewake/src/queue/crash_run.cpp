@@ -2,12 +2,12 @@
 
 #include <unistd.h>
 
-#include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <typeinfo>
 #include <utility>
 
+#include "codewake/visible.hpp"
 #include "journal/places.hpp"
 #include "queue/fingerprint.hpp"
 #include "queue/own_journals.hpp"
@@ -78,11 +78,10 @@ void recover_crash_runs(Store& store, const Config::Queue& options,
     }
     for (const JournalRun& run : recoverer.runs()) {
       if (run.state != JournalRun::State::failed) continue;
-      std::fprintf(stderr, "codewake: the crash of the run %s could not be stored: %s\n", run.run.c_str(),
-                   run.problem.c_str());
+      say_on_stderr({"the crash of the run ", run.run, " could not be stored: ", run.problem});
     }
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "codewake: crashes of earlier runs cannot be looked for: %s\n", error.what());
+    say_on_stderr({"crashes of earlier runs cannot be looked for: ", error.what()});
   }
 }
 

@@ -5,13 +5,13 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
 
 #include "base/folder.hpp"
 #include "codewake/utf8.hpp"
+#include "codewake/visible.hpp"
 #include "store/flattened.hpp"
 
 namespace codewake::internal {
@@ -67,9 +67,8 @@ void DeadLetters::set_aside(const BatchBuilder& builder, const BatchBuilder::Ite
                             const std::string& reason) {
   const std::string outcome = keep(line_of(builder, item, reason));
   if (std::exchange(said_, true)) return;
-  std::fprintf(
-      stderr, "codewake: the store refuses an event (more of this is counted in stats(), not said): %s; %s\n",
-      reason.c_str(), outcome.c_str());
+  say_on_stderr(
+      {"the store refuses an event (more of this is counted in stats(), not said): ", reason, "; ", outcome});
 }
 
 }  // namespace codewake::internal

@@ -1,6 +1,5 @@
 #include <unistd.h>
 #include <algorithm>
-#include <cstdio>
 #include <memory>
 #include <mutex>
 #include <system_error>
@@ -8,6 +7,7 @@
 
 #include "codewake/errors.hpp"
 #include "codewake/queue_store.hpp"
+#include "codewake/visible.hpp"
 #include "model/current_tie.hpp"
 #include "queue/crash_run.hpp"
 #include "queue/queues.hpp"
@@ -347,10 +347,9 @@ Queue::~Queue() {
   try {
     impl_->shutdown(impl_->exit_timeout());
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "codewake: the store could not be shut down: %s\n", error.what());
+    say_on_stderr({"the store could not be shut down: ", error.what()});
   } catch (...) {
-    std::fprintf(stderr,
-                 "codewake: the store could not be shut down: it threw something that is no exception\n");
+    say_on_stderr("the store could not be shut down: it threw something that is no exception");
   }
   impl_->wait_for_end();
 }

@@ -5,11 +5,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <random>
+#include <string>
 #include <utility>
 
 #include "base/worker_thread.hpp"
+#include "codewake/visible.hpp"
 #include "journal/crash_file.hpp"
 #include "queue/fingerprint.hpp"
 #include "queue/modules_note.hpp"
@@ -170,7 +171,7 @@ void Run::find_dead_runs() {
                        journal_->run());
     recoverer_->find();
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "codewake: journals of earlier runs cannot be looked for: %s\n", error.what());
+    say_on_stderr({"journals of earlier runs cannot be looked for: ", error.what()});
     recoverer_.reset();
   }
 }
@@ -324,13 +325,9 @@ void Run::recover_some() {
   if (step != Recoverer::Step::done) return;
   for (const JournalRun& run : recoverer_->runs()) {
     if (run.state == JournalRun::State::failed || run.skipped_bytes != 0) {
-      std::fprintf(
-          stderr,
-          "codewake: the journal of the run %s: %s, %llu events stored, %llu bytes could not be read%s%s\n",
-          run.run.c_str(), std::string(to_string(run.state)).c_str(),
-          static_cast<unsigned long long>(run.stored_events),
-          static_cast<unsigned long long>(run.skipped_bytes), run.problem.empty() ? "" : "; ",
-          run.problem.c_str());
+      say_on_stderr({"the journal of the run ", run.run, ": ", to_string(run.state), ", ",
+                     std::to_string(run.stored_events), " events stored, ", std::to_string(run.skipped_bytes),
+                     " bytes could not be read", run.problem.empty() ? "" : "; ", run.problem});
     }
   }
   recoverer_.reset();

@@ -8,6 +8,7 @@
 #include <iterator>
 #include <system_error>
 
+#include "codewake/config.hpp"
 #include "codewake/errors.hpp"
 #include "codewake/utf8.hpp"
 #include "config/masked.hpp"
@@ -225,7 +226,8 @@ std::string Dsn::to_display() const {
     text += std::exchange(separator, '&');
     append_encoded(text, key, "/:");
     text += '=';
-    append_encoded(text, internal::is_secret_name(key) ? internal::kMask : value, "/:,");
+    // A value may nest others, as libpq's options do.
+    append_encoded(text, internal::is_secret_name(key) ? std::string(internal::kMask) : masked(value), "/:,");
   }
   return text;
 }

@@ -3,16 +3,20 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sys/auxv.h>
 
 #include <algorithm>
 #include <cstring>
 #include <exception>
 #include <mutex>
+#include <set>
 #include <span>
+#include <string>
 #include <system_error>
 #include <utility>
 
 #include "codewake/errors.hpp"
+#include "codewake/trusted_path.hpp"
 
 namespace codewake {
 namespace {
@@ -61,8 +65,22 @@ const PluginDescriptor& checked(const PluginDescriptor& descriptor, const std::s
   return descriptor;
 }
 
+// Why code from there may not run in this process; empty where it may. The current folder is the choice of
+// the user who starts a program, and not of the one whose privileges it has.
+std::string why_no_code_from(const fs::path& path) {
+  if (path.is_relative() && getauxval(AT_SECURE) != 0)
+    return fmt::format("{} is relative, and the program runs with raised privileges", path.string());
+  return why_not_trusted(path);
+}
+
 Plugin open_plugin(const fs::path& path) {
-  Library library(dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL), [](void* handle) {
+  if (const std::string problem = why_no_code_from(path); !problem.empty()) {
+    throw PluginError(path, fmt::format("is not loaded: {}; only root and this user may be able to write a "
+                                        "plugin and the folders on its way",
+                                        problem));
+  }
+  // Absolute, so that a name without a slash does not go through the linker's search.
+  Library library(dlopen(fs::absolute(path).c_str(), RTLD_NOW | RTLD_LOCAL), [](void* handle) {
     if (handle != nullptr) dlclose(handle);
   });
   if (library == nullptr) throw PluginError(path, "cannot be loaded: " + last_dl_error());
@@ -85,11 +103,13 @@ fs::path find_module(std::string_view module, const std::vector<fs::path>& searc
   if (module.find('/') != std::string_view::npos) return module;
   std::vector<std::string> tried;
   for (const fs::path& folder : with_installed_folder(search_path)) {
+    const std::string problem = why_no_code_from(folder);
     for (const char* prefix : {"lib", ""}) {
       const fs::path candidate = folder / fmt::format("{}{}.so", prefix, module);
       std::error_code error;
-      if (fs::exists(candidate, error)) return candidate;
-      tried.push_back(candidate);
+      if (problem.empty() && fs::exists(candidate, error)) return candidate;
+      tried.push_back(problem.empty() ? candidate.string()
+                                      : fmt::format("{} (passed over: {})", candidate.string(), problem));
     }
   }
   throw PluginError(
@@ -110,6 +130,29 @@ const PluginClass& find_class(const Plugin& plugin, const fs::path& path, std::s
     names.push_back(candidate.name);
   }
   throw PluginError(path, fmt::format("has no class {}; it has: {}", class_name, fmt::join(names, ", ")));
+}
+
+std::vector<fs::path> plugin_files(const fs::path& folder) {
+  std::vector<fs::path> files;
+  std::error_code error;
+  for (fs::directory_iterator file(folder, error), end; !error && file != end; file.increment(error)) {
+    if (file->path().extension() == ".so") files.push_back(file->path());
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+PluginFound look_at(std::string module, const fs::path& file) {
+  PluginFound entry;
+  entry.module = std::move(module);
+  entry.path = file;
+  try {
+    const Plugin plugin = open_plugin(file);
+    for (const PluginClass& c : classes_of(plugin)) entry.classes.push_back({c.name, c.parameters});
+  } catch (const PluginError& e) {
+    entry.problem = e.reason();
+  }
+  return entry;
 }
 
 }  // namespace
@@ -143,26 +186,15 @@ std::shared_ptr<Store> load_store(std::string_view module, std::string_view clas
 
 std::vector<PluginFound> find_plugins(const std::vector<fs::path>& search_path) {
   std::vector<PluginFound> found;
+  std::set<std::string> names;  // of modules that later folders cannot give
   for (const fs::path& folder : with_installed_folder(search_path)) {
-    std::vector<fs::path> files;
-    std::error_code error;
-    for (fs::directory_iterator file(folder, error), end; !error && file != end; file.increment(error)) {
-      if (file->path().extension() == ".so") files.push_back(file->path());
-    }
-    std::ranges::sort(files);
-    for (const fs::path& file : files) {
+    const bool is_passed_over = !why_no_code_from(folder).empty();
+    for (const fs::path& file : plugin_files(folder)) {
       std::string module = file.stem();
       if (module.starts_with("lib")) module.erase(0, 3);
-      if (std::ranges::find(found, module, &PluginFound::module) != found.end()) continue;
-      PluginFound& entry = found.emplace_back();
-      entry.module = std::move(module);
-      entry.path = file;
-      try {
-        const Plugin plugin = open_plugin(file);
-        for (const PluginClass& c : classes_of(plugin)) entry.classes.push_back({c.name, c.parameters});
-      } catch (const PluginError& e) {
-        entry.problem = e.reason();
-      }
+      if (names.contains(module)) continue;
+      if (!is_passed_over) names.insert(module);
+      found.push_back(look_at(std::move(module), file));
     }
   }
   return found;

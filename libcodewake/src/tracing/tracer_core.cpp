@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <cstdio>
 #include <exception>
 #include <mutex>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "base/hex.hpp"
 #include "base/random.hpp"
 #include "base/thread_text.hpp"
+#include "codewake/visible.hpp"
 #include "tracing/raceway_clock.hpp"
 
 namespace codewake::internal {
@@ -73,7 +73,7 @@ Execution* TracerCore::current(const char* what) const {
   Execution* const execution = current_execution;
   if (execution != nullptr && execution->core().get() == this) [[likely]]
     return execution;
-  if (options_.debug) std::fprintf(stderr, "codewake: %s outside of a context: not recorded\n", what);
+  if (options_.debug) say_on_stderr({what, " outside of a context: not recorded"});
   return nullptr;
 }
 
@@ -115,8 +115,7 @@ TraceEventId TracerCore::submit(Execution& execution, const Happening& what, con
 void TracerCore::lose(const char* why) noexcept {
   lost_.fetch_add(1, std::memory_order_relaxed);
   if (said_.exchange(true)) return;
-  std::fprintf(stderr, "codewake: a trace event could not be recorded (more are counted, not said): %s\n",
-               why);
+  say_on_stderr({"a trace event could not be recorded (more are counted, not said): ", why});
 }
 
 }  // namespace codewake::internal

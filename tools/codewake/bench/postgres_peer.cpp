@@ -5,6 +5,7 @@
 #include "bench/passes.hpp"
 #include "codewake/errors.hpp"
 #include "codewake/time.hpp"
+#include "codewake/visible.hpp"
 
 #ifdef CODEWAKE_BENCH_POSTGRES
 
@@ -204,7 +205,7 @@ PostgresSchema::~PostgresSchema() {
   try {
     Database(database_url_).exec(fmt::format("DROP SCHEMA {} CASCADE", name_));
   } catch (const Error& error) {
-    fmt::print(stderr, "codewake: the schema {} could not be removed: {}\n", name_, error.what());
+    say_on_stderr({"the schema ", name_, " could not be removed: ", error.what()});
   }
 }
 

@@ -8,8 +8,8 @@
 #include "bench/statistics.hpp"
 #include "codewake/time.hpp"
 #include "codewake/version.hpp"
+#include "codewake/visible.hpp"
 #include "json.hpp"
-#include "text.hpp"
 
 namespace codewake::cli::bench {
 namespace {
@@ -74,8 +74,8 @@ Json text_or_null(const std::string& text) {
 
 }  // namespace
 
-BenchmarkList::BenchmarkList(Output& output, Format format)
-    : listing_(output, format, list_columns(), {"name", "what", "unit", "peer_name", "goal"}) {}
+BenchmarkList::BenchmarkList(Output& output, const CommonOptions& options)
+    : listing_(output, options, list_columns(), {"name", "what", "unit", "peer_name", "goal"}) {}
 
 void BenchmarkList::add(const Benchmark& benchmark) {
   const std::string goal = to_string(benchmark.goal, benchmark.unit);
@@ -93,14 +93,14 @@ void BenchmarkList::add(const Benchmark& benchmark) {
       });
 }
 
-Report::Report(Output& output, Format format, std::size_t rounds)
+Report::Report(Output& output, const CommonOptions& options, std::size_t rounds)
     : output_(output),
-      format_(format),
+      format_(options.format),
       rounds_(rounds),
       date_(format_time(now())),
       machine_(this_machine()),
-      listing_(output, format, report_columns(), report_fields()) {
-  if (format == Format::table) write_heading();
+      listing_(output, options, report_columns(), report_fields()) {
+  if (options.format == Format::table) write_heading();
   if (!is_release_build()) {
     complain(
         fmt::format("this build is no release ({}): its numbers say little; build with "

@@ -21,7 +21,7 @@ struct Chosen {
 /// What can be measured. Thread-bound.
 class BenchmarkList {
  public:
-  BenchmarkList(Output& output, Format format);
+  BenchmarkList(Output& output, const CommonOptions& options);
   void add(const Benchmark& benchmark);
   void finish() { listing_.finish(); }
 
@@ -32,7 +32,7 @@ class BenchmarkList {
 /// What was measured, under what can be said of the machine; every record has that, too. Thread-bound.
 class Report {
  public:
-  Report(Output& output, Format format, std::size_t rounds);
+  Report(Output& output, const CommonOptions& options, std::size_t rounds);
   void add(const Benchmark& benchmark, const Samples& samples);
   void finish();
 
