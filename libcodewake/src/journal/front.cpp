@@ -45,7 +45,7 @@ std::uint64_t control_group_limit() noexcept {
   try {
     for (const char* file : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
       std::uint64_t limit = 0;
-      if (std::ifstream(file) >> limit) return limit;
+      if (std::ifstream(file) >> limit) return limit;  // lint: the system's path
     }
   } catch (...) {
     // The machine's own memory is a bound too.

@@ -125,7 +125,7 @@ Folder make_front_root(const fs::path& journal_folder, std::uint64_t size_bytes)
 
 std::vector<std::shared_ptr<const Folder>> open_roots(const fs::path& journal_folder) {
   std::vector<std::shared_ptr<const Folder>> roots;
-  const auto open = [&](const FrontPlace& place, bool is_of_anyone) {
+  const auto add = [&](const FrontPlace& place, bool is_of_anyone) {
     try {
       Folder folder = Folder::open(place.base);
       for (const std::string& name : place.names) folder = folder.open_own(name);
@@ -138,8 +138,8 @@ std::vector<std::shared_ptr<const Folder>> open_roots(const fs::path& journal_fo
       if (!is_missing && (is_of_anyone || !is_others)) throw;
     }
   };
-  open({.base = journal_folder, .names = {}}, true);
-  for (const FrontPlace& place : front_places(journal_folder)) open(place, false);
+  add({.base = journal_folder, .names = {}}, true);
+  for (const FrontPlace& place : front_places(journal_folder)) add(place, false);
   return roots;
 }
 
