@@ -44,15 +44,20 @@ class Descriptor {
   int number_;
 };
 
-/// Those that are missing of a path, from the outermost to the innermost.
+/// Those that are missing of a path, from the outermost to the innermost. One directly below the root is
+/// never made: its name is more likely wrong than wanted.
 void make_folders(const fs::path& folder, const std::string& database) {
+  const std::string remedy = "make the folder " + folder.string() + " for this user, or name another file";
   fs::path made;
   for (const fs::path& part : folder) {
     made /= part;
     struct stat status {};
-    if (lstat(made.c_str(), &status) == 0 || mkdir(made.c_str(), 0700) == 0 || errno == EEXIST) continue;
-    fail(database, fmt::format("the folder {} cannot be made", made.string()), errno,
-         "make the folder " + folder.string() + " for this user, or name another file");
+    if (lstat(made.c_str(), &status) == 0) continue;
+    const int error = made.parent_path() == folder.root_path() ? ENOENT
+                      : mkdir(made.c_str(), 0700) != 0         ? errno
+                                                               : EEXIST;
+    if (error != EEXIST)
+      fail(database, fmt::format("the folder {} is not made", made.string()), error, remedy);
   }
 }
 

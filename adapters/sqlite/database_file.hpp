@@ -37,7 +37,8 @@ struct DatabasePlace {
 };
 
 /// Follows the path and judges its folders and the files that are there. Makes folders that are missing, with
-/// mode 0700, where those that exist are trusted. Throws StoreError (unavailable) where they cannot be made.
+/// mode 0700, where those that exist are trusted, but none directly below the root. Throws StoreError
+/// (unavailable) where they cannot be made.
 DatabasePlace find_database(const SqliteParameters& parameters);
 
 /// Makes the file, empty, with the mode and group of the parameters, unless there is one. It appears

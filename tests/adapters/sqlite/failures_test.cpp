@@ -124,9 +124,12 @@ TEST_CASE("missing folders are made for this user alone, and one that cannot be 
     REQUIRE(stat((folder / name).c_str(), &made) == 0);
     CHECK((made.st_mode & 07777) == 0700);
   }
-  SqliteStore store("sqlite:////proc/codewake/events.sqlite");
-  CHECK(contains(store_error(StoreError::Kind::unavailable, [&] { store.insert_app("app", {}); }),
-                 "make the folder /proc/codewake"));
+  for (const std::string missing : {"/proc/codewake", "/codewake-nonexistent"}) {
+    SqliteStore store("sqlite:///" + missing + "/events.sqlite");
+    CHECK(contains(store_error(StoreError::Kind::unavailable, [&] { store.insert_app("app", {}); }),
+                   "make the folder " + missing));
+    CHECK_FALSE(std::filesystem::exists(missing));
+  }
 }
 
 TEST_CASE("a folder in place of the file is one clear error") {
