@@ -73,6 +73,8 @@ class HttpClient::Request {
     set(CURLOPT_USERAGENT, "codewake/" CODEWAKE_VERSION);
     set(CURLOPT_WRITEFUNCTION, &take_body);
     set(CURLOPT_WRITEDATA, this);
+    set(CURLOPT_HEADERFUNCTION, &count_header);
+    set(CURLOPT_HEADERDATA, this);
     set(CURLOPT_NOPROGRESS, 0L);
     set(CURLOPT_XFERINFOFUNCTION, &is_abandoned);
     set(CURLOPT_XFERINFODATA, this);
@@ -90,13 +92,18 @@ class HttpClient::Request {
     std::string packed;
     if (encoding == Encoding::gzip) body = packed = compressed(body);
     answer_ = {};
+    header_bytes_ = 0;
+    is_cut_ = false;
     error_[0] = '\0';
     set(CURLOPT_HTTPHEADER, (encoding == Encoding::gzip ? gzip_ : plain_).get());
     set(CURLOPT_POSTFIELDS, body.data());
     set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
     const CURLcode result = curl_easy_perform(curl_.get());
-    if (result == CURLE_OK) {
+    if (result == CURLE_OK || is_cut_) {
       note_answer();
+    } else if (header_bytes_ > HttpAnswer::kMostHeaders) {
+      answer_ = {.failure =
+                     fmt::format("its answer has more than {} bytes of headers", HttpAnswer::kMostHeaders)};
     } else {
       answer_ = {.failure = error_[0] != '\0' ? error_ : curl_easy_strerror(result)};
     }
@@ -121,10 +128,20 @@ class HttpClient::Request {
     list.reset(longer);
   }
 
+  // What is returned ends the request where it is less than what came.
   static std::size_t take_body(char* data, std::size_t one, std::size_t size, void* self) {
-    std::string& body = static_cast<Request*>(self)->answer_.body;
-    body.append(data, std::min(size, HttpAnswer::kMostBody - body.size()));
-    return one * size;
+    auto& request = *static_cast<Request*>(self);
+    std::string& body = request.answer_.body;
+    const std::size_t taken = std::min(size, HttpAnswer::kMostBody - body.size());
+    body.append(data, taken);
+    request.is_cut_ = taken < size;
+    return one * taken;
+  }
+
+  static std::size_t count_header(char*, std::size_t one, std::size_t size, void* self) {
+    auto& request = *static_cast<Request*>(self);
+    request.header_bytes_ += size;
+    return request.header_bytes_ > HttpAnswer::kMostHeaders ? 0 : one * size;
   }
 
   static int is_abandoned(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
@@ -146,6 +163,8 @@ class HttpClient::Request {
   List plain_{nullptr, &curl_slist_free_all};
   List gzip_{nullptr, &curl_slist_free_all};
   HttpAnswer answer_;
+  std::size_t header_bytes_ = 0;
+  bool is_cut_ = false;  // the rest of the body was not read
   char error_[CURL_ERROR_SIZE] = {};
   const std::atomic<bool>& abandoned_;
 };

@@ -15,13 +15,14 @@ namespace codewake::internal {
 struct HttpAnswer {
   /// 0: no answer came; `failure` says why.
   long status = 0;
-  std::string body = {};  ///< its first kMostBody bytes
+  std::string body = {};  ///< its first kMostBody bytes; the rest is not read
   /// Of `Retry-After`, either of its forms; 0: there is none, or it is over.
   std::chrono::seconds retry_after{0};
   std::string redirect = {};  ///< where the server would have the request sent instead
   std::string failure = {};
 
   static constexpr std::size_t kMostBody = 64u << 10;
+  static constexpr std::size_t kMostHeaders = 256u << 10;
 };
 
 /// Reentrant.

@@ -19,6 +19,7 @@ namespace codewake::internal {
 namespace {
 
 constexpr int kMostRedirects = 30;
+constexpr std::size_t kMostHeaderBytes = 256u << 10;
 
 struct Deleter {
   void operator()(CURL* curl) const { curl_easy_cleanup(curl); }
@@ -55,16 +56,6 @@ bool is_token(std::string_view text) {
   });
 }
 
-// Nothing may be thrown through libcurl: what does not fit into memory ends the request.
-std::size_t take_body(char* data, std::size_t one, std::size_t size, void* response) noexcept {
-  try {
-    static_cast<raceway::Response*>(response)->body.append(data, one * size);
-    return one * size;
-  } catch (const std::bad_alloc&) {
-    return 0;
-  }
-}
-
 std::string_view trimmed(std::string_view text) {
   const auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
   while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
@@ -72,19 +63,54 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-// Those of an answer that only announces another (1xx) are forgotten with the next status line.
-std::size_t take_header(char* data, std::size_t one, std::size_t size, void* response) noexcept {
-  try {
-    HeaderMap& headers = static_cast<raceway::Response*>(response)->headers;
-    const std::string_view line(data, one * size);
-    if (line.starts_with("HTTP/")) headers.clear();
-    if (const std::size_t colon = line.find(':'); colon != line.npos) {
-      headers[lower(line.substr(0, colon))] = trimmed(line.substr(colon + 1));
+/// An answer while it comes, within its bounds. Nothing may be thrown through libcurl: what does not fit, or
+/// not into memory, ends the request.
+struct Incoming {
+  raceway::Response response = {};
+  std::size_t most_bytes = 0;    ///< of the body
+  std::size_t header_bytes = 0;  ///< of all answers of one request
+  const char* problem = nullptr;
+
+  static std::size_t take_body(char* data, std::size_t one, std::size_t size, void* self) noexcept {
+    auto& incoming = *static_cast<Incoming*>(self);
+    if (size > incoming.most_bytes - incoming.response.body.size())
+      return incoming.refuse("its body is larger than most_bytes, and was not read to its end");
+    try {
+      incoming.response.body.append(data, one * size);
+    } catch (const std::bad_alloc&) {
+      return incoming.refuse("there is no memory for its body");
     }
     return one * size;
-  } catch (const std::bad_alloc&) {
+  }
+
+  // Those of an answer that only announces another (1xx) are forgotten with the next status line.
+  static std::size_t take_header(char* data, std::size_t one, std::size_t size, void* self) noexcept {
+    auto& incoming = *static_cast<Incoming*>(self);
+    incoming.header_bytes += size;
+    if (incoming.header_bytes > kMostHeaderBytes)
+      return incoming.refuse("its headers are larger than 256 KiB");
+    try {
+      HeaderMap& headers = incoming.response.headers;
+      const std::string_view line(data, one * size);
+      if (line.starts_with("HTTP/")) headers.clear();
+      if (const std::size_t colon = line.find(':'); colon != line.npos) {
+        headers[lower(line.substr(0, colon))] = trimmed(line.substr(colon + 1));
+      }
+    } catch (const std::bad_alloc&) {
+      return incoming.refuse("there is no memory for its headers");
+    }
+    return one * size;
+  }
+
+ private:
+  std::size_t refuse(const char* why) noexcept {
+    problem = why;
     return 0;
   }
+};
+
+bool is_https(const std::string& url) {
+  return lower(std::string_view(url).substr(0, 6)) == "https:";
 }
 
 /// `https://host:port` of a URL, its user left out; empty where it is none.
@@ -118,7 +144,8 @@ class Exchange {
     if (curl_ == nullptr) fail("libcurl cannot be set up");
   }
 
-  raceway::Response send(std::chrono::milliseconds timeout) {
+  raceway::Response send(const HttpBounds& bounds) {
+    const std::chrono::milliseconds timeout = bounds.timeout;
     const auto began = std::chrono::steady_clock::now();
     for (int redirects = 0;; ++redirects) {
       auto left = timeout;
@@ -127,7 +154,8 @@ class Exchange {
             std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began);
         if (left.count() <= 0) fail("no answer in time");
       }
-      raceway::Response response = send_once(std::max(left, std::chrono::milliseconds(0)));
+      raceway::Response response = send_once(
+          {.timeout = std::max(left, std::chrono::milliseconds(0)), .most_bytes = bounds.most_bytes});
       char* next = nullptr;
       curl_easy_getinfo(curl_.get(), CURLINFO_REDIRECT_URL, &next);
       constexpr std::array kElsewhere = {301, 302, 303, 307, 308};
@@ -150,8 +178,8 @@ class Exchange {
       fail(curl_easy_strerror(result));
   }
 
-  raceway::Response send_once(std::chrono::milliseconds timeout) {
-    raceway::Response response;
+  raceway::Response send_once(const HttpBounds& bounds) {
+    Incoming incoming{.most_bytes = bounds.most_bytes};
     char problem[CURL_ERROR_SIZE] = {};
     curl_easy_reset(curl_.get());
     set(CURLOPT_ERRORBUFFER, problem);
@@ -162,11 +190,11 @@ class Exchange {
 #else
     set(CURLOPT_PROTOCOLS, static_cast<long>(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
-    set(CURLOPT_TIMEOUT_MS, static_cast<long>(timeout.count()));
-    set(CURLOPT_WRITEFUNCTION, &take_body);
-    set(CURLOPT_WRITEDATA, &response);
-    set(CURLOPT_HEADERFUNCTION, &take_header);
-    set(CURLOPT_HEADERDATA, &response);
+    set(CURLOPT_TIMEOUT_MS, static_cast<long>(bounds.timeout.count()));
+    set(CURLOPT_WRITEFUNCTION, &Incoming::take_body);
+    set(CURLOPT_WRITEDATA, &incoming);
+    set(CURLOPT_HEADERFUNCTION, &Incoming::take_header);
+    set(CURLOPT_HEADERDATA, &incoming);
     const auto headers = header_list();
     set(CURLOPT_HTTPHEADER, headers.get());
     if (method_ == "HEAD") {
@@ -178,12 +206,13 @@ class Exchange {
       }
       set(CURLOPT_CUSTOMREQUEST, method_.c_str());
     }
-    if (const CURLcode result = curl_easy_perform(curl_.get()); result != CURLE_OK)
-      fail(problem[0] != '\0' ? problem : curl_easy_strerror(result));
+    const CURLcode result = curl_easy_perform(curl_.get());
+    if (incoming.problem != nullptr) fail(incoming.problem);
+    if (result != CURLE_OK) fail(problem[0] != '\0' ? problem : curl_easy_strerror(result));
     long status = 0;
     curl_easy_getinfo(curl_.get(), CURLINFO_RESPONSE_CODE, &status);
-    response.status = static_cast<int>(status);
-    return response;
+    incoming.response.status = static_cast<int>(status);
+    return std::move(incoming.response);
   }
 
   std::unique_ptr<curl_slist, Deleter> header_list() const {
@@ -203,6 +232,12 @@ class Exchange {
   }
 
   void redirect(int status, const std::string& next) {
+    if (is_https(url_) && !is_https(next)) {
+      fail(fmt::format(
+          "it is redirected to {}, which is not encrypted; nothing is sent there; name that URL to "
+          "send it all the same",
+          masked(next)));
+    }
     const bool becomes_get = status == 303 || status == 302 || (status == 301 && method_ == "POST");
     if (becomes_get && method_ != "HEAD") method_ = "GET";
     if (becomes_get) {
@@ -210,7 +245,8 @@ class Exchange {
       remove_headers(headers_, {"content-type", "content-length", "transfer-encoding"});
     }
     if (origin_of(next) != origin_of(url_))
-      remove_headers(headers_, {"authorization", "proxy-authorization", "cookie"});
+      remove_headers(headers_,
+                     {"authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token"});
     url_ = next;
   }
 
@@ -228,8 +264,8 @@ void add_if_missing(HeaderMap& headers, std::string_view name, std::string_view 
 }
 
 raceway::Response send_http_request(std::string_view method, const std::string& url, HeaderMap headers,
-                                    std::string body, std::chrono::milliseconds timeout) {
-  return Exchange(method, url, std::move(headers), std::move(body)).send(timeout);
+                                    std::string body, const HttpBounds& bounds) {
+  return Exchange(method, url, std::move(headers), std::move(body)).send(bounds);
 }
 
 }  // namespace codewake::internal

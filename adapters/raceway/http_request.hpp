@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -13,12 +14,19 @@ namespace codewake::internal {
 /// `value` under `name`, unless the name is there already, in whatever case.
 void add_if_missing(HeaderMap& headers, std::string_view name, std::string_view value);
 
+/// Of an answer.
+struct HttpBounds {
+  std::chrono::milliseconds timeout{0};  ///< of all of it; 0: none
+  std::size_t most_bytes = 0;            ///< of the body
+};
+
 /// Sends it, and waits for the answer. Follows redirects to http and https, up to 30, as browsers do: after
 /// 301 a POST, after 302 and 303 every method but HEAD goes on as a GET without a body, and without the
-/// fields that describe one; Authorization, Proxy-Authorization and Cookie do not go to another host.
-/// `timeout` is for all of it; 0: none. Reentrant. Throws Error where no answer comes, and for methods and
-/// headers that cannot be sent as they are.
+/// fields that describe one; Authorization, Proxy-Authorization, Cookie, X-API-Key and X-Auth-Token do not go
+/// to another host. A redirect from https to http is not followed. Reentrant. Throws Error where no answer
+/// comes, where one is larger than `bounds`, or has more than 256 KiB of headers, for a redirect from https
+/// to http, and for methods and headers that cannot be sent as they are.
 raceway::Response send_http_request(std::string_view method, const std::string& url, HeaderMap headers,
-                                    std::string body, std::chrono::milliseconds timeout);
+                                    std::string body, const HttpBounds& bounds);
 
 }  // namespace codewake::internal

@@ -67,15 +67,14 @@ Response Client::request(std::string_view method, const std::string& url, const 
     body = options.json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     internal::add_if_missing(headers, "Content-Type", "application/json");
   }
-  if (!has_context()) {
-    return internal::send_http_request(method, url, std::move(headers), std::move(body), options.timeout);
-  }
+  const internal::HttpBounds bounds{.timeout = options.timeout, .most_bytes = options.most_bytes};
+  if (!has_context())
+    return internal::send_http_request(method, url, std::move(headers), std::move(body), bounds);
   track_http_request(method, masked(url), options.headers, options.json, location);
   headers = propagation_headers(std::move(headers));
   const auto began = std::chrono::steady_clock::now();
   try {
-    Response response =
-        internal::send_http_request(method, url, std::move(headers), std::move(body), options.timeout);
+    Response response = internal::send_http_request(method, url, std::move(headers), std::move(body), bounds);
     receive(response.headers);
     track_http_response(response.status, response.headers, nullptr, std::chrono::steady_clock::now() - began,
                         location);

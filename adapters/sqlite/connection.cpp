@@ -8,13 +8,15 @@
 
 #include "codewake/utf8.hpp"
 #include "descriptors.hpp"
+#include "only_reading.hpp"
 #include "wal_buffer.hpp"
 
 namespace codewake::internal {
 namespace {
 
 // The library guards each connection with a lock of its own, so SQLite's would only cost time.
-const int kOpenFlags = SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE | SQLite::OPEN_NOMUTEX;
+const int kOpenFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX;
+const int kReadFlags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI;
 
 // For a connection that has no Checkpointer, which would rather be quick: a WAL that has grown large is
 // another process's.
@@ -23,21 +25,44 @@ constexpr int kWalLimitBytes = 96 << 20;
 
 constexpr int kWriterCacheKiB = 16 << 10;
 
-std::string immutable_uri(const std::string& path) {
+/// The most that a value has that is read from a database of another user, or on a read-only medium.
+constexpr int kMostUntrustedBytes = 64 << 20;
+
+std::string uri_of(const std::string& path, std::string_view option) {
   std::string uri = "file:";
   for (const char c : path) {
     const bool reserved = c == '?' || c == '#' || c == '%';
     uri += reserved ? fmt::format("%{:02X}", static_cast<unsigned char>(c)) : std::string(1, c);
   }
-  return uri + "?immutable=1";
+  return uri.append("?").append(option);
 }
 
 SQLite::Database open(const SqliteParameters& parameters, Connection::Mode mode) {
+  using Mode = Connection::Mode;
   guard_descriptors();
-  if (mode == Connection::Mode::checkpointing) return {parameters.path, kOpenFlags & ~SQLite::OPEN_CREATE};
-  const char* const vfs = mode == Connection::Mode::writing ? vfs_with_wal_buffer() : nullptr;
-  if (mode != Connection::Mode::immutable) return {parameters.path, kOpenFlags, 0, vfs == nullptr ? "" : vfs};
-  return {immutable_uri(parameters.path), SQLite::OPEN_READONLY | SQLite::OPEN_URI | SQLite::OPEN_NOMUTEX};
+  if (parameters.memory)
+    return {parameters.path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX};
+  if (mode == Mode::immutable || mode == Mode::untrusted) {
+    const char* const vfs = vfs_that_only_reads();
+    const char* const option = mode == Mode::immutable ? "immutable=1" : "readonly_shm=1";
+    return {uri_of(parameters.path, option), kReadFlags, 0, vfs == nullptr ? "" : vfs};
+  }
+  const char* const vfs = mode == Mode::writing ? vfs_with_wal_buffer() : nullptr;
+  return {parameters.path, kOpenFlags, 0, vfs == nullptr ? "" : vfs};
+}
+
+/// What the file says about itself runs nothing but SQLite's own harmless functions, and no program outside.
+/// Triggers are for the writing connection, which knows all of them (schema.hpp).
+void restrict_schema(sqlite3* connection, Connection::Mode mode) {
+  sqlite3_db_config(connection, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_db_config(connection, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  sqlite3_db_config(connection, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, nullptr);
+  sqlite3_db_config(connection, SQLITE_DBCONFIG_ENABLE_VIEW, 0, nullptr);
+  const bool has_triggers = mode == Connection::Mode::writing;
+  sqlite3_db_config(connection, SQLITE_DBCONFIG_ENABLE_TRIGGER, has_triggers ? 1 : 0, nullptr);
+  sqlite3_limit(connection, SQLITE_LIMIT_ATTACHED, 0);
+  if (mode == Connection::Mode::untrusted || mode == Connection::Mode::immutable)
+    sqlite3_limit(connection, SQLITE_LIMIT_LENGTH, kMostUntrustedBytes);
 }
 
 const char* pragma_of(Synchronous synchronous) {
@@ -58,8 +83,10 @@ Connection::Connection(const SqliteParameters& parameters, Mode mode)
     : busy_timeout_(parameters.busy_timeout), database_(open(parameters, mode)) {
   sqlite3_extended_result_codes(handle(), 1);
   sqlite3_busy_handler(handle(), &wait_for_lock, this);
-  exec("PRAGMA foreign_keys=OFF");  // the older system's declarations are for people; the writer is their
-                                    // guarantee
+  restrict_schema(handle(), mode);
+  exec("PRAGMA cell_size_check=ON");  // damage is found where a page is read
+  exec("PRAGMA foreign_keys=OFF");    // the older system's declarations are for people; the writer is their
+                                      // guarantee
   exec(pragma_of(parameters.synchronous));
   exec(fmt::format("PRAGMA wal_autocheckpoint={}", kCheckpointPages).c_str());
   exec(fmt::format("PRAGMA journal_size_limit={}", kWalLimitBytes).c_str());

@@ -25,11 +25,12 @@ class Connection {
   enum class Mode {
     writing,
     reading,
-    checkpointing,  ///< as `writing`, but makes no file
-    immutable       ///< nobody can be writing: a read-only medium whose WAL has been written back
+    checkpointing,
+    untrusted,  ///< reads a file of another user, whose process may be writing it; makes and changes no file
+    immutable   ///< nobody can be writing: a read-only medium whose WAL has been written back
   };
 
-  /// Opens the file, or makes an empty one. Throws SQLite::Exception.
+  /// Opens the file, which must be there. Throws SQLite::Exception.
   Connection(const SqliteParameters& parameters, Mode mode);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;

@@ -13,9 +13,23 @@
 #include <cstdarg>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
+#include <utility>
 
 namespace codewake::internal {
+
+/// Never freed, so that it is read without a lock, also in a child that was forked meanwhile: one for each
+/// path and rule that this process has used.
+struct JudgedFiles {
+  const std::string path;
+  const FileRule rule;
+  std::atomic<int> uses{0};
+  JudgedFiles* next = nullptr;
+};
+
 namespace {
+
+constinit std::atomic<JudgedFiles*> judged_files{nullptr};
 
 /// What file SQLite has opened under a number; inode 0: it has none there, or it is not known.
 struct Opened {
@@ -72,8 +86,48 @@ SystemCall<int (*)(int, off_t)> next_ftruncate{"ftruncate"};
 SystemCall<int (*)(int, int, ...)> next_fcntl{"fcntl"};
 SystemCall<void* (*)(void*, std::size_t, int, int, int, off_t)> next_mmap{"mmap"};
 
+bool is_of(const std::string& database, std::string_view path) noexcept {
+  if (!path.starts_with(database)) return false;
+  path.remove_prefix(database.size());
+  return path.empty() || path == "-wal" || path == "-shm" || path == "-journal";
+}
+
+const FileRule* rule_of(std::string_view path) noexcept {
+  const FileRule* found = nullptr;
+  for (const JudgedFiles* files = judged_files.load(std::memory_order_acquire); files != nullptr;
+       files = files->next) {
+    if (files->uses.load(std::memory_order_acquire) == 0 || !is_of(files->path, path)) continue;
+    if (found == nullptr || found->only_read) found = &files->rule;
+  }
+  return found;
+}
+
+/// The name is looked at after the file was opened: only then does a count of one name mean that the file has
+/// no other, for one that was opened by a second name could have lost that name since.
+bool may_be_opened(int fd, const char* path, const FileRule& rule) noexcept {
+  struct stat opened_file {
+  }, named{};
+  if (fstat(fd, &opened_file) != 0 || lstat(path, &named) != 0) return false;
+  if (opened_file.st_dev != named.st_dev || opened_file.st_ino != named.st_ino) return false;
+  if (why_not_opened(named, rule) != nullptr) return false;
+  const bool is_new = named.st_size == 0 && named.st_uid == geteuid();
+  if (rule.only_read || !rule.group || !is_new || named.st_gid == *rule.group) return true;
+  return fchown(fd, static_cast<uid_t>(-1), *rule.group) == 0;
+}
+
+int open_by_rule(const char* path, int flags, int mode) {
+  const FileRule* const rule = rule_of(path);
+  if (rule == nullptr) return next_open.before(path, flags, mode);
+  // Neither waits for the other end of a pipe, nor for a modem.
+  const int fd = next_open.before(path, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, mode);
+  if (fd < 0 || may_be_opened(fd, path, *rule)) return fd;
+  next_close.before(fd);
+  errno = EPERM;
+  return -1;
+}
+
 int guarded_open(const char* path, int flags, int mode) {
-  const int fd = next_open.before(path, flags, mode);
+  const int fd = open_by_rule(path, flags, mode);
   struct stat status {};
   Opened* const file = opened_as(fd);
   if (file == nullptr || fstat(fd, &status) != 0) return fd;
@@ -159,6 +213,30 @@ bool descriptors_are_lost() noexcept {
     if (!is_still_there(static_cast<int>(fd), opened[fd])) return true;
   }
   return false;
+}
+
+FilesByRule::FilesByRule(const std::string& path, const FileRule& rule) {
+  for (JudgedFiles* files = judged_files.load(std::memory_order_acquire); files != nullptr;
+       files = files->next) {
+    if (files->path == path && files->rule == rule) {
+      ++files->uses;
+      files_ = files;
+      return;
+    }
+  }
+  files_ = new JudgedFiles{.path = path, .rule = rule, .uses = 1, .next = judged_files.load()};
+  while (!judged_files.compare_exchange_weak(files_->next, files_)) continue;
+}
+
+FilesByRule::FilesByRule(FilesByRule&& other) noexcept : files_(std::exchange(other.files_, nullptr)) {}
+
+FilesByRule& FilesByRule::operator=(FilesByRule&& other) noexcept {
+  std::swap(files_, other.files_);
+  return *this;
+}
+
+FilesByRule::~FilesByRule() {
+  if (files_ != nullptr) --files_->uses;
 }
 
 }  // namespace codewake::internal

@@ -1,14 +1,17 @@
 #include "parameters.hpp"
 
 #include <fmt/format.h>
+#include <grp.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "codewake/dsn.hpp"
 #include "codewake/errors.hpp"
@@ -18,7 +21,8 @@ namespace {
 
 constexpr std::string_view kForms =
     "write sqlite:////absolute/path, sqlite:///relative/path or sqlite:///:memory:";
-constexpr std::string_view kKnown = "known parameters are busy_timeout=60s and synchronous=off|normal|full";
+constexpr std::string_view kKnown =
+    "known parameters are busy_timeout=60s, synchronous=off|normal|full, mode=0600 and group=NAME";
 
 [[noreturn]] void refuse(std::string_view what, std::string_view remedy) {
   throw ConfigError({.key = "store.config"}, fmt::format("{}; {}", what, remedy));
@@ -45,6 +49,35 @@ std::optional<Synchronous> parse_synchronous(std::string_view text) {
   return std::nullopt;
 }
 
+/// Octal. The owner reads and writes, others never write, and there is nothing to execute.
+std::optional<mode_t> parse_mode(std::string_view text) {
+  constexpr mode_t kNeeded = 0600, kAllowed = 0664;
+  mode_t mode = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  if ((mode & kNeeded) != kNeeded || (mode & ~kAllowed) != 0) return std::nullopt;
+  return mode;
+}
+
+/// A number, or a name that the system knows.
+std::optional<gid_t> parse_group(std::string_view text) {
+  gid_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc() && end == text.data() + text.size()) {
+    return number == static_cast<gid_t>(-1) ? std::nullopt : std::optional(number);
+  }
+  const std::string name(text);
+  constexpr std::size_t kMost = 1u << 20;  // of all members' names
+  std::vector<char> buffer(4096);
+  group entry{};
+  group* found = nullptr;
+  while (getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) == ERANGE &&
+         buffer.size() < kMost) {
+    buffer.resize(2 * buffer.size());
+  }
+  return found == nullptr ? std::nullopt : std::optional(found->gr_gid);
+}
+
 void apply(SqliteParameters& parameters, std::string_view key, std::string_view value) {
   if (key == "busy_timeout") {
     const auto duration = parse_duration(value);
@@ -56,6 +89,15 @@ void apply(SqliteParameters& parameters, std::string_view key, std::string_view 
     if (!synchronous)
       refuse(fmt::format("synchronous={} is unknown", value), "write synchronous=off, normal or full");
     parameters.synchronous = *synchronous;
+  } else if (key == "mode") {
+    parameters.mode = parse_mode(value);
+    if (!parameters.mode)
+      refuse(fmt::format("mode={} is no mode of a database", value),
+             "write mode=0600, 0640, 0644, 0660 or 0664: its owner reads and writes, others never write");
+  } else if (key == "group") {
+    parameters.group = parse_group(value);
+    if (!parameters.group)
+      refuse(fmt::format("group={} is no group of this system", value), "write its name or its number");
   } else {
     refuse(fmt::format("SQLite parameter \"{}\" is unknown", key), kKnown);
   }

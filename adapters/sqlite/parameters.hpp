@@ -1,7 +1,10 @@
 // What the parameters of SqliteStore say.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +18,9 @@ struct SqliteParameters {
   bool memory = false;
   std::chrono::milliseconds busy_timeout{60'000};
   Synchronous synchronous = Synchronous::normal;
+  /// Of a file that is made; 0600 without them, and 0640 with a group alone.
+  std::optional<mode_t> mode = std::nullopt;
+  std::optional<gid_t> group = std::nullopt;
 };
 
 /// Reads the DSN and the `key=value` parameters behind it. Throws ConfigError.

@@ -5,7 +5,8 @@
 namespace {
 
 constexpr const char* kParameters =
-    "sqlite:////path | sqlite:///:memory:, then busy_timeout=60s, synchronous=off|normal|full";
+    "sqlite:////path | sqlite:///:memory:, then busy_timeout=60s, synchronous=off|normal|full, mode=0600, "
+    "group=NAME";
 
 }  // namespace
 

@@ -181,6 +181,34 @@ void make_trace_tables(Connection& connection, const std::string& path) {
   connection.exec(kTraceTables);
 }
 
+bool is_of_older_tables(std::string_view name) {
+  return std::ranges::any_of(older_tables(), [&](const Table& table) { return table.name == name; });
+}
+
+/// SQLite runs what the SQL of a row says, whatever the row's other columns say. A trigger at a table, and a
+/// view in its place, have the table's name in their SQL, in some case.
+bool is_unknown(std::string_view sql) {
+  for (const std::string_view harmless : {"CREATE TABLE ", "CREATE INDEX ", "CREATE UNIQUE INDEX "}) {
+    if (sql.starts_with(harmless)) return false;
+  }
+  for (const std::string_view own : {std::string_view(kTraceTables), std::string_view(kPairIndexTables)}) {
+    if (sql.starts_with("CREATE TRIGGER codewake_") && own.find(sql) != own.npos) return false;
+  }
+  std::string lower(sql);
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  const auto names = [&](std::string_view table) { return lower.find(table) != lower.npos; };
+  constexpr std::string_view kAdded[] = {"codewake_", "journals", "trace_events", "event_traces"};
+  return std::ranges::any_of(kAdded, names) ||
+         std::ranges::any_of(older_tables(), [&](const Table& table) { return names(table.name); });
+}
+
+std::string describe_unknown(const std::string& type, const std::string& name, const std::string& path) {
+  return fmt::format(
+      "SQLite database {}: its {} {} is not of Code Wake and would run while this process writes; so nothing "
+      "is written; look at it (`.schema` of sqlite3) and remove it (DROP {} \"{}\"), or name another file",
+      path, type, name, type, name);
+}
+
 }  // namespace
 
 SchemaState inspect_schema(Connection& connection, const SqliteParameters& parameters) {
@@ -188,11 +216,12 @@ SchemaState inspect_schema(Connection& connection, const SqliteParameters& param
   std::size_t found = 0;
   bool versioned = false;
   {
-    Query query(connection, "SELECT name FROM sqlite_master WHERE type = 'table'");
+    Query query(connection, "SELECT type, name, sql FROM sqlite_master");
     while (query.step()) {
-      const std::string name = query.text(0);
-      const auto is_it = [&](const Table& table) { return table.name == name; };
-      if (std::any_of(older_tables().begin(), older_tables().end(), is_it)) ++found;
+      const std::string type = query.text(0), name = query.text(1);
+      if (is_unknown(query.bytes(2))) state.unknown = describe_unknown(type, name, parameters.path);
+      if (type != "table") continue;
+      if (is_of_older_tables(name)) ++found;
       if (name == "codewake_schema") versioned = true;
     }
   }
@@ -211,10 +240,16 @@ SchemaState inspect_schema(Connection& connection, const SqliteParameters& param
   return state;
 }
 
+void refuse_unknown(const SchemaState& state) {
+  if (!state.unknown.empty()) throw StoreError(StoreError::Kind::unavailable, state.unknown);
+}
+
 void upgrade_schema(Connection& connection, const SqliteParameters& parameters) {
   connection.exec("BEGIN IMMEDIATE");
   try {
-    const int version = inspect_schema(connection, parameters).version;
+    const SchemaState state = inspect_schema(connection, parameters);
+    refuse_unknown(state);
+    const int version = state.version;
     if (version < kAdditionsVersion) make_tables(connection, parameters.path);
     if (version < kTracesVersion) make_trace_tables(connection, parameters.path);
     if (version < kSchemaVersion)

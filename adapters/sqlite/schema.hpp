@@ -5,6 +5,8 @@
 // there to the newest.
 #pragma once
 
+#include <string>
+
 #include "connection.hpp"
 
 namespace codewake::internal {
@@ -17,15 +19,21 @@ inline constexpr int kAdditionsVersion = 1, kTracesVersion = 2;
 struct SchemaState {
   int version = 0;
   bool complete = false;
+  /// A trigger, view or virtual table at our tables that is not of this library, and would run while it
+  /// writes: what it is called and what to do; empty where there is none.
+  std::string unknown = {};
 };
 
 /// Reads what there is. Throws StoreError (unavailable) where it was made by a newer version of this library,
 /// and SQLite::Exception where the file is no database.
 SchemaState inspect_schema(Connection& connection, const SqliteParameters& parameters);
 
+/// Throws StoreError (unavailable) where something is unknown.
+void refuse_unknown(const SchemaState& state);
+
 /// Makes or upgrades the tables, unless another process has done so in the meantime. Throws StoreError
-/// (unavailable) where a table of one of our names is somebody else's, and SQLite::Exception. Changes nothing
-/// where it throws.
+/// (unavailable) where a table of one of our names is somebody else's or something unknown is at our tables,
+/// and SQLite::Exception. Changes nothing where it throws.
 void upgrade_schema(Connection& connection, const SqliteParameters& parameters);
 
 }  // namespace codewake::internal

@@ -25,13 +25,17 @@ constexpr std::chrono::milliseconds kForkWait{100};
 /// And by the thread that writes the WAL back, which is told to stop but may be in the middle of an fsync.
 constexpr std::chrono::seconds kCheckpointWait{1};
 
+bool wal_is_empty(const std::string& path) {
+  std::error_code ignored;
+  return !std::filesystem::exists(path + "-wal", ignored) ||
+         std::filesystem::file_size(path + "-wal", ignored) == 0;
+}
+
 /// Whether a file that cannot be opened for writing may be opened as one that nobody writes.
 bool may_be_immutable(const SQLite::Exception& failure, const std::string& path) {
   const int code = failure.getErrorCode() & 0xff;
   std::error_code ignored;
-  const bool wal_is_empty = !std::filesystem::exists(path + "-wal", ignored) ||
-                            std::filesystem::file_size(path + "-wal", ignored) == 0;
-  return (code == SQLITE_CANTOPEN || code == SQLITE_READONLY) && wal_is_empty &&
+  return (code == SQLITE_CANTOPEN || code == SQLITE_READONLY) && wal_is_empty(path) &&
          std::filesystem::is_regular_file(path, ignored);
 }
 
@@ -107,7 +111,10 @@ Writer& SqliteStore::Impl::open_writer() {
   }
   if (!shared_->write_connection) open_connection();
   if (shared_->read_only) {
-    if (shared_->immutable) shared_->write_connection.reset();
+    const std::string why = shared_->why_read_only;
+    // Opened anew by the next call, for what is wrong may have been mended by then.
+    if (shared_->immutable || !why.empty()) shared_->write_connection.reset();
+    if (!why.empty()) throw StoreError(StoreError::Kind::unavailable, why);
     throw StoreError(
         StoreError::Kind::unavailable,
         fmt::format(
@@ -127,43 +134,71 @@ Reader& SqliteStore::Impl::open_memory_reader() {
 
 void SqliteStore::Impl::open_connection() {
   shared_->immutable = false;
+  shared_->place = internal::find_database(parameters_);
+  const internal::DatabasePlace& place = shared_->place;
+  shared_->why_read_only = place.why_not_written;
+  if (!parameters_.memory) shared_->files = internal::FilesByRule(place.parameters.path, place.rule);
+  if (!place.why_not_written.empty()) return open_untrusted();
   try {
-    shared_->write_connection = std::make_unique<Connection>(parameters_, Connection::Mode::writing);
+    if (!parameters_.memory) internal::make_database_file(place);
+    shared_->write_connection = std::make_unique<Connection>(place.parameters, Connection::Mode::writing);
     prepare_file();
   } catch (const SQLite::Exception& failure) {
     shared_->write_connection.reset();
-    if (!may_be_immutable(failure, parameters_.path)) throw;
+    if (!may_be_immutable(failure, place.parameters.path)) throw;
     open_immutable();
   } catch (...) {
     shared_->write_connection.reset();
     throw;
   }
   if (!shared_->read_only)
-    shared_->writer = std::make_unique<Writer>(*shared_->write_connection, parameters_);
+    shared_->writer = std::make_unique<Writer>(*shared_->write_connection, place.parameters);
 }
 
 void SqliteStore::Impl::open_immutable() {
-  auto connection = std::make_unique<Connection>(parameters_, Connection::Mode::immutable);
-  shared_->schema = internal::inspect_schema(*connection, parameters_);
+  const internal::SqliteParameters& parameters = shared_->place.parameters;
+  auto connection = std::make_unique<Connection>(parameters, Connection::Mode::immutable);
+  shared_->schema = internal::inspect_schema(*connection, parameters);
   shared_->write_connection = std::move(connection);
   shared_->read_only = shared_->immutable = true;
 }
 
+/// To be read alone, as it is.
+void SqliteStore::Impl::open_untrusted() {
+  const internal::SqliteParameters& parameters = shared_->place.parameters;
+  std::error_code ignored;
+  const auto kind = std::filesystem::symlink_status(parameters.path, ignored).type();
+  if (kind != std::filesystem::file_type::regular)
+    throw StoreError(StoreError::Kind::unavailable, shared_->why_read_only);
+  try {
+    if (wal_is_empty(parameters.path)) return open_immutable();
+    auto connection = std::make_unique<Connection>(parameters, Connection::Mode::untrusted);
+    shared_->schema = internal::inspect_schema(*connection, parameters);
+    shared_->write_connection = std::move(connection);
+    shared_->read_only = true;
+  } catch (const SQLite::Exception& failure) {
+    throw StoreError(StoreError::Kind::unavailable,
+                     fmt::format("{}; nor can it be read: {}", shared_->why_read_only, failure.what()));
+  }
+}
+
 void SqliteStore::Impl::prepare_file() {
+  const internal::SqliteParameters& parameters = shared_->place.parameters;
   // SQLite takes a file of one byte for an empty one, and would overwrite it.
   std::error_code ignored;
-  if (!parameters_.memory && std::filesystem::file_size(parameters_.path, ignored) == 1) {
+  if (!parameters.memory && std::filesystem::file_size(parameters.path, ignored) == 1) {
     throw SQLite::Exception("file is not a database", SQLITE_NOTADB);
   }
   Connection& connection = *shared_->write_connection;
-  shared_->schema = internal::inspect_schema(connection, parameters_);
-  shared_->read_only = connection.read_only();
+  shared_->schema = internal::inspect_schema(connection, parameters);
+  shared_->why_read_only = shared_->schema.unknown;
+  shared_->read_only = connection.read_only() || !shared_->why_read_only.empty();
   if (shared_->read_only) return;
   if (shared_->schema.version < internal::kSchemaVersion) {
-    upgrade(connection, parameters_);
-    shared_->schema = internal::inspect_schema(connection, parameters_);
+    upgrade(connection, parameters);
+    shared_->schema = internal::inspect_schema(connection, parameters);
   }
-  if (!parameters_.memory) switch_to_wal(connection);
+  if (!parameters.memory) switch_to_wal(connection);
 }
 
 bool SqliteStore::Impl::reader_is_open() const {
@@ -179,6 +214,8 @@ void SqliteStore::Impl::open_reader() {
   }
   if (!shared_->write_connection) open_connection();
   if (!shared_->schema.complete) {
+    if (!shared_->why_read_only.empty())
+      throw StoreError(StoreError::Kind::unavailable, shared_->why_read_only);
     throw StoreError(
         StoreError::Kind::unavailable,
         fmt::format(
@@ -187,8 +224,11 @@ void SqliteStore::Impl::open_reader() {
   }
   if (reader_is_open()) return;
   shared_->reader.reset();
-  const auto mode = shared_->immutable ? Connection::Mode::immutable : Connection::Mode::reading;
-  shared_->read_connection = std::make_unique<Connection>(parameters_, mode);
+  const bool is_untrusted = !shared_->place.why_not_written.empty();
+  const auto mode = shared_->immutable ? Connection::Mode::immutable
+                    : is_untrusted     ? Connection::Mode::untrusted
+                                       : Connection::Mode::reading;
+  shared_->read_connection = std::make_unique<Connection>(shared_->place.parameters, mode);
   shared_->reader = std::make_unique<Reader>(*shared_->read_connection, shared_->schema);
 }
 

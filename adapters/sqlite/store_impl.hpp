@@ -14,11 +14,14 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <string_view>
 
 #include "codewake/errors.hpp"
 #include "codewake/sqlite_store.hpp"
 #include "connection.hpp"
+#include "database_file.hpp"
+#include "descriptors.hpp"
 #include "parameters.hpp"
 #include "reader.hpp"
 #include "schema.hpp"
@@ -68,12 +71,15 @@ class SqliteStore::Impl {
   struct Shared {
     std::mutex write_mutex, read_mutex;
     // Guarded by write_mutex.
+    internal::DatabasePlace place;
+    internal::FilesByRule files;
     std::unique_ptr<internal::Connection> write_connection;
     std::unique_ptr<internal::Writer> writer;
     std::unique_ptr<internal::Reader> memory_reader;
     internal::SchemaState schema;
     bool read_only = false;
     bool immutable = false;
+    std::string why_read_only;  // where it is not the file's mode
     // Guarded by read_mutex.
     std::unique_ptr<internal::Connection> read_connection;
     std::unique_ptr<internal::Reader> reader;
@@ -125,6 +131,7 @@ class SqliteStore::Impl {
   internal::Reader& open_memory_reader();
   void open_connection();
   void open_immutable();
+  void open_untrusted();
   void prepare_file();
   // With read_mutex held.
   bool reader_is_open() const;

@@ -130,7 +130,9 @@ void Writer::begin() {
   if (version.integer(0) == data_version_) return;
   // Somebody else has written: what was known may be gone, and the tables may be of a newer version.
   forget();
-  if (!inspect_schema(connection_, parameters_).complete) {
+  const SchemaState state = inspect_schema(connection_, parameters_);
+  refuse_unknown(state);
+  if (!state.complete) {
     throw StoreError(
         StoreError::Kind::unavailable,
         fmt::format("SQLite database {}: its tables are gone; restore them, or name another file",

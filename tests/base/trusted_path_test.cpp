@@ -11,6 +11,8 @@
 #include "support/skip.hpp"
 #include "support/temporary_folder.hpp"
 
+using codewake::follow_path;
+using codewake::Others;
 using codewake::why_not_trusted;
 using codewake::testing::kOtherUser;
 using codewake::testing::TemporaryFolder;
@@ -110,4 +112,41 @@ TEST_CASE("What belongs to another user is not trusted: files, folders and links
   CHECK(why_not_trusted(folder / "theirs/below") == (folder / "theirs").string() + belongs);
   CHECK(why_not_trusted(folder / "file") == (folder / "file").string() + belongs);
   CHECK(why_not_trusted(folder / "link") == (folder / "link").string() + belongs);
+}
+
+TEST_CASE("A path that is followed leads where its links do, as far as it exists") {
+  const TemporaryFolder folder;
+  const fs::path real = fs::canonical(folder.path());
+  fs::create_directories(folder / "real/inner");
+  fs::create_directory_symlink("real", folder / "link");
+  const auto inner = follow_path(folder / "link/inner/../inner", Others::none);
+  CHECK(inner.path == real / "real/inner");
+  CHECK(inner.exists);
+  CHECK(inner.why_not_trusted == "");
+  const auto missing = follow_path(folder / "link/not/there", Others::none);
+  CHECK(missing.path == real / "real/not/there");
+  CHECK_FALSE(missing.exists);
+  CHECK(missing.why_not_trusted == "");
+  chmod((folder / "real").c_str(), 0777);
+  CHECK_FALSE(follow_path(folder / "link/inner", Others::known).exists);
+  CHECK(contains(follow_path(folder / "link/inner", Others::known).why_not_trusted, "written by all users"));
+}
+
+TEST_CASE("Known users are trusted in their own folders, not where all users can write") {
+  if (const std::string reason = codewake::testing::why_no_other_user(); !reason.empty())
+    CODEWAKE_SKIP(reason);
+  const TemporaryFolder folder;
+  fs::create_directory(folder / "theirs");
+  const fs::path file = folder.write("theirs/file", "");
+  for (const fs::path& path : {file, folder / "theirs"}) REQUIRE(chown(path.c_str(), kOtherUser, 65000) == 0);
+  chmod((folder / "theirs").c_str(), 0770);
+  CHECK(follow_path(file, Others::known).why_not_trusted == "");
+  CHECK_FALSE(follow_path(file, Others::none).why_not_trusted == "");
+  chmod(folder.path().c_str(), 01777);
+  CHECK(contains(follow_path(file, Others::known).why_not_trusted, "theirs belongs to the user 65534"));
+  chmod(folder.path().c_str(), 0755);
+  chmod((folder / "theirs").c_str(), 01777);
+  CHECK(follow_path(file, Others::known).why_not_trusted == "");
+  REQUIRE(chown(file.c_str(), 65533, 65000) == 0);
+  CHECK(contains(follow_path(file, Others::known).why_not_trusted, "file belongs to the user 65533"));
 }

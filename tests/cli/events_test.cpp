@@ -1,5 +1,7 @@
 // `codewake events` and `codewake event`, on the database that Code Wake for Python wrote.
 #include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstddef>
 #include <nlohmann/json.hpp>
@@ -7,6 +9,8 @@
 #include <vector>
 
 #include "command_line.hpp"
+#include "support/other_user.hpp"
+#include "support/skip.hpp"
 
 using codewake::testing::ChildResult;
 using codewake::testing::CommandLine;
@@ -213,4 +217,20 @@ TEST_CASE("An event that is not there is a failure, in one line") {
   CHECK(result.exit_code == 1);
   CHECK(result.out.empty());
   CHECK(result.err == "codewake: there is no event 4711; 'codewake events' lists those there are\n");
+}
+
+TEST_CASE("events of root shows another user's database as it is, and log does not write there") {
+  if (const std::string reason = codewake::testing::why_no_other_user(); !reason.empty())
+    CODEWAKE_SKIP(reason);
+  const CommandLine cli;
+  const std::string file = (cli.folder() / "wake.sqlite").string();
+  chmod(cli.folder().path().c_str(), 01777);
+  REQUIRE(chown(file.c_str(), codewake::testing::kOtherUser, codewake::testing::kOtherUser) == 0);
+  const std::string before = codewake::testing::read_file(file);
+  CHECK(lines_of(cli.run({"events", "--store", cli.dsn()}).out).size() == 1 + 43);
+  const ChildResult written = cli.run({"log", "event=order", "--store", cli.dsn()});
+  CHECK(written.exit_code == 1);
+  CHECK(is_one_complaint(written.err));
+  CHECK(written.err.find("belongs to another user (user 65534") != std::string::npos);
+  CHECK(codewake::testing::read_file(file) == before);
 }

@@ -105,8 +105,9 @@ TEST_CASE("log --stdin takes any number of lines") {
 
 TEST_CASE("log says where it stopped when the store fails") {
   CommandLine cli;
-  cli.configure("store: {adapter: \"code_wake_sqlite_store,SqliteStore\", config: \"" +
-                cli.dsn("none/wake.sqlite") + "\"}\n");
+  cli.configure(
+      "store: {adapter: \"code_wake_sqlite_store,SqliteStore\", config: "
+      "\"sqlite:////nonexistent/wake.sqlite\"}\n");
   const ChildResult result = cli.run({"log", "event=order"});
   CHECK(result.exit_code == 1);
   CHECK(result.out.empty());

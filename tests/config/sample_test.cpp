@@ -32,6 +32,7 @@ TEST_CASE("The sample configuration works as it is and sets the store alone") {
   const Config config = Config::parse(sample(), "sample");
   CHECK(config.store.module == "code_wake_sqlite_store");
   CHECK(config.store.class_name == "SqliteQueueStore");
+  CHECK(entry(config, "store.config").value.find("/tmp/") == std::string::npos);
   CHECK(config.foreign_sections().empty());
   for (const Config::Entry& each : config.entries()) {
     CAPTURE(each.key);

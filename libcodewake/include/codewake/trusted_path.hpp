@@ -19,4 +19,24 @@ namespace codewake {
 /// disk; throws std::bad_alloc alone.
 CODEWAKE_API std::string why_not_trusted(const std::filesystem::path& path);
 
+/// Which other users may decide what a path leads to.
+enum class Others {
+  none,  ///< as above
+  known  ///< the owners and groups of the folders on the way, as long as not all users can write
+};
+
+/// Where a path leads.
+struct FollowedPath {
+  std::filesystem::path path;  ///< absolute, without links; as far as it was followed, then as it was named
+  bool exists = false;         ///< false also where it was not followed to its end
+  std::string why_not_trusted{};  ///< as above; empty where it is trusted
+};
+
+/// Follows `path` as why_not_trusted() does. With Others::known, folders, links and files of other users, and
+/// what a group can write, are trusted; not trusted are folders and files that all users can write, except
+/// folders with the sticky bit, and in these what belongs neither to root, nor to the effective user, nor to
+/// the owner of the folder. A path that exists and is trusted stays what it is: no other user can change it.
+/// Thread-safe; blocks on the disk; throws std::bad_alloc alone.
+CODEWAKE_API FollowedPath follow_path(const std::filesystem::path& path, Others others);
+
 }  // namespace codewake

@@ -25,14 +25,24 @@ using internal::FileDescriptor;
 
 constexpr int kMostLinks = 40;  // as many as the kernel follows
 
-std::string reason_of(const struct stat& status, bool is_alone) {
-  if (status.st_uid != 0 && status.st_uid != geteuid())
+constexpr mode_t writers(Others others) noexcept {
+  return others == Others::none ? S_IWGRP | S_IWOTH : S_IWOTH;
+}
+
+bool is_trusted_owner(uid_t owner, const struct stat& folder, Others others) {
+  if (owner == 0 || owner == geteuid()) return true;
+  return others == Others::known && ((folder.st_mode & S_IWOTH) == 0 || owner == folder.st_uid);
+}
+
+std::string reason_of(const struct stat& status, const struct stat& folder, Others others) {
+  if (!is_trusted_owner(status.st_uid, folder, others))
     return fmt::format("belongs to the user {}", status.st_uid);
   if (S_ISLNK(status.st_mode)) return {};
   const bool is_sticky_folder = S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0;
-  if (!is_sticky_folder && (status.st_mode & S_IWOTH) != 0) return "can be written by all users";
-  if (!is_sticky_folder && (status.st_mode & S_IWGRP) != 0) return "can be written by its group";
-  if (!S_ISDIR(status.st_mode) && !is_alone && status.st_nlink > 1)
+  const mode_t written = is_sticky_folder ? 0 : status.st_mode & writers(others);
+  if ((written & S_IWOTH) != 0) return "can be written by all users";
+  if (written != 0) return "can be written by its group";
+  if (!S_ISDIR(status.st_mode) && status.st_nlink > 1 && (folder.st_mode & writers(others)) != 0)
     return "has other names, and lies in a folder in which all users can make some";
   return {};
 }
@@ -43,16 +53,19 @@ std::string reason_of(int error) {
 
 class Walk {
  public:
-  explicit Walk(const fs::path& path) { put_first(path); }
+  Walk(const fs::path& path, Others others) : others_(others) { put_first(path); }
 
-  std::string follow() {
+  FollowedPath follow() {
     step_to_root();
     while (reason_.empty() && !is_at_end_ && !left_.empty()) {
       std::string name = std::move(left_.front());
       left_.pop_front();
       step(name);
     }
-    return reason_.empty() ? reason_ : fmt::format("{} {}", at_.string(), reason_);
+    FollowedPath followed{.path = at_, .exists = reason_.empty() && !is_at_end_};
+    for (const std::string& name : left_) followed.path /= name;
+    if (!reason_.empty()) followed.why_not_trusted = fmt::format("{} {}", at_.string(), reason_);
+    return followed;
   }
 
  private:
@@ -66,6 +79,7 @@ class Walk {
 
   void step_to_root() {
     at_ = "/";
+    folder_status_ = {};
     enter(FileDescriptor(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)));
   }
 
@@ -73,6 +87,7 @@ class Walk {
     FileDescriptor next(openat(folder_.number(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (next.number() < 0 && errno == ENOENT) {
       is_at_end_ = true;
+      left_.push_front(name);
       return;
     }
     at_ = name == ".." ? at_.parent_path() : at_ / name;
@@ -85,11 +100,11 @@ class Walk {
       reason_ = reason_of(errno);
       return;
     }
-    reason_ = reason_of(status, !is_shared_);
+    reason_ = reason_of(status, folder_status_, others_);
     if (!reason_.empty()) return;
     if (S_ISLNK(status.st_mode)) return follow_link(next.number());
     if (!S_ISDIR(status.st_mode) && !left_.empty()) reason_ = reason_of(ENOTDIR);
-    is_shared_ = (status.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+    folder_status_ = status;
     folder_ = std::move(next);
   }
 
@@ -106,23 +121,28 @@ class Walk {
     at_ = at_.parent_path();
   }
 
+  const Others others_;
   fs::path at_;
   FileDescriptor folder_{-1};
   std::deque<std::string> left_;
-  bool is_shared_ = false;  // the folder it stands in: others may make names there
-  bool is_at_end_ = false;  // nothing is there to go on from
+  struct stat folder_status_ {};  // of the folder it stands in
+  bool is_at_end_ = false;        // nothing is there to go on from
   int links_ = 0;
   std::string reason_;
 };
 
 }  // namespace
 
-std::string why_not_trusted(const fs::path& path) {
-  if (path.empty()) return "an empty path leads nowhere";
+FollowedPath follow_path(const fs::path& path, Others others) {
+  if (path.empty()) return {.path = path, .why_not_trusted = "an empty path leads nowhere"};
   std::error_code error;
   const fs::path absolute = fs::absolute(path, error);
-  if (error) return fmt::format("the current folder {}", reason_of(error.value()));
-  return Walk(absolute).follow();
+  if (error) return {.path = path, .why_not_trusted = "the current folder " + reason_of(error.value())};
+  return Walk(absolute, others).follow();
+}
+
+std::string why_not_trusted(const fs::path& path) {
+  return follow_path(path, Others::none).why_not_trusted;
 }
 
 }  // namespace codewake

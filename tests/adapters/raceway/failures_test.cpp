@@ -258,7 +258,19 @@ TEST_CASE("A key that the server repeats does not get into messages") {
 TEST_CASE("An endless answer is cut") {
   Scripted server({status(500, std::string(50u << 20, 'x'))});
   RacewayStore store(server.url());
-  CHECK(failure(store, Kind::unavailable).size() < 500);
+  const std::string said = failure(store, Kind::unavailable);
+  CHECK(said.size() < 500);
+  CHECK(contains(said, "it answered 500"));
+}
+
+TEST_CASE("An answer with endless headers is refused") {
+  HttpReply reply;
+  for (int i = 0; i < 100; ++i)
+    reply.headers.emplace_back("X-" + std::to_string(i), std::string(10'000, 'x'));
+  Scripted server({reply});
+  RacewayStore store(server.url());
+  const std::string said = failure(store, Kind::unavailable);
+  CHECK(contains(said, "header"));
 }
 
 TEST_CASE("A proxy of the environment is used") {

@@ -7,31 +7,39 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 
+#include "adapters/raceway/collector.hpp"
 #include "adapters/raceway/contract.hpp"
 #include "adapters/raceway/support.hpp"
 #include "adapters/writing.hpp"
+#include "codewake/raceway.hpp"
 #include "codewake/raceway_store.hpp"
+#include "support/other_user.hpp"
+#include "support/skip.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace codewake::testing {
 namespace {
 
 /// A TLS server on a port of its own of 127.0.0.1, with a certificate that it has signed itself for that
-/// address. It answers each request as if it had taken one event.
+/// address. It answers each request as if it had taken one event, or by sending it to `redirect`.
 class TlsServer {
  public:
-  TlsServer() {
+  explicit TlsServer(std::string redirect = {}) : redirect_(std::move(redirect)) {
     signal(SIGPIPE, SIG_IGN);
     make_certificate();
     listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -110,19 +118,22 @@ class TlsServer {
       const int size = SSL_read(ssl, buffer, sizeof buffer);
       if (size <= 0) break;
       request.append(buffer, static_cast<std::size_t>(size));
+      if (request.starts_with("GET ") && contains(request, "\r\n\r\n")) break;
     }
     {
       const std::lock_guard lock(mutex_);
       received_ += request;
     }
     const std::string body = ingested(1).body;
-    const std::string reply =
-        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) +
-        "\r\n\r\n" + body;
+    const std::string status = redirect_.empty() ? "200 OK" : "307 Elsewhere\r\nLocation: " + redirect_;
+    const std::string reply = "HTTP/1.1 " + status +
+                              "\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) +
+                              "\r\n\r\n" + body;
     SSL_write(ssl, reply.data(), static_cast<int>(reply.size()));
     SSL_shutdown(ssl);
   }
 
+  const std::string redirect_;
   TemporaryFolder folder_;
   std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context_{nullptr, &SSL_CTX_free};
   int listener_ = -1;
@@ -152,6 +163,40 @@ TEST_CASE("A server whose certificate is in ca_file gets events") {
   write_trace_events(store, {numbered_event(1)});
   CHECK(contains(server.received(), "Authorization: Bearer key-1"));
   CHECK(contains(server.received(), to_uuid(numbered_id(1))));
+}
+
+TEST_CASE("A server with https that sends a request to http is refused, and the key goes nowhere") {
+  TlsServer server("http://127.0.0.1:1/events");
+  RacewayStore store({server.url("127.0.0.1"), "api_key=key-1", "ca_file=" + server.certificate()});
+  const std::string message =
+      store_error(StoreError::Kind::unavailable, [&] { write_trace_events(store, {numbered_event(1)}); });
+  CHECK(contains(message, "it has moved to http://127.0.0.1:1/events, where nothing is sent"));
+}
+
+TEST_CASE("A request by https does not go on by http, nor do its keys") {
+  constexpr const char* kAuthorities = "/etc/ssl/certs/ca-certificates.crt";
+  if (const std::string reason = why_no_other_user(); !reason.empty()) CODEWAKE_SKIP(reason);
+  if (!std::filesystem::exists(kAuthorities)) CODEWAKE_SKIP("this system keeps its authorities elsewhere");
+  const ChildResult result = in_own_mounts([&] {
+    const CollectorFixture fixture;
+    TlsServer server(fixture.collector.url() + "/plain");
+    if (mount(server.certificate().c_str(), kAuthorities, nullptr, MS_BIND, nullptr) != 0)
+      std::_Exit(kNoMounts);
+    raceway::Client client({.endpoint = fixture.collector.url()});
+    std::string message;
+    try {
+      client.request("GET", server.url("127.0.0.1") + "/x", {.headers = {{"X-API-Key", "key-1"}}});
+    } catch (const Error& error) {
+      message = error.what();
+    }
+    if (!contains(message, "which is not encrypted; nothing is sent there"))
+      throw std::runtime_error(message);
+    if (!contains(server.received(), "X-API-Key: key-1")) throw std::runtime_error("the first request");
+    if (!fixture.collector.requests().empty()) throw std::runtime_error("it went on");
+  });
+  if (result.exit_code == kNoMounts) CODEWAKE_SKIP("mounts of its own are not allowed here: " + result.err);
+  INFO(result.err);
+  CHECK(result.exit_code == 0);
 }
 
 }  // namespace

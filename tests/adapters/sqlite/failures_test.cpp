@@ -116,14 +116,20 @@ TEST_CASE("a file that is no database is one clear error, and left as it is") {
   }
 }
 
-TEST_CASE("a missing folder is one clear error, and the store works once it is there") {
+TEST_CASE("missing folders are made for this user alone, and one that cannot be made is one clear error") {
   const TemporaryFolder folder;
-  SqliteStore store(dsn_of(folder / "missing" / "events.sqlite"));
-  const std::string message =
-      store_error(StoreError::Kind::unavailable, [&] { store.insert_app("app", {}); });
-  CHECK(contains(message, "make the folder " + (folder / "missing").string()));
-  std::filesystem::create_directory(folder / "missing");
-  CHECK(store.insert_app("app", {}).app.id == 1);
+  CHECK(SqliteStore(dsn_of(folder / "missing" / "too" / "events.sqlite")).insert_app("app", {}).app.id == 1);
+  struct stat made {};
+  for (const char* name : {"missing", "missing/too"}) {
+    REQUIRE(stat((folder / name).c_str(), &made) == 0);
+    CHECK((made.st_mode & 07777) == 0700);
+  }
+  for (const std::string missing : {"/proc/codewake", "/codewake-nonexistent"}) {
+    SqliteStore store("sqlite:///" + missing + "/events.sqlite");
+    CHECK(contains(store_error(StoreError::Kind::unavailable, [&] { store.insert_app("app", {}); }),
+                   "make the folder " + missing));
+    CHECK_FALSE(std::filesystem::exists(missing));
+  }
 }
 
 TEST_CASE("a folder in place of the file is one clear error") {
@@ -144,7 +150,8 @@ TEST_CASE("a read-only database can be read, in a folder that can be written and
       write_events(store, "app", "key", values);
     }
     make_read_only(file);
-    std::filesystem::permissions(folder.path(), std::filesystem::perms::all);
+    using std::filesystem::perms;
+    std::filesystem::permissions(folder.path(), perms::all | perms::sticky_bit);
     if (folder_too) make_read_only(folder.path());
     const std::string before = read_file(file);
     const ChildResult result = in_child([&] {

@@ -30,6 +30,16 @@ TEST_CASE("parameters of the SQLite store that make no sense are refused, each w
   CHECK(config_error({"sqlite:////x?colour=red"}).find("\"colour\" is unknown") != std::string::npos);
   CHECK(config_error({"sqlite:////x", "synchronous"}).find("has no value") != std::string::npos);
   CHECK(config_error({"sqlite:////x", "synchronous=maybe"}).find("off, normal or full") != std::string::npos);
+  for (const char* mode : {"", "0400", "0606", "0700", "1600", "rw", "0x180", "600 "}) {
+    CAPTURE(mode);
+    CHECK(config_error({"sqlite:////x", std::string("mode=") + mode}).find("write mode=0600") !=
+          std::string::npos);
+  }
+  for (const char* group : {"", "no such group", "-1", "4294967295", "99999999999"}) {
+    CAPTURE(group);
+    CHECK(config_error({"sqlite:////x", std::string("group=") + group}).find("is no group of this system") !=
+          std::string::npos);
+  }
   for (const char* duration : {"", "soon", "-1s", "1h", "nan", "1e9"}) {
     CAPTURE(duration);
     CHECK(config_error({"sqlite:////x", std::string("busy_timeout=") + duration}).find("is no duration") !=
@@ -44,6 +54,8 @@ TEST_CASE("parameters of the SQLite store that make sense are taken, those of Py
     CHECK(SqliteStore(std::string(dsn)).get_apps().empty());
   }
   CHECK(config_error({"sqlite:///:memory:", "busy_timeout=500ms", "synchronous=off"}).empty());
+  CHECK(config_error({"sqlite:////x?mode=0660&group=root"}).empty());
+  CHECK(config_error({"sqlite:////x", "mode=600", "group=4711"}).empty());
 }
 
 TEST_CASE("making a SQLite store touches no file, the first call makes it") {

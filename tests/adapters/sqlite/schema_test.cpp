@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -121,6 +122,50 @@ TEST_CASE("another program's table of the same name is refused, its other tables
   Database(file).exec("DROP TABLE events");
   CHECK(store.insert_app("app", {}).app.id == 1);
   CHECK(Database(file).number("SELECT count(*) FROM orders") == 0);
+}
+
+TEST_CASE(
+    "a trigger, view or virtual table at the tables that is not of the library is named, and nothing runs "
+    "it") {
+  struct Case {
+    std::string what, sql, drop;
+  };
+  for (const Case& each :
+       {Case{"trigger spy", "CREATE TRIGGER spy AFTER INSERT ON Apps BEGIN INSERT INTO seen VALUES(1); END",
+             "DROP TRIGGER spy"},
+        Case{"trigger codewake_event_traces_gone",
+             "DROP TRIGGER codewake_event_traces_gone; CREATE TRIGGER codewake_event_traces_gone AFTER "
+             "DELETE ON "
+             "events BEGIN INSERT INTO seen VALUES(1); END",
+             "DROP TRIGGER codewake_event_traces_gone"},
+        Case{"view codewake_extra", "CREATE VIEW codewake_extra AS SELECT 1", "DROP VIEW codewake_extra"},
+        // As who hides it would write it.
+        Case{"index harmless",
+             "CREATE TRIGGER spy AFTER INSERT ON apps BEGIN INSERT INTO seen VALUES(1); END; PRAGMA "
+             "writable_schema = ON; UPDATE sqlite_master SET type = 'index', tbl_name = 'seen', name = "
+             "'harmless' "
+             "WHERE name = 'spy'",
+             "PRAGMA writable_schema = ON; DELETE FROM sqlite_master WHERE name = 'harmless'; PRAGMA "
+             "writable_schema = RESET"}}) {
+    CAPTURE(each.what);
+    const TemporaryFolder folder;
+    const auto file = folder / "events.sqlite";
+    SqliteStore store(dsn_of(file));
+    store.insert_app("before", {});
+    Database(file).exec("CREATE TABLE seen(i); CREATE TRIGGER own AFTER DELETE ON seen BEGIN SELECT 1; END");
+    store.insert_app("with another program's trigger", {});
+    Database(file).exec(each.sql);
+    for (SqliteStore* const writer : {&store, std::make_unique<SqliteStore>(dsn_of(file)).release()}) {
+      const std::unique_ptr<SqliteStore> owned(writer == &store ? nullptr : writer);
+      const std::string message =
+          store_error(StoreError::Kind::unavailable, [&] { writer->insert_app("app", {}); });
+      CHECK(message.find("its " + each.what + " is not of Code Wake") != std::string::npos);
+      CHECK(writer->get_apps().size() == 2);
+    }
+    CHECK(Database(file).number("SELECT count(*) FROM seen") == 0);
+    Database(file).exec(each.drop);
+    CHECK(store.insert_app("after", {}).app.id == 3);
+  }
 }
 
 TEST_CASE("eight processes that open a database for the first time at once make one of it") {

@@ -25,6 +25,10 @@ namespace codewake {
 /// machine, with `normal` the machine's death may cost the last transactions, never the soundness of the
 /// file.
 ///
+/// The file is for its owner alone (mode 0600) unless `mode=` or `group=` say otherwise. A write is refused
+/// with StoreError (unavailable) where another user could have put the file in place or changed it, and where
+/// its schema has triggers or views that are not of this library; adapters/sqlite/README.md has the rules.
+///
 /// Thread-safe. Every call may block on the disk, and on other processes' writes for as long as
 /// `busy_timeout`. A fork() waits for calls under way, about a second at most; the child opens the file anew;
 /// a database in memory starts empty there. A child that was forked while another thread was in the middle of
@@ -32,8 +36,9 @@ namespace codewake {
 class CODEWAKE_API SqliteStore : public Store {
  public:
   /// `parameters`: first `sqlite:////absolute/path`, `sqlite:///relative/path` (to the working directory of
-  /// now), or `sqlite:///:memory:`, then any of `busy_timeout=60s` and `synchronous=off|normal|full`. Opens
-  /// nothing. Throws ConfigError for parameters that make no sense.
+  /// now), or `sqlite:///:memory:`, then any of `busy_timeout=60s`, `synchronous=off|normal|full`, and, for
+  /// files that are made, `mode=0600` and `group=NAME`. Opens nothing. Throws ConfigError for parameters that
+  /// make no sense, and for a group that the system does not know.
   explicit SqliteStore(const std::vector<std::string>& parameters);
   explicit SqliteStore(std::string dsn);
   ~SqliteStore() override;

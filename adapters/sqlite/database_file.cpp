@@ -1,0 +1,176 @@
+#include "database_file.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "codewake/errors.hpp"
+#include "codewake/trusted_path.hpp"
+
+namespace codewake::internal {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kRemedy =
+    "keep it in a folder of this user's own, such as /var/lib/code_wake for root and "
+    "~/.local/state/code_wake "
+    "for others, run as its owner, or share it with a group (group=NAME)";
+
+[[noreturn]] void fail(const std::string& path, std::string_view what, int error, std::string_view remedy) {
+  throw StoreError(StoreError::Kind::unavailable,
+                   fmt::format("SQLite database {}: {}: {}; {}", path, what,
+                               std::generic_category().message(error), remedy));
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int number) noexcept : number_(number) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (number_ >= 0) close(number_);
+  }
+  int number() const noexcept { return number_; }
+
+ private:
+  int number_;
+};
+
+/// Those that are missing of a path, from the outermost to the innermost. One directly below the root is
+/// never made: its name is more likely wrong than wanted.
+void make_folders(const fs::path& folder, const std::string& database) {
+  const std::string remedy = "make the folder " + folder.string() + " for this user, or name another file";
+  fs::path made;
+  for (const fs::path& part : folder) {
+    made /= part;
+    struct stat status {};
+    if (lstat(made.c_str(), &status) == 0) continue;
+    const int error = made.parent_path() == folder.root_path() ? ENOENT
+                      : mkdir(made.c_str(), 0700) != 0         ? errno
+                                                               : EEXIST;
+    if (error != EEXIST)
+      fail(database, fmt::format("the folder {} is not made", made.string()), error, remedy);
+  }
+}
+
+FollowedPath find_folder(const std::string& database) {
+  const fs::path named = fs::path(database).parent_path();
+  const Others others = geteuid() == 0 ? Others::none : Others::known;
+  FollowedPath folder = follow_path(named, others);
+  if (!folder.why_not_trusted.empty() || folder.exists) return folder;
+  make_folders(folder.path, database);
+  // Another user may have made some of them in the meantime.
+  folder = follow_path(named, others);
+  if (folder.why_not_trusted.empty() && !folder.exists)
+    fail(database, fmt::format("the folder {}", folder.path.string()), ENOENT, "make it");
+  return folder;
+}
+
+std::string why_not_opened(const std::string& database, const FileRule& rule) {
+  for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
+    const std::string path = database + suffix;
+    struct stat file {};
+    if (lstat(path.c_str(), &file) != 0) continue;
+    if (const char* const why = why_not_opened(file, rule))
+      return fmt::format("{} {} (user {}, mode {:04o})", path, why, file.st_uid, file.st_mode & 07777);
+  }
+  return {};
+}
+
+/// A file without a name, which can be given one; negative where the file system has none.
+int open_nameless(int folder) {
+  return openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
+/// Gives the file its group and mode, whatever the umask; the failed step, and errno.
+const char* prepare(int file, const SqliteParameters& parameters) {
+  constexpr mode_t kOwn = 0600, kWithGroup = 0640;
+  if (parameters.group && fchown(file, static_cast<uid_t>(-1), *parameters.group) != 0)
+    return "its group cannot be set; this user is not in it";
+  const mode_t mode = parameters.mode.value_or(parameters.group ? kWithGroup : kOwn);
+  return fchmod(file, mode) == 0 ? nullptr : "its mode cannot be set";
+}
+
+}  // namespace
+
+const char* why_not_opened(const struct stat& file, const FileRule& rule) noexcept {
+  if (S_ISLNK(file.st_mode)) return "is a symbolic link; name the file that it leads to";
+  if (S_ISDIR(file.st_mode)) return "is a folder";
+  if (!S_ISREG(file.st_mode)) return "is no regular file, but a device, a pipe or a socket";
+  if (rule.only_read) return nullptr;
+  if (rule.others_make_names && file.st_nlink > 1)
+    return "has other names, and lies in a folder in which other users can make some";
+  const uid_t user = geteuid();
+  const bool is_root = user == 0;
+  const bool is_own = file.st_uid == 0 || file.st_uid == user;
+  const bool is_of_group = rule.group && file.st_gid == *rule.group;
+  if ((is_root || rule.group) && (file.st_mode & S_IWOTH) != 0) return "can be written by all users";
+  if (!is_own && !(is_of_group && !is_root) && (is_root || rule.others_make_names || rule.group))
+    return "belongs to another user";
+  if (is_root && (file.st_mode & S_IWGRP) != 0 && file.st_gid != 0 && !is_of_group)
+    return "can be written by its group";
+  return nullptr;
+}
+
+DatabasePlace find_database(const SqliteParameters& parameters) {
+  DatabasePlace place{.parameters = parameters};
+  if (parameters.memory) return place;
+  std::string& path = place.parameters.path;
+  const FollowedPath folder = find_folder(path);
+  std::string why = folder.why_not_trusted;
+  if (why.empty()) {
+    path = (folder.path / fs::path(path).filename()).string();
+    struct stat status {};
+    if (lstat(folder.path.c_str(), &status) != 0) fail(path, "its folder", errno, "make it");
+    place.rule.others_make_names = (status.st_mode & (geteuid() == 0 ? S_IWGRP | S_IWOTH : S_IWOTH)) != 0;
+    place.rule.group = parameters.group;
+    why = why_not_opened(path, place.rule);
+  } else {
+    std::error_code ignored;
+    const fs::path led_to = fs::canonical(fs::path(path).parent_path(), ignored);
+    if (!led_to.empty()) path = (led_to / fs::path(path).filename()).string();
+  }
+  if (why.empty()) return place;
+  place.rule = {.only_read = true};
+  place.why_not_written = fmt::format(
+      "SQLite database {}: this process does not write there, for another user could have put it "
+      "there or changed it: {}; {}",
+      parameters.path, why, kRemedy);
+  return place;
+}
+
+void make_database_file(const DatabasePlace& place) {
+  const std::string& path = place.parameters.path;
+  const fs::path name = fs::path(path).filename();
+  struct stat status {};
+  if (lstat(path.c_str(), &status) == 0) return;
+  constexpr std::string_view kLet = "let this user write its folder";
+  const Descriptor folder(
+      open(fs::path(path).parent_path().c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (folder.number() < 0) fail(path, "its folder cannot be opened", errno, kLet);
+  const Descriptor nameless(open_nameless(folder.number()));
+  const std::string link = fmt::format("/proc/self/fd/{}", nameless.number());
+  if (nameless.number() >= 0 && access(link.c_str(), F_OK) == 0) {
+    if (const char* const failed = prepare(nameless.number(), place.parameters))
+      fail(path, failed, errno, "see mode= and group=");
+    if (linkat(AT_FDCWD, link.c_str(), folder.number(), name.c_str(), AT_SYMLINK_FOLLOW) == 0 ||
+        errno == EEXIST)
+      return;
+  }
+  const Descriptor named(
+      openat(folder.number(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (named.number() < 0 && errno == EEXIST) return;
+  if (named.number() < 0) fail(path, "it cannot be made", errno, kLet);
+  if (const char* const failed = prepare(named.number(), place.parameters))
+    fail(path, failed, errno, "see mode= and group=");
+}
+
+}  // namespace codewake::internal
