@@ -20,6 +20,8 @@ void fuzz_headers(std::string_view input);
 /// A file of a dead run: a byte whose lowest bit is 1 for the front and 0 for the spill, and whose next says
 /// that checksums are made to fit first; then the file.
 void fuzz_journal(std::string_view input);
+/// An ELF file. Addresses to look up in it are those of its functions, and the last eight bytes.
+void fuzz_elf(std::string_view input);
 /// Trace events for the analysis, a line each: kind, access, name, execution, step, and the numbers of trace,
 /// span, upstream span and parent's line, then microseconds, line of source, locks, data and clock, with tabs
 /// between them.
