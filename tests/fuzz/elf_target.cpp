@@ -88,6 +88,7 @@ void fuzz_elf(std::string_view input) {
   // No other file of the machine is looked for but those that the input names.
   Symbolizer symbolizer({.trust = Trust::own_process, .debug_roots = {}});
   for (const std::uint64_t address : addresses_in(*elf, input)) {
+    if (address == UINT64_MAX) continue;  // no module has it
     void* const stack[] = {reinterpret_cast<void*>(address + 1)};
     for (const Frame& frame : symbolizer.resolve(stack, {module})) check(frame, module);
   }
