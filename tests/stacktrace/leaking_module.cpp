@@ -22,9 +22,13 @@ LeakingModule::LeakingModule(const std::string& flags) {
   secret = folder.write("secret", std::string(kSecret) + "\n");
   fs::permissions(secret, fs::perms(0600));
   folder.write("source/leak.cpp",
-               "#line 1 \"" + secret.string() +
+               "#include \"large.hpp\"\n#line 1 \"" + secret.string() +
                    "\"\n[[gnu::always_inline]] static inline int inner(int n) { return n * n; } "
                    "extern \"C\" int leak(int n) { return inner(n) + 1; }\n");
+  // More debug information than is copied.
+  folder.write("source/large.hpp",
+               "#ifdef CODEWAKE_LARGE\nasm(\".pushsection .debug_addr,\\\"\\\",@progbits\\n"
+               ".fill 5000000,1,0\\n.popsection\");\n#endif\n");
   file = folder / "build/leak.so";
   works = run_quietly("cd " + (folder / "build").string() + " && g++ " + flags +
                       " -O1 -shared -fPIC -nostdlib -Wl,--build-id -o leak.so ../source/leak.cpp");

@@ -114,7 +114,8 @@ int run_symbolize(Session& session, const SymbolizeOptions& options) {
   const std::shared_ptr<Store> store = open_store(session.options);
   std::optional<StoreError> failure;
   try {
-    symbolize_all(*store, options, symbolized);
+    symbolize_all(*store, {.dry_run = options.dry_run, .sources = resolved_folders(options.sources)},
+                  symbolized);
   } catch (const StoreError& error) {
     if (symbolized.examined == 0) throw;
     symbolized.state = "failed";

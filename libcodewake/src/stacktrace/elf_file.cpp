@@ -2,6 +2,7 @@
 
 #include <elf.h>
 #include <elfutils/libdwelf.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <gelf.h>
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <iterator>
 #include <span>
@@ -93,7 +95,7 @@ bool is_same_time(const timespec& a, const timespec& b) {
 }  // namespace
 
 std::unique_ptr<ElfFile> ElfFile::open(const std::string& path, const FileOwners& owners) {
-  const std::optional<OpenFile> file = open_regular(path, kMaxFileBytes);
+  std::optional<OpenFile> file = open_regular(path, kMaxFileBytes);
   if (!file || file->status.st_size <= EI_NIDENT || !owners.allow(file->status)) return {};
   std::unique_ptr<ElfFile> elf(new ElfFile);
   elf->path_ = path;
@@ -105,13 +107,13 @@ std::unique_ptr<ElfFile> ElfFile::open(const std::string& path, const FileOwners
   elf->is_ours_ = internal::is_ours(file->status);
   if (!elf->load(*file)) return {};
   struct stat now {};
-  if (fstat(file->descriptor.number(), &now) != 0 || now.st_size != file->status.st_size ||
-      !is_same_time(now.st_mtim, elf->modified_))
+  if (!elf->is_mapped_ && (fstat(file->descriptor.number(), &now) != 0 || !elf->is_same_as(now)))
     return {};  // half of what was copied may be of another file
   return elf;
 }
 
 ElfFile::~ElfFile() {
+  let_go();
   drop();
 }
 
@@ -123,7 +125,7 @@ void ElfFile::drop() noexcept {
   copied_bytes_ = 0;
 }
 
-bool ElfFile::load(const OpenFile& file) {
+bool ElfFile::load(OpenFile& file) {
   elf_version(EV_CURRENT);
   if (!reserve() || !read_headers(file) || !begin()) return false;
   bool with_debug = copy_sections(file, true);
@@ -148,14 +150,46 @@ bool ElfFile::reserve() {
   return true;
 }
 
-bool ElfFile::map(const OpenFile& file) {
+bool ElfFile::map(OpenFile& file) {
   // Writable, for libelf notes in the headers what it has unpacked; the file does not change.
   void* const image =
       mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file.descriptor.number(), 0);
   if (image == MAP_FAILED) return false;
   image_ = static_cast<char*>(image);
   is_mapped_ = true;
-  return true;
+  held_ = std::move(file.descriptor);
+  return lease();
+}
+
+// Whether what is mapped may be touched. The kernel tells the holder of a lease by a signal that a writer
+// waits: by one that is ignored unless the program has a use for it.
+bool ElfFile::lease() {
+  struct stat now {};
+  const int file = held_.number();
+  if (may_hold_ && (fcntl(file, F_SETSIG, SIGURG) != 0 || fcntl(file, F_SETLEASE, F_RDLCK) != 0)) {
+    if (errno == EAGAIN) return false;  // it is open for writing
+    may_hold_ = false;
+  }
+  return fstat(file, &now) == 0 && is_same_as(now);
+}
+
+bool ElfFile::hold() {
+  if (!is_mapped_ || held_.number() >= 0) return true;
+  std::optional<OpenFile> file = open_regular(path_, UINT64_MAX);
+  if (!file || file->status.st_dev != device_ || file->status.st_ino != inode_) return true;
+  held_ = std::move(file->descriptor);
+  return lease();
+}
+
+void ElfFile::let_go() noexcept {
+  if (held_.number() < 0) return;
+  // Not by closing alone: a child of a fork() may have the descriptor, too.
+  if (may_hold_) fcntl(held_.number(), F_SETLEASE, F_UNLCK);
+  held_ = FileDescriptor(-1);
+}
+
+bool ElfFile::is_same_as(const struct stat& status) const noexcept {
+  return static_cast<std::size_t>(status.st_size) == size_ && is_same_time(status.st_mtim, modified_);
 }
 
 // Whether the file has these bytes and the copy may have so many more.
@@ -282,13 +316,6 @@ std::size_t ElfFile::unpacked_bytes() const {
     return false;
   });
   return bytes;
-}
-
-bool ElfFile::is_changed() const {
-  struct stat status {};
-  if (!is_mapped_) return false;
-  if (stat(path_.c_str(), &status) != 0 || status.st_dev != device_ || status.st_ino != inode_) return false;
-  return static_cast<std::size_t>(status.st_size) != size_ || !is_same_time(status.st_mtim, modified_);
 }
 
 // Whole pages: what is beside the sections may have been written to.

@@ -32,8 +32,8 @@ struct AltLink {
 
 /// The sections of a file that tell about functions and lines; all others are seen as empty. They are a copy,
 /// whatever happens to the file afterwards, if they take at most kMaxCopiedBytes. Else the file is mapped, if
-/// no other user can write to it; else debug information is left out. Keeps no descriptor. Nothing in the
-/// file is trusted. Reentrant.
+/// no other user can write to it; else debug information is left out. Keeps a descriptor only while it is
+/// held. Nothing in the file is trusted. Reentrant.
 class ElfFile {
  public:
   static constexpr std::size_t kMaxCopiedBytes = 4u << 20;
@@ -64,9 +64,13 @@ class ElfFile {
   /// What the debug information takes in memory when it is unpacked; 0 where it is not compressed.
   std::size_t unpacked_bytes() const;
 
-  /// Whether the file is mapped and was written to since it was opened. What was cut off it must not be
-  /// touched: that would be a SIGBUS. A file that another one has replaced stays as it was.
-  bool is_changed() const;
+  /// From here to `let_go` no process writes to a mapped file or cuts it off, not even its owner's linker: it
+  /// waits (fcntl's F_SETLEASE; where that is not allowed, as for files of root, only a change up to here is
+  /// seen). False where the file was written to since it was opened: it must not be touched any more, that
+  /// would be a SIGBUS. A copy, and a file that another one has replaced, stay as they were. Holds once it is
+  /// open.
+  bool hold();
+  void let_go() noexcept;
 
   /// See the function `is_ours`, as of when it was opened.
   bool is_ours() const noexcept { return is_ours_; }
@@ -85,9 +89,11 @@ class ElfFile {
  private:
   ElfFile() = default;
 
-  bool load(const OpenFile& file);
+  bool load(OpenFile& file);
   bool reserve();
-  bool map(const OpenFile& file);
+  bool map(OpenFile& file);
+  bool lease();
+  bool is_same_as(const struct stat& status) const noexcept;
   bool read(const OpenFile& file, std::uint64_t offset, std::uint64_t bytes);
   bool read_headers(const OpenFile& file);
   bool begin();
@@ -104,6 +110,8 @@ class ElfFile {
   bool has_names_ = false;  // those of sections, in the copy
   bool is_mapped_ = false;
   bool is_ours_ = false;
+  bool may_hold_ = true;
+  FileDescriptor held_{-1};  // has the lease
   uid_t owner_ = 0;
   Elf* elf_ = nullptr;
   std::optional<AltLink> alt_link_;

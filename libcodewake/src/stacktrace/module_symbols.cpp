@@ -59,7 +59,7 @@ ModuleSymbols::ModuleSymbols(const std::string& path, const std::string& build_i
                                       .split_file_bytes = options.max_bytes});
 }
 
-std::array<const ElfFile*, 3> ModuleSymbols::files() const noexcept {
+std::array<ElfFile*, 3> ModuleSymbols::files() const noexcept {
   return {module_.get(), debug_file_.get(), alternative_.get()};
 }
 
@@ -83,9 +83,14 @@ std::size_t ModuleSymbols::bytes() const noexcept {
   return bytes;
 }
 
-bool ModuleSymbols::is_changed() const {
-  return std::ranges::any_of(files(),
-                             [](const ElfFile* file) { return file != nullptr && file->is_changed(); });
+bool ModuleSymbols::hold() {
+  return std::ranges::all_of(files(), [](ElfFile* file) { return file == nullptr || file->hold(); });
+}
+
+void ModuleSymbols::let_go() noexcept {
+  for (ElfFile* file : files()) {
+    if (file != nullptr) file->let_go();
+  }
 }
 
 void ModuleSymbols::release_pages() const noexcept {

@@ -48,11 +48,12 @@ class ModuleSymbols {
   std::size_t bytes() const noexcept;
 
   /// See ElfFile.
-  bool is_changed() const;
+  bool hold();
+  void let_go() noexcept;
   void release_pages() const noexcept;
 
  private:
-  std::array<const ElfFile*, 3> files() const noexcept;
+  std::array<ElfFile*, 3> files() const noexcept;
 
   std::unique_ptr<ElfFile> module_;
   std::unique_ptr<ElfFile> debug_file_;   // where the module has no debug information of its own

@@ -150,12 +150,14 @@ Symbolizer::Symbolizer(SymbolOptions options)
 
 std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, std::size_t max_frames) {
   const std::lock_guard lock(mutex_);
+  const LetGo let_go(open_);
   modules_.refresh();
   return resolve_by(addresses, max_frames, [this](std::uintptr_t address) { return modules_.find(address); });
 }
 
 std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, const std::vector<Module>& modules) {
   const std::lock_guard lock(mutex_);
+  const LetGo let_go(open_);
   return resolve_by(addresses, SIZE_MAX, [&](std::uintptr_t address) -> const Module* {
     const auto module =
         std::find_if(modules.begin(), modules.end(), [&](const Module& m) { return m.contains(address); });
@@ -191,6 +193,7 @@ void Symbolizer::append(const Frames& found, std::vector<Frame>& frames) {
 
 std::vector<Frame> Symbolizer::resolve_stored(std::span<const Frame> stored) {
   const std::lock_guard lock(mutex_);
+  const LetGo let_go(open_);
   std::vector<Frame> frames;
   for (std::span<const Frame> rest = stored; !rest.empty();) {
     std::size_t size = 1;
@@ -291,7 +294,7 @@ ModuleSymbols& Symbolizer::symbols_of(const Module& module) {
   }
   const auto known = std::find_if(open_.begin(), open_.end(),
                                   [&](const OpenModule& open) { return open.identity == module.identity; });
-  if (known != open_.end() && !known->symbols.is_changed()) {
+  if (known != open_.end() && known->symbols.hold()) {
     open_.splice(open_.begin(), open_, known);
     return open_.front().symbols;
   }

@@ -94,6 +94,20 @@ class Symbolizer {
     ModuleSymbols symbols;
   };
 
+  // Files are held from the first look into them to the end of the call.
+  class LetGo {
+   public:
+    explicit LetGo(std::list<OpenModule>& modules) : modules_(modules) {}
+    LetGo(const LetGo&) = delete;
+    LetGo& operator=(const LetGo&) = delete;
+    ~LetGo() {
+      for (OpenModule& open : modules_) open.symbols.let_go();
+    }
+
+   private:
+    std::list<OpenModule>& modules_;
+  };
+
   static void append(const Frames& found, std::vector<Frame>& frames);
   template <class Find>
   std::vector<Frame> resolve_by(std::span<void* const> addresses, std::size_t max_frames, Find find_module);
