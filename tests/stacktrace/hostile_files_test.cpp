@@ -1,6 +1,7 @@
 // What another user can put in the way of the files that stacks are resolved by.
 #include <dlfcn.h>
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,10 +17,12 @@
 #include <system_error>
 #include <vector>
 
+#include "base/file_descriptor.hpp"
 #include "codewake/frame.hpp"
 #include "codewake/stacktrace.hpp"
 #include "leaking_module.hpp"
 #include "place_programs.hpp"
+#include "stacktrace/elf_file.hpp"
 #include "stacktrace/symbolizer.hpp"
 #include "support/child.hpp"
 #include "support/other_user.hpp"
@@ -188,6 +191,32 @@ TEST_CASE("While another user, or our own, cuts a module off and writes it again
       check_cut_off(leaking, writer);
     }
   }
+}
+
+TEST_CASE("A mapped file is not opened for writing while it is held, and not touched once it was changed") {
+  const LeakingModule leaking("-gdwarf-5 -DCODEWAKE_LARGE");
+  if (!leaking.works) CODEWAKE_SKIP("g++ does not work here");
+  const internal::FileDescriptor probe(leaking.file.c_str());
+  if (fcntl(probe.number(), F_SETLEASE, F_RDLCK) != 0) CODEWAKE_SKIP("no file may be leased here");
+  REQUIRE(fcntl(probe.number(), F_SETLEASE, F_UNLCK) == 0);
+  const auto open_to_write = [&] {
+    return internal::FileDescriptor(open(leaking.file.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+  };
+  const auto elf = internal::ElfFile::open(leaking.file.string(), {});
+  REQUIRE(elf != nullptr);
+  CHECK(open_to_write().number() < 0);
+  elf->let_go();
+  {
+    const internal::FileDescriptor writer = open_to_write();
+    CHECK(writer.number() >= 0);
+    CHECK_FALSE(elf->hold());  // it may be cut off at any moment
+    elf->let_go();
+  }
+  CHECK(elf->hold());
+  CHECK(open_to_write().number() < 0);
+  elf->let_go();
+  fs::resize_file(leaking.file, 100);
+  CHECK_FALSE(elf->hold());
 }
 
 TEST_CASE("Of a large module that another user can write the symbols are read alone") {
