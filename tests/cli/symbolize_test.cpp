@@ -1,5 +1,6 @@
 // `codewake symbolize`: a stripped program's stacks, once its debug file is there.
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -8,8 +9,15 @@
 #include <string>
 #include <vector>
 
+#include "codewake/config.hpp"
+#include "codewake/frame.hpp"
+#include "codewake/plugin.hpp"
+#include "codewake/stacktrace.hpp"
+#include "codewake/store.hpp"
 #include "command_line.hpp"
+#include "support/other_user.hpp"
 #include "support/skip.hpp"
+#include "support/temporary_folder.hpp"
 
 using codewake::testing::ChildResult;
 using codewake::testing::CommandLine;
@@ -20,6 +28,11 @@ using nlohmann::json;
 namespace {
 
 const std::vector<std::string> kSymbolize = {"symbolize", "--format", "json"};
+
+/// Where the program's source is.
+std::string source_folder() {
+  return codewake::testing::test_data("../cli/programs").string();
+}
 
 /// A command line with a program that was stripped, and an empty database that it records into. The debug
 /// file is `program.debug` beside it, once it is installed.
@@ -45,9 +58,10 @@ class StrippedCommandLine : public CommandLine {
     std::filesystem::copy_file(folder() / "aside", folder() / "program.debug");
   }
 
-  /// What `codewake symbolize` says, without the time that it took.
+  /// What `codewake symbolize` says, which may read the program's source, without the time that it took.
   json symbolize(const std::vector<std::string>& options = {}) const {
     std::vector<std::string> arguments = kSymbolize;
+    arguments.insert(arguments.end(), {"--sources", source_folder()});
     arguments.insert(arguments.end(), options.begin(), options.end());
     json result = run_json(arguments);
     REQUIRE(result.size() == 1);
@@ -148,7 +162,7 @@ TEST_CASE("symbolize may run several times at once, beside a program that record
   constexpr int kDeepest = 40;
   cli.record(kDeepest);
   cli.install_debug_file();
-  const std::string each = "codewake symbolize --format ndjson & ";
+  const std::string each = "codewake symbolize --format ndjson --sources " + source_folder() + " & ";
   const ChildResult result = cli.run_shell(each + each + each + "./program 40 & wait");
   CHECK(result.err == "");
   CHECK(lines_of(result.out).size() == 3);
@@ -170,7 +184,8 @@ TEST_CASE("symbolize that is ended at whatever moment leaves what the next one g
   cli.install_debug_file();
   for (const char* signal : {"KILL", "TERM", "INT"}) {
     for (const char* pause : {"0.005", "0.02", "0.05"}) {
-      cli.run_shell("timeout -s " + std::string(signal) + " " + pause + " codewake symbolize");
+      cli.run_shell("timeout -s " + std::string(signal) + " " + pause + " codewake symbolize --sources " +
+                    source_folder());
     }
   }
   cli.symbolize();
@@ -199,6 +214,61 @@ TEST_CASE("symbolize says to people and to other programs the same") {
   CHECK(lines[1].starts_with("symbolized             0         0       0    0."));
   CHECK(cli.run({"symbolize", "--format", "csv"})
             .out.starts_with("state,stacktraces,resolved,merged,seconds\r\nsymbolized,0,0,0,0."));
+}
+
+TEST_CASE("symbolize stores a line of a file that the frames name only where it lies below --sources") {
+  const CommandLine cli;
+  cli.folder().write("secret", "root:$6$no-other-user-may-read-this\n");
+  std::filesystem::permissions(cli.folder() / "secret", std::filesystem::perms(0600));
+  const std::string secret = (cli.folder() / "secret").string();
+  // What another user may build, and then record as a frame of its program.
+  cli.folder().write("leak.cpp",
+                     "#line 1 \"" + secret + "\"\nextern \"C\" int leak(int n) { return n * 3; }\n");
+  const ChildResult built = cli.run_shell(
+      "mkdir elsewhere && g++ -g -O1 -shared -fPIC -nostdlib -Wl,--build-id=0x" + std::string(40, 'a') +
+      " -o leak.so leak.cpp && nm leak.so | awk '$3 == \"leak\" {print $1}'");
+  if (built.exit_code != 0 || built.out.empty()) CODEWAKE_SKIP("g++ or nm does not work here");
+  codewake::Frame frame;
+  frame.filename = frame.module = (cli.folder() / "leak.so").string();
+  frame.src = "+0x1";
+  frame.build_id = std::string(40, 'a');
+  frame.offset = std::stoull(built.out, nullptr, 16) + 1;
+  {
+    const codewake::Config config = codewake::Config::load({});
+    const auto store = codewake::load_store("code_wake_sqlite_store", "SqliteStore",
+                                            {cli.dsn("hostile.sqlite")}, config.plugin_path);
+    store->insert_process({.app_name = "hostile"});
+    const codewake::Stacktrace stack(std::vector<codewake::Frame>{frame});
+    store->insert_event({.stacktrace = &stack});
+  }
+  const std::vector<std::string> at = {"--format", "json", "--store", cli.dsn("hostile.sqlite")};
+  const auto symbolize = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "symbolize");
+    arguments.insert(arguments.end(), at.begin(), at.end());
+    CHECK(cli.run_json(arguments)[0]["state"] == "symbolized");
+    std::vector<std::string> event = {"event", "1"};
+    event.insert(event.end(), at.begin(), at.end());
+    return cli.run_json(event)["frames"][0];
+  };
+  if (codewake::testing::why_no_other_user().empty()) {
+    // Nothing of a file that another user can change is taken for true.
+    REQUIRE(chown(frame.module.c_str(), codewake::testing::kOtherUser, 0) == 0);
+    CHECK(symbolize({"--sources", cli.folder().path().string()})["lineno"] == 0);
+    REQUIRE(chown(frame.module.c_str(), geteuid(), 0) == 0);
+  }
+  std::filesystem::copy_file(cli.folder() / "hostile.sqlite", cli.folder() / "copy.sqlite");
+  for (const std::string& folder : {std::string(), std::string("elsewhere"), std::string(".")}) {
+    CAPTURE(folder);
+    std::filesystem::copy_file(cli.folder() / "copy.sqlite", cli.folder() / "hostile.sqlite",
+                               std::filesystem::copy_options::overwrite_existing);
+    const json found = symbolize(folder.empty() ? std::vector<std::string>()
+                                                : std::vector{std::string("--sources"), folder});
+    CHECK(found["function"] == "leak");
+    CHECK(found["lineno"] == 1);
+    CHECK(found["filename"] == secret);
+    CHECK((found["src"] == "root:$6$no-other-user-may-read-this") == (folder == "."));
+  }
+  CHECK(cli.run({"symbolize", "--sources", "missing"}).exit_code == 2);
 }
 
 TEST_CASE("symbolize that is used wrongly, or without its store, fails with one line") {

@@ -21,10 +21,16 @@ namespace {
 constexpr int kMutations = 3000;
 constexpr std::uint64_t kSeed = 20'240'229;
 
-std::vector<std::string> corpus(std::string_view name) {
-  const std::filesystem::path folder = codewake::testing::test_data("../fuzz/corpus") / name;
+std::filesystem::path corpus_folder(std::string_view name) {
+  return codewake::testing::test_data("../fuzz/corpus") / name;
+}
+
+std::vector<std::string> inputs_in(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> files;
-  for (const auto& file : std::filesystem::directory_iterator(folder)) files.push_back(file.path());
+  for (const auto& file : std::filesystem::directory_iterator(folder)) {
+    // Of an ELF file that was built with it, not for the fuzzer: its split debug file.
+    if (file.is_regular_file() && file.path().extension() != ".dwo") files.push_back(file.path());
+  }
   std::ranges::sort(files);  // a folder has no order of its own, and the mutations depend on it
   std::vector<std::string> inputs;
   for (const std::filesystem::path& file : files) inputs.push_back(read_file(file));
@@ -77,8 +83,8 @@ class Mutator {
   std::mt19937_64 engine_{kSeed};
 };
 
-void replay(std::string_view name, void (*target)(std::string_view)) {
-  const std::vector<std::string> inputs = corpus(name);
+void replay(const std::filesystem::path& folder, void (*target)(std::string_view)) {
+  const std::vector<std::string> inputs = inputs_in(folder);
   REQUIRE(inputs.size() >= 10);
   for (const std::string& input : inputs) {
     CAPTURE(input);
@@ -95,28 +101,28 @@ void replay(std::string_view name, void (*target)(std::string_view)) {
 }  // namespace
 
 TEST_CASE("The configuration holds its promises for the fuzzer's inputs and thousands that are like them") {
-  replay("config", codewake::testing::fuzz_config);
+  replay(corpus_folder("config"), codewake::testing::fuzz_config);
 }
 
 TEST_CASE("The DSN parser holds its promises for the fuzzer's inputs and thousands that are like them") {
-  replay("dsn", codewake::testing::fuzz_dsn);
+  replay(corpus_folder("dsn"), codewake::testing::fuzz_dsn);
 }
 
 TEST_CASE(
     "Records of a journal hold their promises for the fuzzer's inputs and thousands that are like them") {
-  replay("records", codewake::testing::fuzz_records);
+  replay(corpus_folder("records"), codewake::testing::fuzz_records);
 }
 
 TEST_CASE("Trace events hold their promises for the fuzzer's inputs and thousands that are like them") {
-  replay("trace_events", codewake::testing::fuzz_trace_events);
+  replay(corpus_folder("trace_events"), codewake::testing::fuzz_trace_events);
 }
 
 TEST_CASE("Headers of traces hold their promises for the fuzzer's inputs and thousands that are like them") {
-  replay("headers", codewake::testing::fuzz_headers);
+  replay(corpus_folder("headers"), codewake::testing::fuzz_headers);
 }
 
 TEST_CASE("A dead run's files hold their promises for the fuzzer's inputs and thousands that are like them") {
-  replay("journal", codewake::testing::fuzz_journal);
+  replay(corpus_folder("journal"), codewake::testing::fuzz_journal);
 }
 
 TEST_CASE(
@@ -125,5 +131,12 @@ TEST_CASE(
 }
 
 TEST_CASE("The analysis holds its promises for the fuzzer's traces and thousands that are like them") {
-  replay("history", codewake::testing::fuzz_history);
+  replay(corpus_folder("history"), codewake::testing::fuzz_history);
+}
+
+TEST_CASE("An ELF file holds its promises for what a compiler writes and thousands that are like it") {
+  const char* const folder = std::getenv("CODEWAKE_FUZZ_SEEDS");
+  REQUIRE_MESSAGE(folder != nullptr,
+                  "CODEWAKE_FUZZ_SEEDS is not set: run this test by tools/test or meson test");
+  replay(folder, codewake::testing::fuzz_elf);
 }

@@ -24,6 +24,8 @@ void fuzz_journal(std::string_view input);
 /// which, a byte whose lowest bit says that checksums and the like are made to fit first, two bytes of
 /// length, and the content.
 void fuzz_run_folder(std::string_view input);
+/// An ELF file. Addresses to look up in it are those of its functions, and the last eight bytes.
+void fuzz_elf(std::string_view input);
 /// Trace events for the analysis, a line each: kind, access, name, execution, step, and the numbers of trace,
 /// span, upstream span and parent's line, then microseconds, line of source, locks, data and clock, with tabs
 /// between them.

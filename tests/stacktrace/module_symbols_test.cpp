@@ -19,6 +19,7 @@ using codewake::Frame;
 using codewake::internal::Module;
 using codewake::internal::Symbolizer;
 using codewake::internal::SymbolOptions;
+using codewake::internal::Trust;
 using codewake::testing::frames_at;
 using codewake::testing::module_of;
 using codewake::testing::Place;
@@ -218,7 +219,7 @@ TEST_CASE("A file that is cut off while it is open is not touched behind its end
   fs::copy_file(place_programs("-O2").front(), program);
   const std::vector<Place> places = places_in(program);
   const Module module = module_of(program);
-  Symbolizer symbolizer;
+  Symbolizer symbolizer({.trust = Trust::own_run});
   void* const first[] = {reinterpret_cast<void*>(places[0].address + 1)};
   check_frames(places[0], symbolizer.resolve(first, {module}));
   fs::resize_file(program, 100);
@@ -233,7 +234,8 @@ TEST_CASE("Debug information that must be unpacked and is too large leaves the f
     const Module module = module_of(program);
     for (const Place& place : places_in(program)) {
       if (place.name != "method") continue;
-      const std::vector<Frame> frames = frames_at(module, place.address, {.max_bytes = 1000});
+      const std::vector<Frame> frames =
+          frames_at(module, place.address, {.trust = Trust::own_run, .max_bytes = 1000});
       REQUIRE(frames.size() == 1);
       check_unknown(frames.front(), module, place.address);
       CHECK(frames.front().function == "shop::Order::total(int) const");

@@ -27,6 +27,10 @@ std::vector<fs::path> place_programs(const std::string& part) {
   return found;
 }
 
+std::string place_sources() {
+  return test_data("../stacktrace/programs").lexically_normal().string();
+}
+
 std::vector<Section> sections_of(const std::string& file) {
   Elf64_Ehdr header;
   std::memcpy(&header, file.data(), sizeof header);
@@ -70,7 +74,7 @@ Module module_of(const fs::path& file, std::string build_id) {
 }
 
 Module module_of(const fs::path& file) {
-  const auto elf = internal::ElfFile::open(file.string());
+  const auto elf = internal::ElfFile::open(file.string(), {.all = true});
   REQUIRE(elf != nullptr);
   return module_of(file, elf->build_id());
 }

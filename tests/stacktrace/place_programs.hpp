@@ -18,6 +18,9 @@ namespace codewake::testing {
 /// Their files, in the order of their names: those that have `part` in their name.
 std::vector<std::filesystem::path> place_programs(const std::string& part = "");
 
+/// The folder that their source is in.
+std::string place_sources();
+
 /// Where in its file an ELF section's content is.
 struct Section {
   std::string name;
@@ -40,9 +43,10 @@ std::vector<Place> places_in(const std::filesystem::path& program);
 internal::Module module_of(const std::filesystem::path& file, std::string build_id);
 internal::Module module_of(const std::filesystem::path& file);
 
-/// What a symbolizer that knows nothing yet finds there.
+/// What a symbolizer that knows nothing yet finds there, for a run of this user unless `options` says
+/// otherwise.
 std::vector<Frame> frames_at(const internal::Module& module, std::uint64_t address,
-                             internal::SymbolOptions options = {});
+                             internal::SymbolOptions options = {.trust = internal::Trust::own_run});
 
 /// Runs a command line, without what it says on stderr; whether it ended with 0.
 bool run_quietly(const std::string& command);
@@ -53,7 +57,13 @@ struct Stripped {
   /// `debug_file`: where in the folder that is put. `root` in the folder is where debug files are looked for.
   explicit Stripped(const std::string& debug_file, const std::string& strip_options = "--strip-all");
 
-  internal::SymbolOptions options() const { return {.debug_roots = {(folder / "root").string()}}; }
+  internal::SymbolOptions options() const {
+    return {.trust = internal::Trust::own_run, .debug_roots = {(folder / "root").string()}};
+  }
+  /// For frames of a store.
+  internal::SymbolOptions stored_options() const {
+    return {.source_folders = {place_sources()}, .debug_roots = {(folder / "root").string()}};
+  }
 
   TemporaryFolder folder;
   std::filesystem::path original;

@@ -74,12 +74,12 @@ TEST_CASE("Stored frames are resolved by a debug file that came later, by its li
       CHECK(frames_at(module_of(stripped.program), stripped.places[i].address, stripped.options()) ==
             std::vector{stored[i]});
     }
-    CHECK(Symbolizer(stripped.options()).resolve_stored(stored) == stored);
+    CHECK(Symbolizer(stripped.stored_options()).resolve_stored(stored) == stored);
     debug.come_back();
-    const std::vector<Frame> resolved = Symbolizer(stripped.options()).resolve_stored(stored);
+    const std::vector<Frame> resolved = Symbolizer(stripped.stored_options()).resolve_stored(stored);
     CHECK(resolved == expected_frames(stripped));
     CHECK(resolved.size() > stored.size());  // functions were inlined
-    CHECK(Symbolizer(stripped.options()).resolve_stored(resolved) == resolved);
+    CHECK(Symbolizer(stripped.stored_options()).resolve_stored(resolved) == resolved);
   }
 }
 
@@ -105,7 +105,7 @@ TEST_CASE("Of stored frames the known ones stay as they are, whatever their file
   for (const Frame& frame :
        {known, without_build_id, of_another_build, without_module, nowhere, line_without_function, Frame()}) {
     CAPTURE(frame.offset);
-    CHECK(Symbolizer(stripped.options()).resolve_stored(std::vector{frame, frame}) ==
+    CHECK(Symbolizer(stripped.stored_options()).resolve_stored(std::vector{frame, frame}) ==
           std::vector{frame, frame});
   }
 }
@@ -115,13 +115,14 @@ TEST_CASE("A stored function that calls itself stays as deep as it was") {
   if (!stripped.works) CODEWAKE_SKIP("objcopy does not work here");
   const std::vector<Frame> stored = unresolved_frames(stripped);
   for (std::size_t place = 0; place < stored.size(); ++place) {
-    const std::vector<Frame> once = Symbolizer(stripped.options()).resolve_stored(std::vector{stored[place]});
+    const std::vector<Frame> once =
+        Symbolizer(stripped.stored_options()).resolve_stored(std::vector{stored[place]});
     REQUIRE_FALSE(once.empty());
     std::vector<Frame> expected;
     for (int i = 0; i < 3; ++i) expected.insert(expected.end(), once.begin(), once.end());
     const std::vector<Frame> deep(3, stored[place]);
-    CHECK(Symbolizer(stripped.options()).resolve_stored(deep) == expected);
-    CHECK(Symbolizer(stripped.options()).resolve_stored(expected) == expected);
+    CHECK(Symbolizer(stripped.stored_options()).resolve_stored(deep) == expected);
+    CHECK(Symbolizer(stripped.stored_options()).resolve_stored(expected) == expected);
   }
 }
 
@@ -130,11 +131,12 @@ TEST_CASE("symbolize says whether anything has changed, and leaves no more frame
   if (!stripped.works) CODEWAKE_SKIP("objcopy does not work here");
   const std::vector<Frame> stored = unresolved_frames(stripped);
   std::vector<Frame> frames;
-  CHECK_FALSE(symbolize(frames));
+  const std::vector<std::string> sources = {place_sources()};
+  CHECK_FALSE(symbolize(frames, sources));
   frames = stored;
-  CHECK(symbolize(frames));
+  CHECK(symbolize(frames, sources));
   CHECK(frames == expected_frames(stripped));
-  CHECK_FALSE(symbolize(frames));
+  CHECK_FALSE(symbolize(frames, sources));
   frames.clear();
   while (frames.size() < Stacktrace::kMaxFrames) frames.insert(frames.end(), stored.begin(), stored.end());
   frames.resize(Stacktrace::kMaxFrames);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +31,7 @@ constexpr std::size_t kSlice = 100;
 
 struct SymbolizeOptions {
   bool dry_run = false;
+  std::vector<std::string> sources;
 };
 
 /// What was done, or would be.
@@ -42,12 +44,14 @@ struct Symbolized {
 };
 
 /// Those that can be resolved, resolved.
-std::vector<StacktraceRecord> resolve(std::vector<StacktraceRecord> stacktraces) {
-  std::erase_if(stacktraces, [](StacktraceRecord& stacktrace) { return !symbolize(stacktrace.frames); });
+std::vector<StacktraceRecord> resolve(std::vector<StacktraceRecord> stacktraces,
+                                      const std::vector<std::string>& sources) {
+  std::erase_if(stacktraces,
+                [&](StacktraceRecord& stacktrace) { return !symbolize(stacktrace.frames, sources); });
   return stacktraces;
 }
 
-void symbolize_all(Store& store, bool dry_run, Symbolized& symbolized) {
+void symbolize_all(Store& store, const SymbolizeOptions& options, Symbolized& symbolized) {
   end_between_slices();
   Progress progress;
   // Counting takes a while; only who looks at the bar has a use for it.
@@ -63,8 +67,8 @@ void symbolize_all(Store& store, bool dry_run, Symbolized& symbolized) {
     if (slice.empty()) return;
     last = slice.back().id;
     const std::size_t examined = slice.size();
-    const std::vector<StacktraceRecord> resolved = resolve(std::move(slice));
-    if (dry_run) {
+    const std::vector<StacktraceRecord> resolved = resolve(std::move(slice), options.sources);
+    if (options.dry_run) {
       symbolized.resolved += resolved.size();
     } else if (!resolved.empty()) {
       const FramesReplaced replaced = store.replace_frames(resolved);
@@ -89,6 +93,18 @@ Json to_json(const Symbolized& symbolized) {
           {"seconds", symbolized.seconds}};
 }
 
+// Absolute, as the frames name files; a link is followed once, here.
+std::vector<std::string> resolved_folders(const std::vector<std::string>& folders) {
+  std::vector<std::string> resolved;
+  for (const std::string& folder : folders) {
+    const std::filesystem::path absolute = std::filesystem::absolute(folder).lexically_normal();
+    const std::filesystem::path canonical = std::filesystem::canonical(folder);
+    resolved.push_back(absolute.string());
+    if (canonical != absolute) resolved.push_back(canonical.string());
+  }
+  return resolved;
+}
+
 int run_symbolize(Session& session, const SymbolizeOptions& options) {
   using enum Column::Align;
   using enum Column::Fit;
@@ -98,7 +114,8 @@ int run_symbolize(Session& session, const SymbolizeOptions& options) {
   const std::shared_ptr<Store> store = open_store(session.options);
   std::optional<StoreError> failure;
   try {
-    symbolize_all(*store, options.dry_run, symbolized);
+    symbolize_all(*store, {.dry_run = options.dry_run, .sources = resolved_folders(options.sources)},
+                  symbolized);
   } catch (const StoreError& error) {
     if (symbolized.examined == 0) throw;
     symbolized.state = "failed";
@@ -125,9 +142,17 @@ void add_symbolize_command(CLI::App& app, Session& session) {
   CLI::App* const command = add_command(
       app, "symbolize",
       "Resolve stored stack traces whose functions or lines were not known, from debug files installed since",
-      {"codewake symbolize", "codewake symbolize --dry-run",
+      {"codewake symbolize", "codewake symbolize --dry-run", "codewake symbolize --sources /home/build/shop",
        "codewake symbolize --store sqlite:////var/lib/shop/wake.sqlite --format json"});
   command->add_flag("--dry-run", options->dry_run, "Only count what could be resolved");
+  command
+      ->add_option(
+          "--sources", options->sources,
+          "A folder whose source files may be read, for the lines of the code; may be given repeatedly. "
+          "Without it no source line is read: stored frames may name any file")
+      ->type_name("FOLDER")
+      ->allow_extra_args(false)
+      ->check(CLI::ExistingDirectory);
   add_output_options(command, session);
   add_store_options(command, session);
   on_run(command, session, options, run_symbolize);

@@ -5,6 +5,7 @@
 #include <exception>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "codewake/export.hpp"
@@ -71,12 +72,20 @@ class CODEWAKE_API Stacktrace {
 /// Resolves what is not known yet of frames that were stored, by whatever process: debug files may have been
 /// installed since. A frame is looked at that has a module with its build-id, and whose function or line is
 /// not known; the frames come innermost first, and an inlined function becomes a frame of its own. A file
-/// tells something only if it has that build-id; what is known of a frame stays known. Of more than
-/// Stacktrace::kMaxFrames the outermost go. The result is whether `frames` has changed.
+/// tells something only if it has that build-id, and only if it belongs to root or the effective user and no
+/// other user can write to it; what is known of a frame stays known. Of more than Stacktrace::kMaxFrames the
+/// outermost go. The result is whether `frames` has changed.
+///
+/// No source line is read: the frames may be anybody's, and name any file.
 ///
 /// Thread-safe. Takes milliseconds for the first frame of a module, blocking on the disk. What was found for
 /// a frame is remembered: a debug file that is installed while the process runs may not be seen by it. Throws
 /// nothing but std::bad_alloc and std::system_error; `frames` is as it was then.
 CODEWAKE_API bool symbolize(std::vector<Frame>& frames);
+
+/// The same, with the source lines of files that lie below one of these folders (absolute paths; a relative
+/// one is ignored). A path that the compiler recorded counts from the folder on where it is relative, without
+/// the steps out of the build folder that it begins with. No symbolic link leads out of a folder.
+CODEWAKE_API bool symbolize(std::vector<Frame>& frames, const std::vector<std::string>& source_folders);
 
 }  // namespace codewake

@@ -1,42 +1,151 @@
 #include "queue/modules_note.hpp"
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
+#include <utility>
 
 #include "codewake/utf8.hpp"
 #include "stacktrace/symbolizer.hpp"
 
 namespace codewake::internal {
+namespace {
+
+using Json = nlohmann::json;
+using Limits = ModulesNoteLimits;
+
+bool is_build_id(std::string_view text) {
+  return text.size() <= Limits::kBuildIdDigits &&
+         text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+bool is_within_limits(const Module& module) {
+  return module.path.size() <= Limits::kPathBytes && is_build_id(module.build_id);
+}
+
+// Takes the modules out of the text as it is read: whatever else is there is never in memory as a whole. Each
+// function's result is whether reading goes on.
+class ModulesReader final : public Json::json_sax_t {
+ public:
+  bool null() override { return add_other(); }
+  bool boolean(bool) override { return add_other(); }
+  bool number_integer(number_integer_t) override { return add_other(); }
+  bool number_float(number_float_t, const string_t&) override { return add_other(); }
+  bool binary(binary_t&) override { return add_other(); }
+
+  bool number_unsigned(number_unsigned_t value) override {
+    if (depth_ == kEntry && key_ == "base") return add(base_, value);
+    if (depth_ == kEntry && key_ == "begin") return add(begin_, value);
+    if (depth_ == kEntry && key_ == "end") return add(end_, value);
+    return add_other();
+  }
+
+  bool string(string_t& value) override {
+    if (depth_ == kEntry && key_ == "path") return add(path_, value);
+    if (depth_ == kEntry && key_ == "build_id") return add(build_id_, value);
+    return add_other();
+  }
+
+  bool key(string_t& value) override {
+    if (depth_ == kEntry) key_ = value.size() <= kLongestKey ? value : string_t();
+    return true;
+  }
+
+  bool start_array(std::size_t) override { return add_other() && ++depth_ <= Limits::kDepth; }
+  bool end_array() override {
+    --depth_;
+    return true;
+  }
+
+  bool start_object(std::size_t) override {
+    if (depth_ == 0 || !add_other()) return false;  // the note is an array
+    if (++depth_ == kEntry) *this = ModulesReader(std::move(modules_));
+    return depth_ <= Limits::kDepth;
+  }
+  bool end_object() override {
+    if (depth_-- == kEntry) end_entry();
+    return !is_full();
+  }
+
+  bool parse_error(std::size_t, const std::string&, const Json::exception&) override { return false; }
+
+  bool is_full() const { return modules_.size() >= Limits::kModules; }
+  std::vector<Module> take() { return std::move(modules_); }
+
+  ModulesReader() = default;
+
+ private:
+  static constexpr std::size_t kEntry = 2;  // the depth within an entry
+  static constexpr std::size_t kLongestKey = 16;
+
+  explicit ModulesReader(std::vector<Module> modules) : depth_(kEntry), modules_(std::move(modules)) {}
+
+  template <class Field, class Value>
+  bool add(Field& field, Value&& value) {
+    field = std::forward<Value>(value);
+    return true;
+  }
+
+  // A value of another kind than the key's.
+  bool add_other() {
+    if (depth_ != kEntry) return true;
+    if (key_ == "path") path_.reset();
+    if (key_ == "build_id") build_id_.reset();
+    if (key_ == "base") base_.reset();
+    if (key_ == "begin") begin_.reset();
+    if (key_ == "end") end_.reset();
+    return true;
+  }
+
+  void end_entry() {
+    if (!path_ || !build_id_ || !base_ || !begin_ || !end_) return;  // its frames are of an unknown module
+    Module module;
+    module.path = std::move(*path_);
+    module.build_id = std::move(*build_id_);
+    module.base = *base_;
+    module.begin = *begin_;
+    module.end = *end_;
+    if (!is_within_limits(module)) return;
+    module.identity = module.identify();
+    modules_.push_back(std::move(module));
+  }
+
+  std::size_t depth_ = 0;
+  string_t key_;
+  std::optional<std::string> path_;
+  std::optional<std::string> build_id_;
+  std::optional<std::uint64_t> base_;
+  std::optional<std::uint64_t> begin_;
+  std::optional<std::uint64_t> end_;
+  std::vector<Module> modules_;
+};
+
+}  // namespace
 
 std::string write_modules(const std::vector<Module>& modules) {
-  auto json = nlohmann::json::array();
+  std::string note = "[";
+  std::size_t count = 0;
   for (const Module& module : modules) {
-    json.push_back({{"path", to_storable(module.path)},
-                    {"build_id", module.build_id},
-                    {"base", module.base},
-                    {"begin", module.begin},
-                    {"end", module.end}});
+    if (!is_within_limits(module)) continue;
+    const std::string entry = Json({{"path", to_storable(module.path)},
+                                    {"build_id", module.build_id},
+                                    {"base", module.base},
+                                    {"begin", module.begin},
+                                    {"end", module.end}})
+                                  .dump();
+    if (++count > Limits::kModules || note.size() + entry.size() + 2 > Limits::kTextBytes) break;
+    if (note.size() > 1) note += ',';
+    note += entry;
   }
-  return json.dump();
+  return note + "]";
 }
 
 std::vector<Module> read_modules(const std::string& note) {
-  std::vector<Module> modules;
-  const auto json = nlohmann::json::parse(note, nullptr, false);
-  if (!json.is_array()) return modules;
-  for (const auto& entry : json) {
-    try {
-      Module& module = modules.emplace_back();
-      entry.at("path").get_to(module.path);
-      entry.at("build_id").get_to(module.build_id);
-      entry.at("base").get_to(module.base);
-      entry.at("begin").get_to(module.begin);
-      entry.at("end").get_to(module.end);
-      module.identity = module.identify();
-    } catch (const nlohmann::json::exception&) {
-      modules.pop_back();  // its frames are of an unknown module
-    }
-  }
-  return modules;
+  if (note.size() > Limits::kTextBytes) return {};
+  ModulesReader reader;
+  if (!Json::sax_parse(note, &reader) && !reader.is_full()) return {};
+  return reader.take();
 }
 
 Stacktrace stack_of(const std::vector<void*>& addresses, const std::vector<Module>& modules) {

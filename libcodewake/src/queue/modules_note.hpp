@@ -1,6 +1,7 @@
 // Where the code of a run lay, so that the addresses of its stacks mean something after its death.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -12,13 +13,24 @@ namespace codewake::internal {
 /// The name of the file, beside the front.
 inline constexpr const char* kModulesNote = "modules.json";
 
+/// What a note has at most: a writer leaves out what is beyond, and a reader takes a note that has more text
+/// or deeper nesting for none, and the first of too many modules.
+struct ModulesNoteLimits {
+  static constexpr std::size_t kTextBytes = 4u << 20;
+  static constexpr std::size_t kModules = 4096;
+  static constexpr std::size_t kPathBytes = 4096;
+  static constexpr std::size_t kBuildIdDigits = 128;
+  static constexpr std::size_t kDepth = 8;
+};
+
 std::string write_modules(const std::vector<Module>& modules);
 
-/// What was written; what is no such note gives none.
+/// What was written. What is no such note gives none; nor does an entry of it that says something else. Takes
+/// little more memory than the modules themselves.
 std::vector<Module> read_modules(const std::string& note);
 
-/// A stack of another run, resolved from the modules' files as far as they are still the same. Blocks on the
-/// disk. Thread-safe.
+/// A stack of another run of the effective user, resolved from the modules' files as far as they are still
+/// the same. Blocks on the disk. Thread-safe.
 Stacktrace stack_of(const std::vector<void*>& addresses, const std::vector<Module>& modules);
 
 }  // namespace codewake::internal

@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 
+#include "codewake/trusted_path.hpp"
 #include "stacktrace/dwarf_names.hpp"
 #include "stacktrace/walk_budget.hpp"
 
@@ -102,6 +104,23 @@ std::optional<std::uint64_t> little_endian(const Elf_Data& section, std::uint64_
   return value;
 }
 
+// The path that libdw takes; empty where it has none.
+std::string split_path(Dwarf_Die& skeleton) {
+  Dwarf_Attribute attribute;
+  const char* name = dwarf_formstring(dwarf_attr(&skeleton, DW_AT_dwo_name, &attribute));
+  if (name == nullptr) name = dwarf_formstring(dwarf_attr(&skeleton, DW_AT_GNU_dwo_name, &attribute));
+  const char* folder = dwarf_formstring(dwarf_attr(&skeleton, DW_AT_comp_dir, &attribute));
+  if (name == nullptr || *name == '/') return name == nullptr ? "" : name;
+  return folder == nullptr || *folder != '/' ? "" : std::string(folder) + "/" + name;
+}
+
+// Whether libdw may open it: no other user can put another file in its place.
+bool is_usable_split(const std::string& path, std::size_t max_unpacked_bytes) {
+  if (path.empty() || !why_not_trusted(path).empty()) return false;
+  const auto file = ElfFile::open(path, {});
+  return file != nullptr && file->has_debug_info() && file->unpacked_bytes() <= max_unpacked_bytes;
+}
+
 Elf_Data* line_section(Elf* elf) {
   std::size_t names = 0;
   if (elf_getshdrstrndx(elf, &names) != 0) return nullptr;
@@ -117,24 +136,35 @@ Elf_Data* line_section(Elf* elf) {
 
 }  // namespace
 
-DebugInfo::DebugInfo(const ElfFile& file, const SymbolTable& symbols, std::size_t max_line_table_bytes)
-    : file_(file), symbols_(symbols), max_line_table_bytes_(max_line_table_bytes) {
+DebugInfo::DebugInfo(const ElfFile& file, const ElfFile* alternative, const SymbolTable& symbols,
+                     DebugInfoLimits limits)
+    : file_(file), alternative_(alternative), symbols_(symbols), limits_(limits) {
   if (open()) find_units();
 }
 
 DebugInfo::~DebugInfo() {
-  if (dwarf_ != nullptr) dwarf_end(dwarf_);
+  close();
 }
 
 bool DebugInfo::open() {
-  if (dwarf_ == nullptr) dwarf_ = dwarf_begin_elf(file_.elf(), DWARF_C_READ, nullptr);
-  return dwarf_ != nullptr;
+  if (dwarf_ != nullptr) return true;
+  dwarf_ = dwarf_begin_elf(file_.elf(), DWARF_C_READ, nullptr);
+  if (dwarf_ == nullptr || alternative_ == nullptr) return dwarf_ != nullptr;
+  alternative_dwarf_ = dwarf_begin_elf(alternative_->elf(), DWARF_C_READ, nullptr);
+  if (alternative_dwarf_ != nullptr) dwarf_setalt(dwarf_, alternative_dwarf_);
+  return true;
+}
+
+void DebugInfo::close() noexcept {
+  may_open_split_.clear();
+  if (dwarf_ != nullptr) dwarf_end(std::exchange(dwarf_, nullptr));
+  if (alternative_dwarf_ != nullptr) dwarf_end(std::exchange(alternative_dwarf_, nullptr));
 }
 
 void DebugInfo::give_back() {
   if (unpacked_bytes_ <= kMaxUnpackedBytes) return;
   composed_names_.clear();
-  dwarf_end(std::exchange(dwarf_, nullptr));
+  close();
   unpacked_bytes_ = 0;
 }
 
@@ -162,11 +192,7 @@ std::vector<Call> DebugInfo::calls_at(std::uint64_t address) {
   if (!offset || !open() || dwarf_offdie(dwarf_, *offset, &die) == nullptr) return {};
   // With -gsplit-dwarf the functions are in a file of their own.
   Dwarf_Die split;
-  std::uint8_t type = 0;
-  Dwarf_Die* detailed = &die;
-  if (dwarf_cu_info(die.cu, nullptr, &type, nullptr, &split, nullptr, nullptr, nullptr) == 0 &&
-      type == DW_UT_skeleton && dwarf_tag(&split) != DW_TAG_invalid)
-    detailed = &split;
+  Dwarf_Die* const detailed = find_split(die, split) ? &split : &die;
   Unit& unit = units_[*offset];
   if (!std::exchange(unit.knows_lines, true)) read_lines(unit, die, *detailed);
   std::vector<Call> calls(1);
@@ -185,6 +211,19 @@ std::vector<Call> DebugInfo::calls_at(std::uint64_t address) {
   }
   give_back();
   return calls;
+}
+
+// libdw opens the file by the path that the unit says, whatever is there, maps it and has no other way.
+bool DebugInfo::find_split(Dwarf_Die& skeleton, Dwarf_Die& split) {
+  std::uint8_t type = 0;
+  if (dwarf_cu_info(skeleton.cu, nullptr, &type, nullptr, nullptr, nullptr, nullptr, nullptr) != 0 ||
+      type != DW_UT_skeleton)
+    return false;
+  const auto [may_open, is_new] = may_open_split_.try_emplace(skeleton.cu, false);
+  if (is_new) may_open->second = is_usable_split(split_path(skeleton), limits_.split_file_bytes);
+  return may_open->second &&
+         dwarf_cu_info(skeleton.cu, nullptr, nullptr, nullptr, &split, nullptr, nullptr, nullptr) == 0 &&
+         dwarf_tag(&split) != DW_TAG_invalid;
 }
 
 bool DebugInfo::find_function(Unit& unit, Dwarf_Die& die, std::uint64_t address, Dwarf_Die& function) {
@@ -281,7 +320,7 @@ bool DebugInfo::may_read_lines(Dwarf_Die& unit) const {
   if (section == nullptr) return false;
   std::optional<std::uint64_t> length = little_endian(*section, offset, 4);
   if (length == 0xFFFF'FFFFu) length = little_endian(*section, offset + 4, 8);
-  return length && *length <= max_line_table_bytes_;
+  return length && *length <= limits_.line_table_bytes;
 }
 
 std::string DebugInfo::name_of(Dwarf_Die& function, std::string_view symbol) {

@@ -26,14 +26,23 @@ struct Call {
   std::string function;    ///< encoded (`_Z…`), or as people write it; empty where it is not known
 };
 
+/// What is not read if it is larger.
+struct DebugInfoLimits {
+  /// A line table in the file: unpacked it takes up to a hundred times that.
+  std::size_t line_table_bytes;
+  /// What a split debug file has that is compressed.
+  std::size_t split_file_bytes;
+};
+
 /// The debug information of one file. Of each unit that was looked into, the places of functions and lines
 /// stay in memory until the object goes; what libdw has unpacked on the way is given back when it is much.
 /// Nothing in the file is trusted. Reentrant.
 class DebugInfo {
  public:
-  /// `file` and `symbols` must live longer. A line table that takes more than `max_line_table_bytes` in the
-  /// file is not read: unpacked it takes up to a hundred times that.
-  DebugInfo(const ElfFile& file, const SymbolTable& symbols, std::size_t max_line_table_bytes);
+  /// `file`, `alternative` and `symbols` must live longer. `alternative` is the file that the debug file's
+  /// alternative link names; null where there is none.
+  DebugInfo(const ElfFile& file, const ElfFile* alternative, const SymbolTable& symbols,
+            DebugInfoLimits limits);
   DebugInfo(const DebugInfo&) = delete;
   DebugInfo& operator=(const DebugInfo&) = delete;
   ~DebugInfo();
@@ -63,8 +72,10 @@ class DebugInfo {
   };
 
   bool open();
+  void close() noexcept;
   void find_units();
   void give_back();
+  bool find_split(Dwarf_Die& skeleton, Dwarf_Die& split);
   bool find_function(Unit& unit, Dwarf_Die& die, std::uint64_t address, Dwarf_Die& function);
   void find_line(const Unit& unit, std::uint64_t address, Call& call) const;
   void find_caller(const Unit& unit, Dwarf_Die& inlined, Call& call) const;
@@ -74,10 +85,13 @@ class DebugInfo {
   std::string name_of(Dwarf_Die& function, std::string_view symbol);
 
   const ElfFile& file_;
+  const ElfFile* alternative_;
   const SymbolTable& symbols_;
-  std::size_t max_line_table_bytes_;
-  Dwarf* dwarf_ = nullptr;     // closed now and then, to give back what it has unpacked
-  AddressRanges unit_ranges_;  // the value is the offset of the unit's entry
+  DebugInfoLimits limits_;
+  Dwarf* dwarf_ = nullptr;  // closed now and then, to give back what it has unpacked
+  Dwarf* alternative_dwarf_ = nullptr;
+  std::unordered_map<const void*, bool> may_open_split_;  // of units, while `dwarf_` is open
+  AddressRanges unit_ranges_;                             // the value is the offset of the unit's entry
   std::unordered_map<Dwarf_Off, Unit> units_;
   std::unordered_set<std::string> paths_;
   // By the entry that declares the function: in another file maybe.

@@ -1,6 +1,8 @@
 #include "stacktrace/elf_file.hpp"
 
+#include <elf.h>
 #include <elfutils/libdwelf.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <gelf.h>
@@ -9,15 +11,28 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <iterator>
 #include <span>
 #include <string_view>
+#include <utility>
+#include <vector>
 
-#include "base/file_descriptor.hpp"
+// The headers are read first, then the sections that are needed: the rest of a copy is memory that was never
+// touched, so it costs nothing.
 
 namespace codewake::internal {
 namespace {
 
-// Calls `visit(name, header)` for each section until it returns true; whether it did.
+constexpr std::string_view kAltLink = ".gnu_debugaltlink";
+constexpr std::size_t kHeadBytes = 4096;  // has the build-id of a file without sections, too
+constexpr std::size_t kMaxIdBytes = 64;
+
+// Calls `visit(name, section, header)` for each section until it returns true; whether it did.
 template <class Visit>
 bool find_section(Elf* elf, Visit visit) {
   std::size_t names = 0;
@@ -31,45 +46,242 @@ bool find_section(Elf* elf, Visit visit) {
   return false;
 }
 
+// Of debug information what names functions and lines.
 bool is_debug(std::string_view section) {
-  return section.starts_with(".debug_") || section.starts_with(".zdebug_");
+  static constexpr std::string_view kRead[] = {"abbrev", "addr",     "info", "line",        "line_str",
+                                               "ranges", "rnglists", "str",  "str_offsets", "types"};
+  for (const std::string_view prefix : {".debug_", ".zdebug_"}) {
+    if (!section.starts_with(prefix)) continue;
+    std::string_view rest = section.substr(prefix.size());
+    if (rest.ends_with(".dwo")) rest.remove_suffix(4);
+    return std::find(std::begin(kRead), std::end(kRead), rest) != std::end(kRead);
+  }
+  return false;
+}
+
+bool is_needed(std::string_view name, const GElf_Shdr& header) {
+  return header.sh_type == SHT_SYMTAB || header.sh_type == SHT_DYNSYM || header.sh_type == SHT_STRTAB ||
+         header.sh_type == SHT_NOTE || name == ".gnu_debuglink" || name == kAltLink;
+}
+
+// How many bytes of section headers there are; empty where they are not as ELF says, or too many.
+template <class Header, class Section, class Read>
+std::optional<std::size_t> table_bytes(const char* image, std::uint64_t& offset, Read read) {
+  Header header;
+  std::memcpy(&header, image, sizeof header);
+  offset = header.e_shoff;
+  if (offset == 0) return 0;
+  if (header.e_shentsize != sizeof(Section)) return std::nullopt;
+  std::uint64_t count = header.e_shnum;
+  if (count == 0) {  // too many for the field: the first section says how many
+    Section first;
+    if (!read(offset, sizeof first)) return std::nullopt;
+    std::memcpy(&first, image + offset, sizeof first);
+    count = first.sh_size;
+  }
+  if (count > ElfFile::kMaxCopiedBytes / sizeof(Section)) return std::nullopt;
+  return count * sizeof(Section);
+}
+
+std::string hexadecimal(std::string_view bytes) {
+  const std::span id(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+  return fmt::format("{:02x}", fmt::join(id, ""));
+}
+
+bool is_same_time(const timespec& a, const timespec& b) {
+  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
 }  // namespace
 
-std::unique_ptr<ElfFile> ElfFile::open(const std::string& path) {
-  const FileDescriptor descriptor(path.c_str());
-  const auto status = descriptor.regular_file();
-  if (!status || status->st_size <= EI_NIDENT) return {};
-  std::unique_ptr<ElfFile> file(new ElfFile);
-  file->path_ = path;
-  file->size_ = static_cast<std::size_t>(status->st_size);
-  file->device_ = status->st_dev;
-  file->inode_ = status->st_ino;
-  file->modified_ = status->st_mtim;
-  // Writable, for libelf notes in the headers what it has unpacked; the file does not change.
-  void* image =
-      mmap(nullptr, file->size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, descriptor.number(), 0);
-  if (image == MAP_FAILED) return {};
-  file->image_ = static_cast<char*>(image);
-  elf_version(EV_CURRENT);
-  file->elf_ = elf_memory(file->image_, file->size_);
-  if (file->elf_ == nullptr || elf_kind(file->elf_) != ELF_K_ELF) return {};
-  file->find_read_pages();
-  return file;
+std::unique_ptr<ElfFile> ElfFile::open(const std::string& path, const FileOwners& owners) {
+  std::optional<OpenFile> file = open_regular(path, kMaxFileBytes);
+  if (!file || file->status.st_size <= EI_NIDENT || !owners.allow(file->status)) return {};
+  std::unique_ptr<ElfFile> elf(new ElfFile);
+  elf->path_ = path;
+  elf->size_ = static_cast<std::size_t>(file->status.st_size);
+  elf->device_ = file->status.st_dev;
+  elf->inode_ = file->status.st_ino;
+  elf->modified_ = file->status.st_mtim;
+  elf->owner_ = file->status.st_uid;
+  elf->is_ours_ = internal::is_ours(file->status);
+  if (!elf->load(*file)) return {};
+  struct stat now {};
+  if (!elf->is_mapped_ && (fstat(file->descriptor.number(), &now) != 0 || !elf->is_same_as(now)))
+    return {};  // half of what was copied may be of another file
+  return elf;
 }
 
 ElfFile::~ElfFile() {
+  let_go();
+  drop();
+}
+
+void ElfFile::drop() noexcept {
   if (elf_ != nullptr) elf_end(elf_);
   if (image_ != nullptr) munmap(image_, size_);
+  elf_ = nullptr;
+  image_ = nullptr;
+  copied_bytes_ = 0;
+}
+
+bool ElfFile::load(OpenFile& file) {
+  elf_version(EV_CURRENT);
+  if (!reserve() || !read_headers(file) || !begin()) return false;
+  bool with_debug = copy_sections(file, true);
+  if (!with_debug && may_be_mapped(file)) {
+    drop();
+    if (!map(file) || !begin()) return false;
+    with_debug = true;
+  } else if (!with_debug && !copy_sections(file, false)) {
+    return false;
+  }
+  note_alt_link();
+  hide_other_sections(with_debug);
+  if (is_mapped_) find_read_pages();
+  return true;
+}
+
+bool ElfFile::reserve() {
+  void* const image =
+      mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (image == MAP_FAILED) return false;
+  image_ = static_cast<char*>(image);
+  return true;
+}
+
+bool ElfFile::map(OpenFile& file) {
+  // Writable, for libelf notes in the headers what it has unpacked; the file does not change.
+  void* const image =
+      mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file.descriptor.number(), 0);
+  if (image == MAP_FAILED) return false;
+  image_ = static_cast<char*>(image);
+  is_mapped_ = true;
+  held_ = std::move(file.descriptor);
+  return lease();
+}
+
+// Whether what is mapped may be touched. The kernel tells the holder of a lease by a signal that a writer
+// waits: by one that is ignored unless the program has a use for it.
+bool ElfFile::lease() {
+  struct stat now {};
+  const int file = held_.number();
+  if (may_hold_ && (fcntl(file, F_SETSIG, SIGURG) != 0 || fcntl(file, F_SETLEASE, F_RDLCK) != 0)) {
+    if (errno == EAGAIN) return false;  // it is open for writing
+    may_hold_ = false;
+  }
+  return fstat(file, &now) == 0 && is_same_as(now);
+}
+
+bool ElfFile::hold() {
+  if (!is_mapped_ || held_.number() >= 0) return true;
+  std::optional<OpenFile> file = open_regular(path_, UINT64_MAX);
+  if (!file || file->status.st_dev != device_ || file->status.st_ino != inode_) return true;
+  held_ = std::move(file->descriptor);
+  return lease();
+}
+
+void ElfFile::let_go() noexcept {
+  if (held_.number() < 0) return;
+  // Not by closing alone: a child of a fork() may have the descriptor, too.
+  if (may_hold_) fcntl(held_.number(), F_SETLEASE, F_UNLCK);
+  held_ = FileDescriptor(-1);
+}
+
+bool ElfFile::is_same_as(const struct stat& status) const noexcept {
+  return static_cast<std::size_t>(status.st_size) == size_ && is_same_time(status.st_mtim, modified_);
+}
+
+// Whether the file has these bytes and the copy may have so many more.
+bool ElfFile::read(const OpenFile& file, std::uint64_t offset, std::uint64_t bytes) {
+  if (offset > size_ || bytes > size_ - offset || bytes > kMaxCopiedBytes - copied_bytes_) return false;
+  copied_bytes_ += bytes;
+  while (bytes > 0) {
+    const ssize_t count = pread(file.descriptor.number(), image_ + offset, bytes, static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    offset += static_cast<std::uint64_t>(count);
+    bytes -= static_cast<std::uint64_t>(count);
+  }
+  return true;
+}
+
+bool ElfFile::read_headers(const OpenFile& file) {
+  if (!read(file, 0, std::min(size_, kHeadBytes)) || std::memcmp(image_, ELFMAG, SELFMAG) != 0) return false;
+  constexpr int kOrder = std::endian::native == std::endian::little ? ELFDATA2LSB : ELFDATA2MSB;
+  if (image_[EI_DATA] != kOrder) return false;
+  const auto more = [&](std::uint64_t at, std::uint64_t bytes) { return read(file, at, bytes); };
+  std::uint64_t offset = 0;
+  std::optional<std::size_t> bytes;
+  if (image_[EI_CLASS] == ELFCLASS64 && size_ >= sizeof(Elf64_Ehdr)) {
+    bytes = table_bytes<Elf64_Ehdr, Elf64_Shdr>(image_, offset, more);
+  } else if (image_[EI_CLASS] == ELFCLASS32 && size_ >= sizeof(Elf32_Ehdr)) {
+    bytes = table_bytes<Elf32_Ehdr, Elf32_Shdr>(image_, offset, more);
+  }
+  return bytes && read(file, offset, *bytes);
+}
+
+bool ElfFile::begin() {
+  elf_ = elf_memory(image_, size_);
+  return elf_ != nullptr && elf_kind(elf_) == ELF_K_ELF;
+}
+
+// Whether all that is needed could be copied; nothing is if it is too much.
+bool ElfFile::copy_sections(const OpenFile& file, bool with_debug) {
+  std::size_t names = 0;
+  GElf_Shdr header;
+  if (elf_getshdrstrndx(elf_, &names) != 0) return false;
+  if (names == 0) return true;  // no sections
+  if (gelf_getshdr(elf_getscn(elf_, names), &header) == nullptr) return false;
+  if (!has_names_ && !read(file, header.sh_offset, header.sh_size)) return false;
+  has_names_ = true;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> pieces;
+  std::uint64_t bytes = copied_bytes_;
+  find_section(elf_, [&](std::string_view name, Elf_Scn* section, const GElf_Shdr& found) {
+    if (found.sh_type == SHT_NOBITS || elf_ndxscn(section) == names) return false;
+    if (!is_needed(name, found) && !(with_debug && is_debug(name))) return false;
+    // A section that the file does not have as a whole stays empty.
+    if (found.sh_offset > size_ || found.sh_size > size_ - found.sh_offset) return false;
+    pieces.emplace_back(found.sh_offset, found.sh_size);
+    bytes += found.sh_size;
+    return bytes > kMaxCopiedBytes;
+  });
+  return bytes <= kMaxCopiedBytes && std::all_of(pieces.begin(), pieces.end(), [&](const auto& piece) {
+           return read(file, piece.first, piece.second);
+         });
+}
+
+void ElfFile::note_alt_link() {
+  find_section(elf_, [&](std::string_view name, Elf_Scn* section, const GElf_Shdr& header) {
+    if (name != kAltLink || header.sh_type == SHT_NOBITS) return false;
+    const Elf_Data* const data = elf_rawdata(section, nullptr);
+    if (data == nullptr || data->d_buf == nullptr) return true;
+    const std::string_view content(static_cast<const char*>(data->d_buf), data->d_size);
+    const std::size_t end = content.find('\0');
+    if (end == content.npos || content.size() - end - 1 > kMaxIdBytes) return true;
+    alt_link_ = AltLink{.name = std::string(content.substr(0, end)),
+                        .build_id = hexadecimal(content.substr(end + 1))};
+    return true;
+  });
+}
+
+// libdw and libelf look at no others then: not at a link to a file that libdw would open by its path, which
+// may be a pipe, and not at what is compressed and not needed.
+void ElfFile::hide_other_sections(bool with_debug) {
+  find_section(elf_, [&](std::string_view name, Elf_Scn* section, GElf_Shdr header) {
+    const bool is_read = name != kAltLink && (is_needed(name, header) || (with_debug && is_debug(name)));
+    if (is_read || header.sh_type == SHT_NULL) return false;
+    header.sh_type = SHT_NOBITS;
+    gelf_update_shdr(section, &header);
+    return false;
+  });
 }
 
 std::string ElfFile::build_id() const {
   const void* bytes = nullptr;
   const ssize_t size = dwelf_elf_gnu_build_id(elf_, &bytes);
   if (size <= 0) return {};
-  const std::span id(static_cast<const unsigned char*>(bytes), static_cast<std::size_t>(size));
-  return fmt::format("{:02x}", fmt::join(id, ""));
+  return hexadecimal({static_cast<const char*>(bytes), static_cast<std::size_t>(size)});
 }
 
 std::optional<DebugLink> ElfFile::debug_link() const {
@@ -81,7 +293,8 @@ std::optional<DebugLink> ElfFile::debug_link() const {
 
 bool ElfFile::has_debug_info() const {
   return find_section(elf_, [](std::string_view name, Elf_Scn*, const GElf_Shdr& header) {
-    return header.sh_type != SHT_NOBITS && (name == ".debug_info" || name == ".zdebug_info");
+    return header.sh_type != SHT_NOBITS &&
+           (name == ".debug_info" || name == ".zdebug_info" || name == ".debug_info.dwo");
   });
 }
 
@@ -103,13 +316,6 @@ std::size_t ElfFile::unpacked_bytes() const {
     return false;
   });
   return bytes;
-}
-
-bool ElfFile::is_changed() const {
-  struct stat status {};
-  if (stat(path_.c_str(), &status) != 0 || status.st_dev != device_ || status.st_ino != inode_) return false;
-  return static_cast<std::size_t>(status.st_size) != size_ || status.st_mtim.tv_sec != modified_.tv_sec ||
-         status.st_mtim.tv_nsec != modified_.tv_nsec;
 }
 
 // Whole pages: what is beside the sections may have been written to.

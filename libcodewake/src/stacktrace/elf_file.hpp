@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "stacktrace/file_trust.hpp"
+
 struct Elf;
 
 namespace codewake::internal {
@@ -22,16 +24,31 @@ struct DebugLink {
   std::uint32_t crc32 = 0;
 };
 
-/// A file that is mapped for as long as the object lives; it keeps no descriptor. Nothing in the file is
-/// trusted. Reentrant.
+/// What `.gnu_debugaltlink` says of the file that several debug files share.
+struct AltLink {
+  std::string name;
+  std::string build_id;  ///< lower-case hexadecimal
+};
+
+/// The sections of a file that tell about functions and lines; all others are seen as empty. They are a copy,
+/// whatever happens to the file afterwards, if they take at most kMaxCopiedBytes. Else the file is mapped, if
+/// no other user can write to it; else debug information is left out. Keeps a descriptor only while it is
+/// held. Nothing in the file is trusted. Reentrant.
 class ElfFile {
  public:
-  /// Null where there is no regular file of this path, where it cannot be read, and where it is no ELF file.
-  static std::unique_ptr<ElfFile> open(const std::string& path);
+  static constexpr std::size_t kMaxCopiedBytes = 4u << 20;
+  /// A larger file is not read.
+  static constexpr std::uint64_t kMaxFileBytes = std::uint64_t{16} << 30;
+
+  /// Null where there is no regular file of this path that belongs to one of these owners, where it cannot be
+  /// read or changes meanwhile, and where it is no ELF file of this machine's byte order.
+  static std::unique_ptr<ElfFile> open(const std::string& path, const FileOwners& owners);
 
   ElfFile(const ElfFile&) = delete;
   ElfFile& operator=(const ElfFile&) = delete;
   ~ElfFile();
+
+  const std::string& path() const noexcept { return path_; }
 
   /// Valid as long as this.
   Elf* elf() const noexcept { return elf_; }
@@ -39,6 +56,7 @@ class ElfFile {
   /// In lower-case hexadecimal; empty where it has none.
   std::string build_id() const;
   std::optional<DebugLink> debug_link() const;
+  const std::optional<AltLink>& alt_link() const noexcept { return alt_link_; }
 
   /// Whether there is debug information for more than the call frames.
   bool has_debug_info() const;
@@ -46,9 +64,20 @@ class ElfFile {
   /// What the debug information takes in memory when it is unpacked; 0 where it is not compressed.
   std::size_t unpacked_bytes() const;
 
-  /// Whether somebody has written into the file since it was opened. What was cut off it must not be touched:
-  /// that would be a SIGBUS. A file that another one has replaced stays as it was.
-  bool is_changed() const;
+  /// From here to `let_go` no process writes to a mapped file or cuts it off, not even its owner's linker: it
+  /// waits (fcntl's F_SETLEASE; where that is not allowed, as for files of root, only a change up to here is
+  /// seen). False where the file was written to since it was opened: it must not be touched any more, that
+  /// would be a SIGBUS. A copy, and a file that another one has replaced, stay as they were. Holds once it is
+  /// open.
+  bool hold();
+  void let_go() noexcept;
+
+  /// See the function `is_ours`, as of when it was opened.
+  bool is_ours() const noexcept { return is_ours_; }
+  uid_t owner() const noexcept { return owner_; }
+
+  /// What the copy takes in memory.
+  std::size_t copied_bytes() const noexcept { return copied_bytes_; }
 
   bool is_same_file(const ElfFile& other) const noexcept {
     return device_ == other.device_ && inode_ == other.inode_;
@@ -60,12 +89,32 @@ class ElfFile {
  private:
   ElfFile() = default;
 
+  bool load(OpenFile& file);
+  bool reserve();
+  bool map(OpenFile& file);
+  bool lease();
+  bool is_same_as(const struct stat& status) const noexcept;
+  bool read(const OpenFile& file, std::uint64_t offset, std::uint64_t bytes);
+  bool read_headers(const OpenFile& file);
+  bool begin();
+  bool copy_sections(const OpenFile& file, bool with_debug);
+  void note_alt_link();
+  void hide_other_sections(bool with_debug);
   void find_read_pages();
+  void drop() noexcept;
 
   std::string path_;
   char* image_ = nullptr;
   std::size_t size_ = 0;
+  std::size_t copied_bytes_ = 0;
+  bool has_names_ = false;  // those of sections, in the copy
+  bool is_mapped_ = false;
+  bool is_ours_ = false;
+  bool may_hold_ = true;
+  FileDescriptor held_{-1};  // has the lease
+  uid_t owner_ = 0;
   Elf* elf_ = nullptr;
+  std::optional<AltLink> alt_link_;
   dev_t device_ = 0;
   ino_t inode_ = 0;
   timespec modified_{};

@@ -1,6 +1,7 @@
 // What the files of one module tell about the code in it.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -10,12 +11,17 @@
 
 #include "stacktrace/debug_info.hpp"
 #include "stacktrace/elf_file.hpp"
+#include "stacktrace/file_trust.hpp"
 #include "stacktrace/symbol_table.hpp"
 
 namespace codewake::internal {
 
-/// Where to look for debug information, and how much memory it may take.
+/// Where to look for debug information, whose files are read, and how much memory it may take.
 struct SymbolOptions {
+  /// The strictest, unless a caller knows better.
+  Trust trust = Trust::stored;
+  /// For Trust::stored alone: see SourceFolders.
+  std::vector<std::string> source_folders = {};
   /// Each has the folder `.build-id`, and the folders of the modules below it.
   std::vector<std::string> debug_roots = {"/usr/lib/debug"};
   /// What is compressed must be unpacked as a whole: a file with more has names of functions only.
@@ -35,16 +41,23 @@ class ModuleSymbols {
   /// The calls at an address of the file, innermost first; at least one, of an unknown function if need be.
   std::vector<Call> calls_at(std::uint64_t address);
 
+  /// Whether the files are ours, so that a source path that they name is as trusted as the effective user.
+  bool may_name_sources() const noexcept;
+
   /// About how much memory it takes.
   std::size_t bytes() const noexcept;
 
   /// See ElfFile.
-  bool is_changed() const;
+  bool hold();
+  void let_go() noexcept;
   void release_pages() const noexcept;
 
  private:
+  std::array<ElfFile*, 3> files() const noexcept;
+
   std::unique_ptr<ElfFile> module_;
-  std::unique_ptr<ElfFile> debug_file_;  // where the module has no debug information of its own
+  std::unique_ptr<ElfFile> debug_file_;   // where the module has no debug information of its own
+  std::unique_ptr<ElfFile> alternative_;  // what several debug files share
   std::optional<SymbolTable> symbols_;
   std::optional<DebugInfo> debug_info_;
   std::size_t unpacked_bytes_ = 0;

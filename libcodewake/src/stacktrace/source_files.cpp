@@ -8,27 +8,8 @@
 #include <system_error>
 #include <utility>
 
-#include "base/file_descriptor.hpp"
-
 namespace codewake::internal {
 namespace {
-
-std::string read_source(const char* path) {
-  const FileDescriptor descriptor(path);
-  const auto status = descriptor.regular_file();
-  if (!status || static_cast<std::uint64_t>(status->st_size) > SourceFiles::kMaxBytes) return {};
-  std::string content(static_cast<std::size_t>(status->st_size), '\0');
-  std::size_t size = 0;
-  while (size < content.size()) {
-    const ssize_t count = read(descriptor.number(), content.data() + size, content.size() - size);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return {};
-    if (count == 0) break;
-    size += static_cast<std::size_t>(count);
-  }
-  content.resize(size);
-  return content;
-}
 
 std::vector<std::uint32_t> lines_of(std::string_view content) {
   std::vector<std::uint32_t> begins;
@@ -84,6 +65,27 @@ std::string locate_source(const std::string& path, const std::string& module) {
   return path;
 }
 
+std::string recorded_source(const std::string& path) {
+  const std::filesystem::path recorded(path);
+  return recorded.is_absolute() ? recorded.lexically_normal().string() : path;
+}
+
+std::string SourceFiles::read(const std::string& path) const {
+  const std::optional<OpenFile> opened = open_(path, kMaxBytes);
+  if (!opened) return {};
+  std::string content(static_cast<std::size_t>(opened->status.st_size), '\0');
+  std::size_t size = 0;
+  while (size < content.size()) {
+    const ssize_t count = ::read(opened->descriptor.number(), content.data() + size, content.size() - size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return {};
+    if (count == 0) break;
+    size += static_cast<std::size_t>(count);
+  }
+  content.resize(size);
+  return content;
+}
+
 std::string SourceFiles::line(const std::string& path, std::uint32_t number) {
   const File& source = file(path);
   if (number == 0 || number > source.begins.size()) return {};
@@ -100,7 +102,7 @@ const SourceFiles::File& SourceFiles::file(const std::string& path) {
     files_.splice(files_.begin(), files_, known);
     return files_.front();
   }
-  File file{path, read_source(path.c_str()), {}};
+  File file{path, read(path), {}};
   file.begins = lines_of(file.content);
   bytes_ += file.content.size();
   files_.push_front(std::move(file));

@@ -128,7 +128,11 @@ void Stacktrace::truncate(std::size_t max_frames) noexcept {
 }
 
 bool symbolize(std::vector<Frame>& frames) {
-  std::vector<Frame> resolved = internal::symbolize_stored(frames);
+  return symbolize(frames, {});
+}
+
+bool symbolize(std::vector<Frame>& frames, const std::vector<std::string>& source_folders) {
+  std::vector<Frame> resolved = internal::symbolize_stored(frames, source_folders);
   if (resolved.size() > Stacktrace::kMaxFrames) resolved.resize(Stacktrace::kMaxFrames);
   for (Frame& frame : resolved) internal::make_storable(frame);
   if (resolved == frames) return false;

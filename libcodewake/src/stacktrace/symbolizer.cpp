@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <memory>
 #include <string_view>
@@ -77,38 +79,62 @@ bool tells_more(const Frame& now, const Frame& then) {
   return gains && !loses;
 }
 
-// Never destroyed: threads may look at stack traces until the program has ended.
-std::atomic<Symbolizer*> shared_symbolizer{nullptr};
+// By Trust. Never destroyed: threads may look at stack traces until the program has ended.
+constexpr std::size_t kTrusts = 3;
+std::array<std::atomic<Symbolizer*>, kTrusts> shared_symbolizers{};
 
 // In the child no other thread goes on: what one was changing at the fork is abandoned as it is.
-void leave_busy_symbolizer() {
-  Symbolizer* symbolizer = shared_symbolizer.load(std::memory_order_relaxed);
-  if (symbolizer != nullptr && !symbolizer->is_idle())
-    shared_symbolizer.store(nullptr, std::memory_order_relaxed);
+void leave_busy_symbolizers() {
+  for (std::atomic<Symbolizer*>& shared : shared_symbolizers) {
+    Symbolizer* symbolizer = shared.load(std::memory_order_relaxed);
+    if (symbolizer != nullptr && !symbolizer->is_idle()) shared.store(nullptr, std::memory_order_relaxed);
+  }
 }
 
-Symbolizer& symbolizer() {
-  if (Symbolizer* known = shared_symbolizer.load(std::memory_order_acquire)) return *known;
+Symbolizer& symbolizer(Trust trust) {
+  std::atomic<Symbolizer*>& shared = shared_symbolizers[static_cast<std::size_t>(trust)];
+  if (Symbolizer* known = shared.load(std::memory_order_acquire)) return *known;
   // It fails only without memory, and is missed only in a child forked while another thread is in here.
-  [[maybe_unused]] static const int once = pthread_atfork(nullptr, nullptr, &leave_busy_symbolizer);
-  auto made = std::make_unique<Symbolizer>();
+  [[maybe_unused]] static const int once = pthread_atfork(nullptr, nullptr, &leave_busy_symbolizers);
+  auto made = std::make_unique<Symbolizer>(SymbolOptions{.trust = trust});
   Symbolizer* expected = nullptr;
-  if (!shared_symbolizer.compare_exchange_strong(expected, made.get())) return *expected;
+  if (!shared.compare_exchange_strong(expected, made.get())) return *expected;
   return *made.release();
+}
+
+SourceFiles::Open opener(const SymbolOptions& options, const SourceFolders& folders) {
+  if (options.trust != Trust::stored) return &open_own_source;
+  return
+      [&folders](const std::string& path, std::uint64_t max_bytes) { return folders.open(path, max_bytes); };
 }
 
 }  // namespace
 
 std::vector<Frame> symbolize(std::span<void* const> addresses, std::size_t max_frames) {
-  return symbolizer().resolve(addresses, max_frames);
+  return symbolizer(Trust::own_process).resolve(addresses, max_frames);
 }
 
 std::vector<Frame> symbolize(std::span<void* const> addresses, const std::vector<Module>& modules) {
-  return symbolizer().resolve(addresses, modules);
+  return symbolizer(Trust::own_run).resolve(addresses, modules);
 }
 
-std::vector<Frame> symbolize_stored(std::span<const Frame> frames) {
-  return symbolizer().resolve_stored(frames);
+std::vector<Frame> symbolize_stored(std::span<const Frame> frames,
+                                    const std::vector<std::string>& source_folders) {
+  if (source_folders.empty()) return symbolizer(Trust::stored).resolve_stored(frames);
+  // Of the folders that were given last.
+  static std::mutex mutex;
+  static std::vector<std::string> folders;
+  static std::shared_ptr<Symbolizer> shared;
+  std::shared_ptr<Symbolizer> chosen;
+  {
+    const std::lock_guard lock(mutex);
+    if (shared == nullptr || folders != source_folders) {
+      shared = std::make_shared<Symbolizer>(SymbolOptions{.source_folders = source_folders});
+      folders = source_folders;
+    }
+    chosen = shared;
+  }
+  return chosen->resolve_stored(frames);
 }
 
 void make_storable(Frame& frame) {
@@ -117,16 +143,21 @@ void make_storable(Frame& frame) {
   }
 }
 
-Symbolizer::Symbolizer(SymbolOptions options) : options_(std::move(options)) {}
+Symbolizer::Symbolizer(SymbolOptions options)
+    : options_(std::move(options)),
+      source_folders_(options_.source_folders),
+      sources_(opener(options_, source_folders_)) {}
 
 std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, std::size_t max_frames) {
   const std::lock_guard lock(mutex_);
+  const LetGo let_go(open_);
   modules_.refresh();
   return resolve_by(addresses, max_frames, [this](std::uintptr_t address) { return modules_.find(address); });
 }
 
 std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, const std::vector<Module>& modules) {
   const std::lock_guard lock(mutex_);
+  const LetGo let_go(open_);
   return resolve_by(addresses, SIZE_MAX, [&](std::uintptr_t address) -> const Module* {
     const auto module =
         std::find_if(modules.begin(), modules.end(), [&](const Module& m) { return m.contains(address); });
@@ -162,6 +193,7 @@ void Symbolizer::append(const Frames& found, std::vector<Frame>& frames) {
 
 std::vector<Frame> Symbolizer::resolve_stored(std::span<const Frame> stored) {
   const std::lock_guard lock(mutex_);
+  const LetGo let_go(open_);
   std::vector<Frame> frames;
   for (std::span<const Frame> rest = stored; !rest.empty();) {
     std::size_t size = 1;
@@ -206,7 +238,9 @@ const Symbolizer::Frames& Symbolizer::frames_at(const Module& module, std::uint6
 }
 
 Symbolizer::Frames Symbolizer::resolve_in(const Module& module, std::uint64_t offset) {
-  const std::vector<Call> calls = symbols_of(module).calls_at(offset);
+  ModuleSymbols& symbols = symbols_of(module);
+  const std::vector<Call> calls = symbols.calls_at(offset);
+  const bool may_read_sources = options_.trust == Trust::stored || symbols.may_name_sources();
   give_back();
   Frames frames;
   for (const Call& call : calls) {
@@ -218,11 +252,28 @@ Symbolizer::Frames Symbolizer::resolve_in(const Module& module, std::uint64_t of
     frame.build_id = module.build_id;
     frame.offset = offset;
     frame.lineno = call.line;
-    frame.filename = call.line == 0 ? module.path : locate_source(call.file, module.path);
-    frame.src = call.line == 0 ? hexadecimal(offset) : sources_.line(frame.filename, call.line);
+    if (call.line == 0) {
+      frame.filename = module.path;
+      frame.src = hexadecimal(offset);
+    } else {
+      find_source(call, may_read_sources, frame);
+    }
     make_storable(frame);
   }
   return frames;
+}
+
+void Symbolizer::find_source(const Call& call, bool may_read, Frame& frame) {
+  frame.filename = recorded_source(call.file);
+  if (!may_read) return;
+  if (options_.trust != Trust::stored) {
+    frame.filename = locate_source(call.file, frame.module);
+  } else if (std::string found = source_folders_.locate(call.file); !found.empty()) {
+    frame.filename = std::move(found);
+  } else {
+    return;
+  }
+  frame.src = sources_.line(frame.filename, call.line);
 }
 
 const Symbolizer::Frames& Symbolizer::keep(const Key& key, Frames frames) {
@@ -237,9 +288,13 @@ const Symbolizer::Frames& Symbolizer::keep(const Key& key, Frames frames) {
 }
 
 ModuleSymbols& Symbolizer::symbols_of(const Module& module) {
+  if (const uid_t user = geteuid(); user != user_) {
+    open_.clear();
+    user_ = user;
+  }
   const auto known = std::find_if(open_.begin(), open_.end(),
                                   [&](const OpenModule& open) { return open.identity == module.identity; });
-  if (known != open_.end() && !known->symbols.is_changed()) {
+  if (known != open_.end() && known->symbols.hold()) {
     open_.splice(open_.begin(), open_, known);
     return open_.front().symbols;
   }

@@ -1,6 +1,8 @@
 // From addresses to functions, files and lines.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <list>
@@ -13,6 +15,7 @@
 #include "codewake/frame.hpp"
 #include "stacktrace/loaded_modules.hpp"
 #include "stacktrace/module_symbols.hpp"
+#include "stacktrace/source_access.hpp"
 #include "stacktrace/source_files.hpp"
 
 namespace codewake::internal {
@@ -23,18 +26,22 @@ namespace codewake::internal {
 /// fork(); one thread at a time. The first address of a module takes milliseconds, blocking on the disk.
 std::vector<Frame> symbolize(std::span<void* const> addresses, std::size_t max_frames);
 
-/// The same for addresses of another run, which had these modules: the frames are those that it would have
-/// had itself, as far as the modules' files are still the same.
+/// The same for addresses of another run of the effective user, which had these modules: the frames are those
+/// that it would have had itself, as far as the modules' files are still the same. Root reads no module that
+/// belongs to another user: for a run of another user, call it as that user.
 std::vector<Frame> symbolize(std::span<void* const> addresses, const std::vector<Module>& modules);
 
 /// Resolves what is not known of frames of whatever process, as the public `symbolize` promises it; there may
 /// be more of them than a stack trace has, and text that was not fit for storing stays so.
-std::vector<Frame> symbolize_stored(std::span<const Frame> frames);
+/// See SourceFolders for `source_folders`: without any, no source line is read.
+std::vector<Frame> symbolize_stored(std::span<const Frame> frames,
+                                    const std::vector<std::string>& source_folders = {});
 
 /// Source lines and paths may be in any encoding; stores take UTF-8.
 void make_storable(Frame& frame);
 
-/// What `symbolize` keeps for all threads. Thread-safe.
+/// What `symbolize` keeps for all threads. Its options say where the frames come from, and so which files may
+/// be read (Trust); without any it is as strict as for frames of a store. Thread-safe.
 class Symbolizer {
  public:
   /// Frames are kept by module and offset until they take so much; then those not used lately go.
@@ -87,16 +94,32 @@ class Symbolizer {
     ModuleSymbols symbols;
   };
 
+  // Files are held from the first look into them to the end of the call.
+  class LetGo {
+   public:
+    explicit LetGo(std::list<OpenModule>& modules) : modules_(modules) {}
+    LetGo(const LetGo&) = delete;
+    LetGo& operator=(const LetGo&) = delete;
+    ~LetGo() {
+      for (OpenModule& open : modules_) open.symbols.let_go();
+    }
+
+   private:
+    std::list<OpenModule>& modules_;
+  };
+
   static void append(const Frames& found, std::vector<Frame>& frames);
   template <class Find>
   std::vector<Frame> resolve_by(std::span<void* const> addresses, std::size_t max_frames, Find find_module);
   const Frames& frames_at(const Module& module, std::uint64_t offset);
   Frames resolve_in(const Module& module, std::uint64_t offset);
+  void find_source(const Call& call, bool may_read, Frame& frame);
   const Frames& keep(const Key& key, Frames frames);
   ModuleSymbols& symbols_of(const Module& module);
   void give_back();
 
   const SymbolOptions options_;
+  const SourceFolders source_folders_;
   std::mutex mutex_;
   LoadedModules modules_;
   SourceFiles sources_;
@@ -106,6 +129,7 @@ class Symbolizer {
   std::size_t young_bytes_ = 0;
   std::size_t old_bytes_ = 0;
   std::list<OpenModule> open_;  // the one used last comes first
+  uid_t user_ = 0;              // whose rights decided what was opened
   std::size_t resolved_ = 0;    // addresses
 };
 

@@ -1,0 +1,79 @@
+#include "stacktrace/file_trust.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace codewake::internal {
+namespace {
+
+// A server or a process of another user may change what lies on any other.
+constexpr std::uint32_t kLocalFileSystems[] = {
+    EXT4_SUPER_MAGIC,  XFS_SUPER_MAGIC,      BTRFS_SUPER_MAGIC,      F2FS_SUPER_MAGIC,
+    TMPFS_MAGIC,       RAMFS_MAGIC,          OVERLAYFS_SUPER_MAGIC,  SQUASHFS_MAGIC,
+    ISOFS_SUPER_MAGIC, 0x2fc12fc1 /* ZFS */, 0xe0f5e1e2 /* EROFS */, 0xca451a4e /* bcachefs */};
+
+bool is_regular(const struct stat& status, std::uint64_t max_bytes) {
+  return S_ISREG(status.st_mode) && status.st_size >= 0 &&
+         static_cast<std::uint64_t>(status.st_size) <= max_bytes;
+}
+
+}  // namespace
+
+std::optional<OpenFile> open_regular(const FileDescriptor& looked_at, std::uint64_t max_bytes) {
+  struct stat status {};
+  if (looked_at.number() < 0 || fstat(looked_at.number(), &status) != 0) return std::nullopt;
+  if (!is_regular(status, max_bytes)) return std::nullopt;
+  FileDescriptor opened(fmt::format("/proc/self/fd/{}", looked_at.number()).c_str());
+  if (opened.number() < 0) return std::nullopt;
+  return OpenFile{std::move(opened), status};
+}
+
+std::optional<OpenFile> open_regular(const std::string& path, std::uint64_t max_bytes) {
+  if (path.empty() || path.find('\0') != std::string::npos) return std::nullopt;
+  const FileDescriptor looked_at(open(path.c_str(), O_PATH | O_CLOEXEC));
+  if (auto file = open_regular(looked_at, max_bytes)) return file;
+  struct stat status {};
+  if (access("/proc/self/fd", F_OK) == 0 || looked_at.number() < 0) return std::nullopt;
+  if (fstat(looked_at.number(), &status) != 0 || !is_regular(status, max_bytes)) return std::nullopt;
+  FileDescriptor opened(path.c_str());
+  const auto now = opened.regular_file();
+  if (!now || now->st_dev != status.st_dev || now->st_ino != status.st_ino) return std::nullopt;
+  return OpenFile{std::move(opened), status};
+}
+
+bool is_ours(const struct stat& status) noexcept {
+  if (status.st_uid != 0 && status.st_uid != geteuid()) return false;
+  if ((status.st_mode & S_IWOTH) != 0) return false;
+  return (status.st_mode & S_IWGRP) == 0 || (geteuid() != 0 && status.st_gid == getegid());
+}
+
+bool may_be_mapped(const OpenFile& file) noexcept {
+  struct statfs system {};
+  if (!is_ours(file.status) || fstatfs(file.descriptor.number(), &system) != 0) return false;
+  const auto type = static_cast<std::uint32_t>(system.f_type);
+  return std::find(std::begin(kLocalFileSystems), std::end(kLocalFileSystems), type) !=
+         std::end(kLocalFileSystems);
+}
+
+FileOwners module_owners(Trust trust) noexcept {
+  // The process executes the code of its modules already. Root takes no file of another user apart for a run
+  // that has ended: the file may be another one by now.
+  switch (trust) {
+    case Trust::own_process:
+      return {.all = true};
+    case Trust::own_run:
+      return {.all = geteuid() != 0};
+    case Trust::stored:
+      break;
+  }
+  return {};
+}
+
+}  // namespace codewake::internal

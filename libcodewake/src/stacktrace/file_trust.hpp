@@ -1,0 +1,68 @@
+// Which files are read to resolve a stack: the one place that decides it.
+#pragma once
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/file_descriptor.hpp"
+
+namespace codewake::internal {
+
+/// Where a stack comes from. It decides which files may be read for it:
+///
+/// | file                     | stored              | own_run                                   | own_process
+/// |
+/// |--------------------------|---------------------|-------------------------------------------|---------------------|
+/// | a module                 | ours                | ours; of another user only if not root    | of any user
+/// | | its debug files          | ours                | ours, or of the module's owner            | the same
+/// | | split debug files `.dwo` | ours, trusted path  | ours, trusted path                        | ours,
+/// trusted path  | | a source file            | below given folders | if the files that name it are ours, see
+/// | the same            | |                          |                     | open_own_source | |
+///
+/// "Ours" is `is_ours`. A source path is as trusted as the files that name it: a module that another user can
+/// write may name any file that the effective user can read.
+enum class Trust {
+  stored,       ///< frames of a store: anybody may have written them
+  own_run,      ///< a run of the effective user that has ended
+  own_process,  ///< this process
+};
+
+/// A regular file that is open for reading.
+struct OpenFile {
+  FileDescriptor descriptor;
+  struct stat status;
+};
+
+/// Opens a regular file of at most so many bytes, and never blocks on what is no file. Pipes and devices are
+/// not even opened: that alone has effects. Empty where that fails.
+std::optional<OpenFile> open_regular(const std::string& path, std::uint64_t max_bytes);
+
+/// The same for what `looked_at`, opened with O_PATH, leads to. Needs /proc.
+std::optional<OpenFile> open_regular(const FileDescriptor& looked_at, std::uint64_t max_bytes);
+
+/// Whether the file belongs to root or the effective user, and no other user can write to it. A user other
+/// than root shares with the members of the effective group, as many systems give each user a group.
+bool is_ours(const struct stat& status) noexcept;
+
+/// Whether no other user can write to the file or cut it off, so that it may be mapped: it is ours, and its
+/// file system is one of this machine that the kernel alone changes.
+bool may_be_mapped(const OpenFile& file) noexcept;
+
+/// The owners of ELF files that are read.
+struct FileOwners {
+  bool all = false;
+  std::optional<uid_t> also = {};  ///< besides ours
+
+  bool allow(const struct stat& status) const noexcept {
+    return all || is_ours(status) || (also && status.st_uid == *also);
+  }
+};
+
+/// Those of modules.
+FileOwners module_owners(Trust trust) noexcept;
+
+}  // namespace codewake::internal
