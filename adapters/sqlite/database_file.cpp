@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <array>
+#include <atomic>
 #include <cerrno>
+#include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <string_view>
 #include <system_error>
@@ -85,18 +87,26 @@ std::string why_not_opened(const std::string& database, const FileRule& rule) {
   return {};
 }
 
-/// A file without a name, which can be given one; negative where the file system has none.
-int open_nameless(int folder) {
-  return openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-}
-
-/// Gives the file its group and mode, whatever the umask; the failed step, and errno.
+/// Gives the file its group and mode, whatever the umask; why not, with errno, or null.
 const char* prepare(int file, const SqliteParameters& parameters) {
   constexpr mode_t kOwn = 0600, kWithGroup = 0640;
+  if (file < 0) return "it cannot be made";
   if (parameters.group && fchown(file, static_cast<uid_t>(-1), *parameters.group) != 0)
     return "its group cannot be set; this user is not in it";
   const mode_t mode = parameters.mode.value_or(parameters.group ? kWithGroup : kOwn);
   return fchmod(file, mode) == 0 ? nullptr : "its mode cannot be set";
+}
+
+/// Gives a file its name, unless there is a file of that name.
+bool rename_if_free(int folder, const std::string& from, const std::string& to) {
+  if (renameat2(folder, from.c_str(), folder, to.c_str(), RENAME_NOREPLACE) == 0) return true;
+  // Not every file system can do that.
+  const bool is_linked =
+      (errno == EINVAL || errno == ENOSYS) && linkat(folder, from.c_str(), folder, to.c_str(), 0) == 0;
+  const int error = errno;
+  unlinkat(folder, from.c_str(), 0);
+  errno = error;
+  return is_linked || error == EEXIST;
 }
 
 }  // namespace
@@ -147,30 +157,31 @@ DatabasePlace find_database(const SqliteParameters& parameters) {
   return place;
 }
 
+// The file is closed before it gets its name: closing it later would drop the locks that another thread of
+// this process has on it by then, as is the way of POSIX.
 void make_database_file(const DatabasePlace& place) {
   const std::string& path = place.parameters.path;
-  const fs::path name = fs::path(path).filename();
+  const std::string name = fs::path(path).filename();
   struct stat status {};
   if (lstat(path.c_str(), &status) == 0) return;
-  constexpr std::string_view kLet = "let this user write its folder";
+  constexpr std::string_view kRemedyHere = "let this user write its folder, and see mode= and group=";
   const Descriptor folder(
       open(fs::path(path).parent_path().c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (folder.number() < 0) fail(path, "its folder cannot be opened", errno, kLet);
-  const Descriptor nameless(open_nameless(folder.number()));
-  const std::string link = fmt::format("/proc/self/fd/{}", nameless.number());
-  if (nameless.number() >= 0 && access(link.c_str(), F_OK) == 0) {
-    if (const char* const failed = prepare(nameless.number(), place.parameters))
-      fail(path, failed, errno, "see mode= and group=");
-    if (linkat(AT_FDCWD, link.c_str(), folder.number(), name.c_str(), AT_SYMLINK_FOLLOW) == 0 ||
-        errno == EEXIST)
-      return;
+  if (folder.number() < 0) fail(path, "its folder cannot be opened", errno, kRemedyHere);
+  static std::atomic<unsigned> count{0};
+  const std::string unnamed = fmt::format(".{}.{}-{}-{:x}", name, getpid(), ++count,
+                                          std::chrono::steady_clock::now().time_since_epoch().count());
+  const char* failed = nullptr;
+  int error = 0;
+  {
+    const Descriptor file(
+        openat(folder.number(), unnamed.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    failed = prepare(file.number(), place.parameters);
+    error = errno;
+    if (failed != nullptr && file.number() >= 0) unlinkat(folder.number(), unnamed.c_str(), 0);
   }
-  const Descriptor named(
-      openat(folder.number(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (named.number() < 0 && errno == EEXIST) return;
-  if (named.number() < 0) fail(path, "it cannot be made", errno, kLet);
-  if (const char* const failed = prepare(named.number(), place.parameters))
-    fail(path, failed, errno, "see mode= and group=");
+  if (failed != nullptr) fail(path, failed, error, kRemedyHere);
+  if (!rename_if_free(folder.number(), unnamed, name)) fail(path, "it cannot be made", errno, kRemedyHere);
 }
 
 }  // namespace codewake::internal

@@ -105,8 +105,8 @@ const FileRule* rule_of(std::string_view path) noexcept {
 /// The name is looked at after the file was opened: only then does a count of one name mean that the file has
 /// no other, for one that was opened by a second name could have lost that name since.
 bool may_be_opened(int fd, const char* path, const FileRule& rule) noexcept {
-  struct stat opened_file {
-  }, named{};
+  struct stat opened_file {};
+  struct stat named {};
   if (fstat(fd, &opened_file) != 0 || lstat(path, &named) != 0) return false;
   if (opened_file.st_dev != named.st_dev || opened_file.st_ino != named.st_ino) return false;
   if (why_not_opened(named, rule) != nullptr) return false;
@@ -119,7 +119,11 @@ int open_by_rule(const char* path, int flags, int mode) {
   const FileRule* const rule = rule_of(path);
   if (rule == nullptr) return next_open.before(path, flags, mode);
   // Neither waits for the other end of a pipe, nor for a modem.
-  const int fd = next_open.before(path, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, mode);
+  flags |= O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+  // What is there already: where fs.protected_regular is set, O_CREAT would not open the file of another
+  // member of the group.
+  int fd = next_open.before(path, flags & ~O_CREAT, mode);
+  if (fd < 0 && errno == ENOENT && (flags & O_CREAT) != 0) fd = next_open.before(path, flags, mode);
   if (fd < 0 || may_be_opened(fd, path, *rule)) return fd;
   next_close.before(fd);
   errno = EPERM;

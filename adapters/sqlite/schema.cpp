@@ -185,8 +185,8 @@ bool is_of_older_tables(std::string_view name) {
   return std::ranges::any_of(older_tables(), [&](const Table& table) { return table.name == name; });
 }
 
-/// SQLite runs what the SQL of a row says, whatever the row's other columns say. A trigger at a table, and a
-/// view in its place, have the table's name in their SQL, in some case.
+/// Judged by the SQL alone, for that is what SQLite runs. A trigger at a table, and a view in its place, have
+/// the table's name in their SQL, in some case.
 bool is_unknown(std::string_view sql) {
   for (const std::string_view harmless : {"CREATE TABLE ", "CREATE INDEX ", "CREATE UNIQUE INDEX "}) {
     if (sql.starts_with(harmless)) return false;
