@@ -112,6 +112,21 @@ TEST_CASE("Another user's run shows that user no more of root's files than befor
   CHECK(result.exit_code == 0);
 }
 
+TEST_CASE("What was read as root is forgotten in a process that becomes another user") {
+  CODEWAKE_REQUIRE_TWO_USERS();
+  const LeakingModule leaking;
+  if (!leaking.works) CODEWAKE_SKIP("g++ does not work here");
+  internal::Symbolizer symbolizer({.trust = Trust::own_run});
+  void* const addresses[] = {reinterpret_cast<void*>(leaking.address + 1)};
+  REQUIRE(symbolizer.resolve(addresses, {leaking.module()}).back().src == kSecret);
+  const ChildResult result = as_other_user([&] {
+    const Frame frame = symbolizer.resolve(addresses, {leaking.module()}).back();
+    require(frame.lineno == 1 && frame.src.empty(), "another user sees what was read as root");
+  });
+  CHECK(result.err == "");
+  CHECK(result.exit_code == 0);
+}
+
 TEST_CASE("A source file of root's module is not read where another user decides what its path leads to") {
   CODEWAKE_REQUIRE_TWO_USERS();
   const LeakingModule leaking;

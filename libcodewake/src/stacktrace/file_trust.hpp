@@ -14,14 +14,13 @@ namespace codewake::internal {
 
 /// Where a stack comes from. It decides which files may be read for it:
 ///
-/// | file                     | stored              | own_run                                   | own_process
-/// |
-/// |--------------------------|---------------------|-------------------------------------------|---------------------|
-/// | a module                 | ours                | ours; of another user only if not root    | of any user
-/// | | its debug files          | ours                | ours, or of the module's owner            | the same
-/// | | split debug files `.dwo` | ours, trusted path  | ours, trusted path                        | ours,
-/// trusted path  | | a source file            | below given folders | if the files that name it are ours, see
-/// | the same            | |                          |                     | open_own_source | |
+/// | file             | stored              | own_run                            | own_process        |
+/// |------------------|---------------------|------------------------------------|--------------------|
+/// | a module         | ours                | ours; unless as root: any user's   | any user's         |
+/// | its debug files  | ours                | ours, or of the module's owner     | the same           |
+/// | its `.dwo` files | ours, trusted path  | the same                           | the same           |
+/// | a source file    | below given folders | if what names it is ours:          | the same           |
+/// |                  |                     | open_own_source                    |                    |
 ///
 /// "Ours" is `is_ours`. A source path is as trusted as the files that name it: a module that another user can
 /// write may name any file that the effective user can read.

@@ -44,6 +44,12 @@ class SourceFiles {
   /// for a new file.
   std::string line(const std::string& path, std::uint32_t number);
 
+  /// Forgets all files.
+  void clear() noexcept {
+    files_.clear();
+    bytes_ = 0;
+  }
+
  private:
   struct File {
     std::string path;

@@ -150,6 +150,7 @@ Symbolizer::Symbolizer(SymbolOptions options)
 
 std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, std::size_t max_frames) {
   const std::lock_guard lock(mutex_);
+  forget_other_user();
   const LetGo let_go(open_);
   modules_.refresh();
   return resolve_by(addresses, max_frames, [this](std::uintptr_t address) { return modules_.find(address); });
@@ -157,6 +158,7 @@ std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, std::si
 
 std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, const std::vector<Module>& modules) {
   const std::lock_guard lock(mutex_);
+  forget_other_user();
   const LetGo let_go(open_);
   return resolve_by(addresses, SIZE_MAX, [&](std::uintptr_t address) -> const Module* {
     const auto module =
@@ -193,6 +195,7 @@ void Symbolizer::append(const Frames& found, std::vector<Frame>& frames) {
 
 std::vector<Frame> Symbolizer::resolve_stored(std::span<const Frame> stored) {
   const std::lock_guard lock(mutex_);
+  forget_other_user();
   const LetGo let_go(open_);
   std::vector<Frame> frames;
   for (std::span<const Frame> rest = stored; !rest.empty();) {
@@ -218,6 +221,18 @@ std::vector<Frame> Symbolizer::resolve_stored(std::span<const Frame> stored) {
   }
   if (frames.empty()) frames.assign(stored.begin(), stored.end());
   return frames;
+}
+
+// What one user could read is not for another: a child that has become the owner of a run, say.
+void Symbolizer::forget_other_user() {
+  const uid_t user = geteuid();
+  if (user == user_) return;
+  user_ = user;
+  open_.clear();
+  young_.clear();
+  old_.clear();
+  young_bytes_ = old_bytes_ = 0;
+  sources_.clear();
 }
 
 bool Symbolizer::is_idle() noexcept {
@@ -288,10 +303,6 @@ const Symbolizer::Frames& Symbolizer::keep(const Key& key, Frames frames) {
 }
 
 ModuleSymbols& Symbolizer::symbols_of(const Module& module) {
-  if (const uid_t user = geteuid(); user != user_) {
-    open_.clear();
-    user_ = user;
-  }
   const auto known = std::find_if(open_.begin(), open_.end(),
                                   [&](const OpenModule& open) { return open.identity == module.identity; });
   if (known != open_.end() && known->symbols.hold()) {

@@ -108,6 +108,7 @@ class Symbolizer {
     std::list<OpenModule>& modules_;
   };
 
+  void forget_other_user();
   static void append(const Frames& found, std::vector<Frame>& frames);
   template <class Find>
   std::vector<Frame> resolve_by(std::span<void* const> addresses, std::size_t max_frames, Find find_module);
@@ -129,7 +130,7 @@ class Symbolizer {
   std::size_t young_bytes_ = 0;
   std::size_t old_bytes_ = 0;
   std::list<OpenModule> open_;  // the one used last comes first
-  uid_t user_ = 0;              // whose rights decided what was opened
+  uid_t user_ = 0;              // whose rights decided what is kept
   std::size_t resolved_ = 0;    // addresses
 };
 
