@@ -173,10 +173,11 @@ std::string mask_headers(std::string text) {
 // `Bearer …` without the header's name, as in messages of servers.
 std::string mask_schemes(std::string text) {
   for (const std::string_view scheme : {"bearer ", "basic "}) {
-    const auto found = std::ranges::search(text, scheme, {}, lower);
-    if (found.empty()) continue;
-    const auto end = std::find(found.end(), text.end(), ' ');
-    text.replace(found.end(), end, kMask);
+    const auto is_same = [](char a, char b) { return lower(a) == b; };
+    const auto found = std::search(text.begin(), text.end(), scheme.begin(), scheme.end(), is_same);
+    if (found == text.end()) continue;
+    const auto secret = found + static_cast<std::ptrdiff_t>(scheme.size());
+    text.replace(secret, std::find(secret, text.end(), ' '), kMask);
   }
   return text;
 }
