@@ -1,10 +1,13 @@
 #include "codewake/trusted_path.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
+#include <stdexcept>
 #include <string>
 
 #include "support/other_user.hpp"
@@ -149,4 +152,44 @@ TEST_CASE("Known users are trusted in their own folders, not where all users can
   CHECK(follow_path(file, Others::known).why_not_trusted == "");
   REQUIRE(chown(file.c_str(), 65533, 65000) == 0);
   CHECK(contains(follow_path(file, Others::known).why_not_trusted, "file belongs to the user 65533"));
+}
+
+TEST_CASE("A user's private group may write, one with other members or of another name may not") {
+  if (const std::string reason = codewake::testing::why_no_other_user(); !reason.empty())
+    CODEWAKE_SKIP(reason);
+  const auto result = codewake::testing::in_own_mounts([] {
+    constexpr uid_t kUser = 61234;
+    const TemporaryFolder folder;
+    chmod(folder.path().c_str(), 0755);
+    const fs::path users = folder.write("passwd", "root:x:0:0::/:/bin/sh\nown:x:61234:61234::/:/bin/sh\n");
+    const fs::path groups = folder.write("group", "own:x:61234:\n");
+    const auto put = [](const fs::path& file, const char* place) {
+      if (mount(file.c_str(), place, nullptr, MS_BIND, nullptr) != 0) std::exit(codewake::testing::kNoMounts);
+    };
+    put(users, "/etc/passwd");
+    put(groups, "/etc/group");
+    const fs::path file = folder.write("file", "");
+    const auto trusts = [&](mode_t mode, uid_t as) {
+      return codewake::testing::wait_for(codewake::testing::start_child([&] {
+               if (chown(file.c_str(), as, kUser) != 0 || chmod(file.c_str(), mode) != 0) std::_Exit(2);
+               if (setresgid(as, as, as) != 0 || setresuid(as, as, as) != 0) std::_Exit(2);
+               std::_Exit(why_not_trusted(file).empty() ? 0 : 1);
+             })) == 0;
+    };
+    const auto require = [](bool holds, int line) {
+      if (!holds) throw std::runtime_error("line " + std::to_string(line));
+    };
+    require(trusts(0660, kUser), __LINE__);
+    require(!trusts(0666, kUser), __LINE__);
+    require(!trusts(0660, 0), __LINE__);  // root has no such exception
+    folder.write("group", "own:x:61234:own,other\n");
+    require(!trusts(0660, kUser), __LINE__);
+    folder.write("group", "own:x:61234:own\n");
+    require(trusts(0660, kUser), __LINE__);
+    folder.write("group", "staff:x:61234:\n");
+    require(!trusts(0660, kUser), __LINE__);
+  });
+  if (result.exit_code == codewake::testing::kNoMounts) CODEWAKE_SKIP("no file systems may be mounted here");
+  INFO(result.err);
+  CHECK(result.exit_code == 0);
 }

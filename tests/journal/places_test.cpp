@@ -10,6 +10,8 @@
 #include <functional>
 #include <stdexcept>
 #include <string>
+#include <system_error>
+#include <vector>
 
 #include "journal/live_journal.hpp"
 #include "journal/support.hpp"
@@ -133,6 +135,22 @@ TEST_CASE("Memory below /run is used where it has room, and belongs to root alon
     require(root_with("mode=755,size=15m", 4u << 20) == "/dev/shm", "without room");
     require(root_with("mode=777,size=16m", 4u << 20) == "/dev/shm", "where all can write");
     require(root_with("mode=755,size=16m,uid=65534", 4u << 20) == "/dev/shm", "which is another user's");
+  });
+  REQUIRE_TWO_USERS(result);
+}
+
+TEST_CASE("Shared memory that is another user's mount is not used") {
+  if (!why_no_other_user().empty()) CODEWAKE_SKIP(why_no_other_user());
+  const auto result = in_own_mounts([] {
+    if (mount("tmpfs", "/dev/shm", "tmpfs", 0, "mode=1777,uid=65534") != 0) std::exit(kNoMounts);
+    try {
+      internal::make_front_root("/tmp/journal", std::uint64_t{1} << 50);
+    } catch (const std::system_error& error) {
+      require(error.code() == std::errc::operation_not_permitted, error.what());
+      require(fs::is_empty("/dev/shm"), "something was made there");
+      return;
+    }
+    throw std::runtime_error("it is used");
   });
   REQUIRE_TWO_USERS(result);
 }

@@ -2,6 +2,7 @@
 // mounts of its own, with `nobody` as the other user.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -21,6 +22,7 @@
 
 #include "codewake/errors.hpp"
 #include "codewake/recovery.hpp"
+#include "codewake/stacktrace.hpp"
 #include "queue/scripted_queue_store.hpp"
 #include "support/other_user.hpp"
 #include "support/skip.hpp"
@@ -229,6 +231,29 @@ TEST_CASE("Links in the place of runs, folders and files are not followed") {
   REQUIRE_TWO_USERS(result);
 }
 
+TEST_CASE("Hard links to files of root in another user's journal are neither read nor removed") {
+  const auto result = with_two_users([] {
+    MemoryStore storage({kStorage});
+    leave_journal(true, [](Store& store) { log_numbers(store, 1); });
+    const fs::path run = runs().at(0);
+    // As the other user could, where the system lets users link what they do not own.
+    for (const char* name : {"spill-000009", "modules.json.new", "large-1-0"})
+      fs::create_hard_link(kVictim / "file", run / name);
+    chmod((kVictim / "file").c_str(), 0600);
+    const auto found = recover(storage, true);
+    require(found.size() == 1 && found[0].state == JournalRun::State::failed,
+            "root's file was taken for the run's");
+    require(found[0].problem.find("spill-000009") != std::string::npos, found[0].problem);
+    require(fs::hard_link_count(kVictim / "file") == 4, "a link is gone");
+    fs::remove(run / "spill-000009");
+    require(recover(storage, true).at(0).state == JournalRun::State::recovered, "the rest is not recovered");
+    std::string content;
+    std::getline(std::ifstream(kVictim / "file"), content);
+    require(content == "root's" && fs::hard_link_count(kVictim / "file") == 1, "root's file has changed");
+  });
+  REQUIRE_TWO_USERS(result);
+}
+
 TEST_CASE("A folder that is swapped for a link during recovery leads nowhere, a thousand times") {
   const auto result = with_two_users([] {
     MemoryStore storage({kStorage});
@@ -279,6 +304,33 @@ TEST_CASE("A journal that its owner keeps locked holds no recoverer up") {
     require(found.size() == 1 && found[0].state == JournalRun::State::alive, "it was taken");
     kill(-holder, SIGKILL);
     kill(holder, SIGKILL);
+  });
+  REQUIRE_TWO_USERS(result);
+}
+
+TEST_CASE("A program in mounts of its own, where other files have its paths, is recovered from outside") {
+  const auto result = with_two_users([] {
+    MemoryStore storage({kStorage});
+    // What the program saw below /tmp is another file for root; /dev/shm and the journal are the same.
+    fs::create_directory("/tmp/inside");
+    const pid_t child = start_child([] {
+      if (unshare(CLONE_NEWNS) != 0 || mount(kVictim.c_str(), "/tmp/inside", nullptr, MS_BIND, nullptr) != 0)
+        std::_Exit(1);
+      become_other_user();
+      const auto script = std::make_shared<Script>();
+      script->before_write([](const Batch&) { throw StoreError(StoreError::Kind::unavailable, "away"); });
+      ScriptedQueueStore store(options(), kStorage, script);
+      store.insert_process({.app_name = "queue"}, false);
+      Frame frame;
+      frame.module = frame.filename = "/tmp/inside/file";
+      const Stacktrace stack(std::vector<Frame>{frame});
+      store.insert_event({.stacktrace = &stack}, false);
+      kill(getpid(), SIGKILL);
+    });
+    require(wait_for(child) == -SIGKILL, "the program was not killed");
+    const auto found = recover(storage, true);
+    require(found.size() == 1 && found[0].stored_events == 1, "not recovered");
+    require(storage.get_events({}).events.at(0).frames.at(0).src.empty(), "a file of root's was read");
   });
   REQUIRE_TWO_USERS(result);
 }

@@ -55,8 +55,11 @@ need() {
 
 # configure FOLDER OPTION…: sets the build folder up, once.
 configure() {
-  local folder=$1
+  local folder=$1 owner
   shift
+  owner=$(stat -c %u "$root")
+  [[ $EUID -ne 0 || $owner -eq 0 ]] ||
+    die "this folder belongs to the user $owner, and root loads no plugins from there: run it as that user, or in a copy"
   [[ ! -f $root/$folder/build.ninja ]] || return 0
   say "Configuring $folder/"
   local again=()

@@ -27,7 +27,10 @@ std::shared_ptr<const FileDescriptor> open_to_read(const Folder& folder, const s
   auto file = std::make_shared<const FileDescriptor>(folder.open_file(name, O_RDONLY));
   if (file->number() >= 0) return file;
   if (errno == ENOENT) return nullptr;
-  throw std::system_error(errno, std::generic_category(), (folder.path() / name).string());
+  const bool is_none = errno == EINVAL || errno == EPERM || errno == ELOOP || errno == ENXIO;
+  throw std::system_error(
+      errno, std::generic_category(),
+      (folder.path() / name).string() + (is_none ? " is no regular file of the journal's user" : ""));
 }
 
 // What is fixed in it: a header that is not ours gives nothing to go by.
