@@ -10,11 +10,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <exception>
 #include <fstream>
 #include <iterator>
 #include <string_view>
 #include <system_error>
+#include <thread>
 
 #include "codewake/trusted_path.hpp"
 #include "command.hpp"
@@ -37,12 +39,23 @@ fs::path folder() {
   return is_good ? runtime : "/tmp";
 }
 
-/// Whether the environment that a process was started with names the file. Other users' cannot be read, and
-/// could not read the file.
+/// The environment that a process was started with; empty for other users' processes, which could not read
+/// the file. In the middle of execve() it is empty for a moment, too, unlike the link to the executable; a
+/// process that was started with none keeps it empty.
+std::string environment_of(const fs::path& process) {
+  constexpr int kMostLooks = 100;
+  for (int looks = 1;; ++looks) {
+    std::ifstream in(process / "environ", std::ios::binary);
+    std::string environment(std::istreambuf_iterator<char>(in), {});
+    std::error_code error;
+    const bool has_executable = !fs::read_symlink(process / "exe", error).empty();
+    if (!environment.empty() || !has_executable || looks == kMostLooks) return environment;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
 bool is_named_by(const fs::path& process, const std::string& path) {
-  std::ifstream in(process / "environ", std::ios::binary);
-  const std::string environment(std::istreambuf_iterator<char>(in), {});
-  return environment.find("=" + path + '\0') != std::string::npos;
+  return environment_of(process).find("=" + path + '\0') != std::string::npos;
 }
 
 bool is_needed(const std::string& path) {
