@@ -11,7 +11,7 @@ namespace codewake::internal {
 
 /// In a program with raised privileges (AT_SECURE), the name of a variable in its environment that `matters`;
 /// empty where there is none, and in every other program. The user who starts such a program sets its
-/// variables, and a library that reads them by getenv() obeys. Reentrant.
+/// variables, and a library that reads them by plain getenv obeys. Reentrant.
 template <class Predicate>
 std::string variable_of_another_user(Predicate matters) {
   if (getauxval(AT_SECURE) == 0 || environ == nullptr) return {};

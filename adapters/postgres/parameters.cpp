@@ -39,7 +39,7 @@ constexpr std::array<std::string_view, 6> kSslModes = {"disable", "allow",     "
   throw ConfigError({.key = "store.config"}, fmt::format("{}; {}", what, remedy));
 }
 
-/// libpq reads its variables by getenv(): servers, files, and keys that OpenSSL's engines load.
+/// libpq reads its variables by plain getenv: servers, files, and keys that OpenSSL's engines load.
 void refuse_variables_of_another_user() {
   const std::string name =
       variable_of_another_user([](std::string_view variable) { return variable.starts_with("PG"); });

@@ -30,7 +30,7 @@ constexpr std::size_t kMostBody = 1u << 30;
   throw ConfigError({.key = "store.config"}, fmt::format("{}; {}", what, remedy));
 }
 
-/// libcurl reads them by getenv(): the proxies, and the file to which it writes the keys of TLS.
+/// libcurl reads them by plain getenv: the proxies, and the file to which it writes the keys of TLS.
 void refuse_variables_of_another_user() {
   const std::string name = variable_of_another_user([](std::string_view variable) {
     return variable == "SSLKEYLOGFILE" || variable.ends_with("_proxy") || variable.ends_with("_PROXY");

@@ -88,7 +88,9 @@ struct CODEWAKE_API Config {
   /// (AT_SECURE, such as a setuid program) reads no variable, and no file but /etc/code_wake.conf. A variable
   /// that is set, even to nothing, wins over the file; one that is set to nothing unsets an optional key. A
   /// null in the file is as good as no key. Folders of CODE_WAKE_PLUGIN_PATH go before those of the file.
-  /// Throws ConfigError. Blocks on the disk. Thread-safe.
+  /// Where CODE_WAKE_STORE_CONFIG is not set, CODE_WAKE_STORE_CONFIG_FILE may name a file whose first line
+  /// counts in its place, and which read_secret_file (secret_file.hpp) must accept. Throws ConfigError.
+  /// Blocks on the disk. Thread-safe.
   static Config load();
   static Config load(const Sources& sources);
 

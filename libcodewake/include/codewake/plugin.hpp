@@ -86,15 +86,16 @@ struct PluginFound {
 /// `.so`, looked for in `search_path` and then in the installed plugin folder, or a path with a slash, taken
 /// as it is. A folder in which another user could put code (why_not_trusted in trusted_path.hpp) is passed
 /// over; a plugin that another user could have written is refused before any of its code runs. With raised
-/// privileges (AT_SECURE), so is every relative path. The store holds the shared object open as long as it lives. Throws PluginError, with what its
-/// constructor threw, if it did, as nested exception. Thread-safe; blocks on the disk.
+/// privileges (AT_SECURE), so is every relative path. The store holds the shared object open as long as it
+/// lives. Throws PluginError, with what its constructor threw, if it did, as nested exception. Thread-safe;
+/// blocks on the disk.
 CODEWAKE_API std::shared_ptr<Store> load_store(std::string_view module, std::string_view class_name,
                                                const std::vector<std::string>& parameters,
                                                const std::vector<std::filesystem::path>& search_path = {});
 
 /// Every plugin in `search_path` and the installed plugin folder; of one module the first,
-/// and before it those in folders that are passed over. What is not trusted is not opened; `problem` gives the
-/// reason. Thread-safe; blocks on the disk.
+/// and before it those in folders that are passed over. What is not trusted is not opened; `problem` gives
+/// the reason. Thread-safe; blocks on the disk.
 CODEWAKE_API std::vector<PluginFound> find_plugins(
     const std::vector<std::filesystem::path>& search_path = {});
 
