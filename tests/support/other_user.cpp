@@ -40,9 +40,8 @@ ChildResult as_other_user(const std::function<void()>& body) {
 
 std::string enter_own_mounts() {
   if (unshare(CLONE_NEWNS) != 0) return fmt::format("unshare: {}", std::generic_category().message(errno));
-  // In a chroot, the root is no mount of its own.
-  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 &&
-      mount(nullptr, "/dev/shm", nullptr, MS_PRIVATE, nullptr) != 0)
+  // Fails in a chroot, whose root is no mount of its own: what is mounted there might appear outside.
+  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
     return fmt::format("making mounts private: {}", std::generic_category().message(errno));
   for (const char* folder : {"/dev/shm", "/tmp"}) {
     if (mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=256m") != 0)

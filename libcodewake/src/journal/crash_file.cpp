@@ -180,12 +180,12 @@ int open_own(int folder, const char* name) noexcept {
   return -1;
 }
 
-// The root, which goes with the last run in it.
+// The root, which goes with the last run in it. It may be shared with other users: what is made in it is not.
 int open_root(const Nest& from) noexcept {
   const int above = open(from.above.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);  // lint: a signal handler
   if (above < 0) return -1;
   mkdirat(above, from.root.c_str(), 0700);  // whether it is there now, opening it tells
-  const int root = open_own(above, from.root.c_str());
+  const int root = openat(above, from.root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
   close(above);
   return root;
 }
