@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "codewake/config.hpp"
 #include "codewake/plugin.hpp"
 #include "codewake/process.hpp"
 #include "command_line.hpp"
@@ -41,11 +42,12 @@ class RecoveringCommandLine : public CommandLine {
   /// A program of this or the other user logs an event, and is killed.
   void leave_event(bool as_other) const {
     const pid_t child = codewake::testing::start_child([&] {
+      setenv("CODE_WAKE_QUEUE_JOURNAL", journal().c_str(), 1);
+      setenv("CODE_WAKE_CRASHES_SIGNALS", "false", 1);
       // The other user may not be able to look into the folder that the tests are in.
       const auto store = codewake::load_store("code_wake_sqlite_store", "SqliteQueueStore",
-                                              {dsn("new.sqlite")}, {std::getenv("CODE_WAKE_PLUGIN_PATH")});
+                                              {dsn("new.sqlite")}, codewake::Config::load().plugin_path);
       if (as_other) codewake::testing::become_other_user();
-      setenv("CODE_WAKE_QUEUE_JOURNAL", journal().c_str(), 1);
       setenv("CODE_WAKE_CRASHES_SIGNALS", "false", 1);
       auto& process = codewake::Process::instance({.app_name = "left", .store = store});
       process.log({{"event", "left"}});

@@ -127,7 +127,7 @@ TEST_CASE("A dead run's files hold their promises for the fuzzer's inputs and th
 
 TEST_CASE(
     "A dead run's folder is recovered, whatever the fuzzer's inputs and thousands that are like them hold") {
-  replay("run_folder", codewake::testing::fuzz_run_folder);
+  replay(corpus_folder("run_folder"), codewake::testing::fuzz_run_folder);
 }
 
 TEST_CASE("The analysis holds its promises for the fuzzer's traces and thousands that are like them") {

@@ -41,7 +41,6 @@ const std::string kRun = "host-1-1-a-b-c-d-e";
 const std::vector<const char*> kNames = {"run.json", "crash",        "modules.json",
                                          "front",    "spill-000001", "lock"};
 
-
 /// Reads the run in `folder` as a recoverer does, in a child that has 60 s, and memory for little more than a
 /// front. What cannot be read may throw; a hang or a bomb ends the child.
 ChildResult read_run(const fs::path& folder) {
@@ -186,6 +185,9 @@ TEST_CASE("A large payload that is a hole, whatever size it says, takes no memor
       .size_bytes = whole.size(), .crc = internal::crc32c(whole.data(), whole.size()), .unused = 0};
   CHECK_FALSE(internal::read_external_file(*run, 1, 8, payload, content));
   CHECK(content == whole);
+  // A file of several names could be the content of as many records.
+  fs::create_hard_link(run->path() / "large-1-8", run->path() / "large-1-16");
+  CHECK(internal::read_external_file(*run, 1, 8, payload, content) == std::errc::bad_message);
 }
 
 TEST_CASE("A run.json that is longer or deeper than one is, says nothing, and costs nothing") {

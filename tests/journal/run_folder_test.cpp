@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include "journal/places.hpp"
 #include "journal/support.hpp"
 #include "support/child.hpp"
+#include "support/other_user.hpp"
 #include "support/skip.hpp"
 
 using namespace codewake;
@@ -141,6 +143,39 @@ TEST_CASE("The lock of a run goes with its process, whatever ends that") {
   });
   CHECK(killed.signal == SIGKILL);
   CHECK(take_over(folder / "run"));
+}
+
+TEST_CASE("Folders above a journal need only be searchable, and the journal's writable") {
+  if (const std::string reason = why_no_other_user(); !reason.empty()) CODEWAKE_SKIP(reason);
+  const TemporaryFolder folder;
+  fs::create_directories(folder / "above/theirs");
+  if (chown((folder / "above/theirs").c_str(), kOtherUser, kOtherUser) != 0) FAIL("chown");
+  chmod(folder.path().c_str(), 0711);
+  chmod((folder / "above").c_str(), 0711);
+  const auto result = as_other_user([&] {
+    RunFolder made = RunFolder::create(folder / "above/theirs/journal", "run");
+    made.write_about(about("run"));
+    if (made.sync() || made.remove()) std::exit(1);
+  });
+  INFO(result.err);
+  CHECK(result.exit_code == 0);
+}
+
+TEST_CASE("A folder that is a mount, as a user can make one, is no folder of the run's owner") {
+  if (const std::string reason = why_no_other_user(); !reason.empty()) CODEWAKE_SKIP(reason);
+  const auto result = in_own_mounts([] {
+    const TemporaryFolder folder;
+    fs::create_directory(folder / "run");
+    if (mount("tmpfs", (folder / "run").c_str(), "tmpfs", 0, "mode=700") != 0) std::exit(kNoMounts);
+    try {
+      opened(folder.path())->open_own("run");
+    } catch (const std::system_error& error) {
+      std::exit(error.code() == std::errc::operation_not_permitted ? 0 : 1);
+    }
+    std::exit(1);
+  });
+  if (result.exit_code == kNoMounts) CODEWAKE_SKIP("no file systems may be mounted here");
+  CHECK(result.exit_code == 0);
 }
 
 TEST_CASE("A run cannot be made twice, and nothing is left of a root that cannot be had") {

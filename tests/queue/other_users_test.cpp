@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -41,9 +42,9 @@ void require(bool holds, const std::string& what) {
   if (!holds) throw std::runtime_error(what);
 }
 
-Config::Queue options() {
+Config::Queue options(const fs::path& journal = kJournal) {
   Config::Queue options;
-  options.journal = kJournal;
+  options.journal = journal;
   options.interval = std::chrono::milliseconds(1);
   return options;
 }
@@ -81,12 +82,13 @@ void as_nobody(const std::function<void()>& body) {
 }
 
 /// The program of this user logs by `log`, into a store that is away, and is killed.
-void leave_journal(bool as_other, const std::function<void(Store&)>& log) {
+void leave_journal(bool as_other, const std::function<void(Store&)>& log,
+                   const fs::path& journal = kJournal) {
   const pid_t child = start_child([&] {
     if (as_other) become_other_user();
     const auto script = std::make_shared<Script>();
     script->before_write([](const Batch&) { throw StoreError(StoreError::Kind::unavailable, "away"); });
-    ScriptedQueueStore store(options(), kStorage, script);
+    ScriptedQueueStore store(options(journal), kStorage, script);
     store.insert_process({.app_name = "queue", .username = "root"}, false);
     log(store);
     kill(getpid(), SIGKILL);
@@ -98,9 +100,8 @@ void log_numbers(Store& store, int count) {
   for (int i = 0; i < count; ++i) log(store, "n", i);
 }
 
-std::vector<JournalRun> recover(Store& storage, bool all_users) {
+std::vector<JournalRun> recover(bool all_users) {
   ScriptedBackend backend(kStorage);
-  static_cast<void>(storage);  // which keeps what is stored
   return recover_journals(backend, {.all_users = all_users, .journal_folder = kJournal});
 }
 
@@ -125,7 +126,7 @@ TEST_CASE("Root recovers its own journals, and leaves those of others alone") {
     MemoryStore storage({kStorage});
     leave_journal(false, [](Store& store) { log_numbers(store, 3); });
     leave_journal(true, [](Store& store) { log_numbers(store, 5); });
-    const auto found = recover(storage, false);
+    const auto found = recover(false);
     require(found.size() == 1 && found[0].state == JournalRun::State::recovered,
             "root's run is not recovered");
     require(found[0].user.empty() && found[0].stored_events == 3, "another user's events are stored");
@@ -141,7 +142,7 @@ TEST_CASE("Root recovers the journals of all users, each event once, under their
       log_numbers(store, 3000);
       log(store, "large", std::string(200'000, 'l'));
     });
-    const auto found = recover(storage, true);
+    const auto found = recover(true);
     require(found.size() == 1, fmt::format("{} runs were found", found.size()));
     require(found[0].state == JournalRun::State::recovered, "not recovered: " + found[0].problem);
     require(found[0].user == "nobody", "the user is " + found[0].user);
@@ -151,7 +152,7 @@ TEST_CASE("Root recovers the journals of all users, each event once, under their
     require(storage.get_process_by_id(events[0].process_id)->username == "nobody",
             "the journal's word was believed");
     require(runs().empty(), "the journal is still there");
-    require(recover(storage, true).empty(), "something is left");
+    require(recover(true).empty(), "something is left");
   });
   REQUIRE_TWO_USERS(result);
 }
@@ -163,11 +164,10 @@ TEST_CASE("An id that another user's journal names counts only where the store h
     leave_journal(true, [&](Store& store) {
       const AttributeArgument forged("n", "forged");
       store.insert_event({.process_id = roots, .data = std::span(&forged, 1)}, false);
-      store.insert_event({.process_id = 0, .data = std::span(&forged, 1)}, false);
-      store.insert_event({.process_id = -7, .data = std::span(&forged, 1)}, false);
+      store.insert_event({.process_id = roots + 1, .data = std::span(&forged, 1)}, false);
     });
-    const auto found = recover(storage, true);
-    require(found.size() == 1 && found[0].stored_events == 3, "the events are not stored");
+    const auto found = recover(true);
+    require(found.size() == 1 && found[0].stored_events == 2, "the events are not stored");
     for (const EventRecord& event : storage.get_events_by_data({})) {
       require(event.process_id != roots, "an event is root's");
       require(storage.get_process_by_id(event.process_id)->username == "nobody",
@@ -177,15 +177,16 @@ TEST_CASE("An id that another user's journal names counts only where the store h
   REQUIRE_TWO_USERS(result);
 }
 
-TEST_CASE("Ids that no process has do no harm to a queue and its recovery either") {
+TEST_CASE("A queue refuses ids that no process has, and goes on") {
   QueueFixture fixture;
   const auto store = fixture.make();
-  introduce(*store);
   const AttributeArgument odd("n", "odd");
   for (const Id id : {Id{0}, Id{-1}})
-    store->insert_event({.process_id = id, .data = std::span(&odd, 1)}, false);
+    CHECK_THROWS_AS(store->insert_event({.process_id = id, .data = std::span(&odd, 1)}, false), StoreError);
+  introduce(*store);
+  log(*store, "n", "even");
   CHECK(store->flush(kLong));
-  CHECK(fixture.values() == std::vector<std::string>{"odd", "odd"});
+  CHECK(fixture.values() == std::vector<std::string>{"even"});
 }
 
 TEST_CASE("A run of another user with the name of a run of root's gets neither its ids nor its positions") {
@@ -198,13 +199,73 @@ TEST_CASE("A run of another user with the name of a run of root's gets neither i
     const BatchProcess process{.info = &info};
     const std::string of_process = run + "/p1", of_lane = run + "/1";
     const JournalPosition positions[] = {{.segment = of_process, .position = 1, .process = 0},
-                                         {.segment = of_lane, .position = 1u << 20, .process = 0}};
-    storage.write({.processes = std::span(&process, 1), .positions = positions});
-    const auto found = recover(storage, true);
-    require(found.size() == 1 && found[0].state == JournalRun::State::failed, "it was recovered");
-    require(found[0].problem.find("another user's") != std::string::npos, found[0].problem);
+                                         {.segment = of_lane, .position = 8, .process = 0}};
+    const Id roots =
+        storage.write({.processes = std::span(&process, 1), .positions = positions}).process_ids.at(0);
+    recover(true);
     require(storage.get_positions(run + "/").size() == 2, "root's positions are gone");
-    require(storage.get_events_by_data({}).empty(), "something is stored");
+    require(storage.get_positions(run + "@").empty(), "the other user's positions stay");
+    for (const EventRecord& event : storage.get_events_by_data({}))
+      require(event.process_id != roots, "an event is root's");
+  });
+  REQUIRE_TWO_USERS(result);
+}
+
+TEST_CASE(
+    "A run of another user with the name of a run of root's keeps no event of root's from being stored") {
+  const auto result = with_two_users([] {
+    MemoryStore storage({kStorage});
+    const fs::path elsewhere = "/tmp/elsewhere";
+    leave_journal(
+        false, [](Store& store) { log_numbers(store, 3); }, elsewhere);
+    const fs::path roots = fs::directory_iterator(elsewhere)->path();
+    leave_journal(true, [](Store& store) { log_numbers(store, 3000); });
+    // Its run takes the name, says the same of itself, and cannot be deleted, so that its positions stay.
+    const fs::path theirs = kJournal / roots.filename();
+    const fs::path front = front_root_of_nobody();
+    fs::rename(fs::directory_iterator(front)->path(), front / roots.filename());
+    fs::rename(runs().at(0), theirs);
+    for (const fs::path& folder : {theirs, front / roots.filename()}) {
+      fs::copy_file(roots / "run.json", folder / "run.json", fs::copy_options::overwrite_existing);
+      require(chown((folder / "run.json").c_str(), kOtherUser, kOtherUser) == 0, "chown");
+    }
+    as_nobody([&] {
+      fs::create_directory(theirs / "stays");
+      chmod((theirs / "stays").c_str(), 0777);
+    });
+    const auto found = recover(true);
+    require(
+        std::any_of(found.begin(), found.end(), [](const JournalRun& r) { return r.stored_events == 3000; }),
+        "the fake run is not stored");
+    require(!storage.get_positions(theirs.filename().string() + "@").empty(), "its positions are gone");
+    ScriptedBackend backend(kStorage);
+    const auto own = recover_journals(backend, {.journal_folder = elsewhere});
+    require(own.size() == 1 && own[0].stored_events == 3, "root's events are not stored");
+  });
+  REQUIRE_TWO_USERS(result);
+}
+
+TEST_CASE("What root has stored for another user, that user does not store again") {
+  const auto result = with_two_users([] {
+    MemoryStore storage({kStorage});
+    leave_journal(true, [](Store& store) { log_numbers(store, 15'000); });
+    {
+      const auto script = std::make_shared<Script>();
+      script->before_write([&](const Batch&) {
+        if (script->writes > 1) throw StoreError(StoreError::Kind::unavailable, "away");
+      });
+      ScriptedBackend backend(kStorage, script);
+      recover_journals(backend, {.all_users = true, .journal_folder = kJournal});
+    }
+    const std::size_t by_root = storage.get_events_by_data({}).size();
+    require(by_root != 0 && by_root < 15'000, "root stored all or nothing");
+    // The storage is memory of this process, and so the owner is this process from here on.
+    if (seteuid(kOtherUser) != 0) throw std::runtime_error("seteuid");
+    ScriptedBackend backend(kStorage);
+    const auto found = recover_journals(backend, {.journal_folder = kJournal});
+    require(found.size() == 1 && found[0].stored_events == 15'000 - by_root, "stored twice, or not at all");
+    require(storage.get_events_by_data({}).size() == 15'000, "not each event is stored once");
+    if (seteuid(0) != 0) throw std::runtime_error("seteuid");
   });
   REQUIRE_TWO_USERS(result);
 }
@@ -224,7 +285,7 @@ TEST_CASE("Links in the place of runs, folders and files are not followed") {
       fs::create_directory_symlink(kVictim, "/dev/shm/code_wake-0" + name.substr(name.rfind('-')));
     });
     for (const bool all_users : {false, true}) {
-      for (const JournalRun& found : recover(storage, all_users))
+      for (const JournalRun& found : recover(all_users))
         require(found.stored_events <= 1, "events come from nowhere");
     }
   });
@@ -240,13 +301,13 @@ TEST_CASE("Hard links to files of root in another user's journal are neither rea
     for (const char* name : {"spill-000009", "modules.json.new", "large-1-0"})
       fs::create_hard_link(kVictim / "file", run / name);
     chmod((kVictim / "file").c_str(), 0600);
-    const auto found = recover(storage, true);
+    const auto found = recover(true);
     require(found.size() == 1 && found[0].state == JournalRun::State::failed,
             "root's file was taken for the run's");
     require(found[0].problem.find("spill-000009") != std::string::npos, found[0].problem);
     require(fs::hard_link_count(kVictim / "file") == 4, "a link is gone");
     fs::remove(run / "spill-000009");
-    require(recover(storage, true).at(0).state == JournalRun::State::recovered, "the rest is not recovered");
+    require(recover(true).at(0).state == JournalRun::State::recovered, "the rest is not recovered");
     std::string content;
     std::getline(std::ifstream(kVictim / "file"), content);
     require(content == "root's" && fs::hard_link_count(kVictim / "file") == 1, "root's file has changed");
@@ -278,7 +339,7 @@ TEST_CASE("A folder that is swapped for a link during recovery leads nowhere, a 
     });
     int status = 0;
     do {
-      for (const bool all_users : {false, true}) static_cast<void>(recover(storage, all_users));
+      for (const bool all_users : {false, true}) static_cast<void>(recover(all_users));
     } while (waitpid(swapper, &status, WNOHANG) == 0);
     require(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the swapper has failed");
   });
@@ -300,7 +361,7 @@ TEST_CASE("A journal that its owner keeps locked holds no recoverer up") {
     });
     char byte = 0;
     require(read(ready[0], &byte, 1) == 1, "the lock is not held");
-    const auto found = recover(storage, true);
+    const auto found = recover(true);
     require(found.size() == 1 && found[0].state == JournalRun::State::alive, "it was taken");
     kill(-holder, SIGKILL);
     kill(holder, SIGKILL);
@@ -328,7 +389,7 @@ TEST_CASE("A program in mounts of its own, where other files have its paths, is 
       kill(getpid(), SIGKILL);
     });
     require(wait_for(child) == -SIGKILL, "the program was not killed");
-    const auto found = recover(storage, true);
+    const auto found = recover(true);
     require(found.size() == 1 && found[0].stored_events == 1, "not recovered");
     require(storage.get_events({}).events.at(0).frames.at(0).src.empty(), "a file of root's was read");
   });
@@ -355,17 +416,17 @@ TEST_CASE("A front's place that another user has taken is passed over, and memor
     MemoryStore storage({kStorage});
     leave_journal(false, [](Store& store) { log_numbers(store, 1); });
     const fs::path place = fs::directory_iterator("/dev/shm")->path();
-    require(recover(storage, false).at(0).stored_events == 1, "not recovered from /dev/shm");
+    require(recover(false).at(0).stored_events == 1, "not recovered from /dev/shm");
     require(!fs::exists(place), "memory's own folder has not gone with the last run");
     as_nobody([&] { fs::create_directory(place); });
     // Root's queue has the disk then, and all that it accepts is recovered.
     leave_journal(false, [](Store& store) { log_numbers(store, 2); });
     require(fs::is_empty(place), "something lies in another user's folder");
-    require(recover(storage, false).at(0).stored_events == 2, "not recovered from the disk");
+    require(recover(false).at(0).stored_events == 2, "not recovered from the disk");
     if (mount("tmpfs", "/run", "tmpfs", 0, "mode=755,size=2g") != 0) std::exit(kNoMounts);
     leave_journal(false, [](Store& store) { log_numbers(store, 3); });
     require(fs::exists("/run/code_wake") && fs::is_empty(place), "the front is not below /run");
-    require(recover(storage, false).at(0).stored_events == 3, "not recovered from /run");
+    require(recover(false).at(0).stored_events == 3, "not recovered from /run");
   });
   REQUIRE_TWO_USERS(result);
 }

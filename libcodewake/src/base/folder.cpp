@@ -2,7 +2,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,7 +18,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kFolder = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+// Searching a folder is enough to reach what is in it: it need not be readable, nor does its file system
+// answer.
+constexpr int kFolder = O_PATH | O_DIRECTORY | O_CLOEXEC;
+constexpr int kReadFolder = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOCTTY;
 
 std::error_code last_error() noexcept {
   return {errno, std::generic_category()};
@@ -33,8 +39,34 @@ bool is_dots(const char* name) noexcept {
   return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
 }
 
-bool stat_at(int folder, const std::string& name, struct stat& status) noexcept {
-  return fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+// What the kernel knows already of a file will do: a file system of another user may never answer.
+bool look(int folder, const std::string& name, FileLook& found) noexcept {
+  struct statx status {};
+  constexpr int kFlags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
+  if (statx(folder, name.c_str(), kFlags, STATX_TYPE | STATX_UID | STATX_INO, &status) != 0) return false;
+  found = {.device = makedev(status.stx_dev_major, status.stx_dev_minor),
+           .inode = status.stx_ino,
+           .owner = status.stx_uid,
+           .is_folder = S_ISDIR(status.stx_mode)};
+  return true;
+}
+
+// Not into another file system: what is mounted there may say what it likes of owners. Some systems filter
+// openat2.
+FileDescriptor open_folder_below(int folder, const std::string& name) noexcept {
+  open_how how{};
+  how.flags = kFolder | O_NOFOLLOW;
+  how.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS;
+  const long opened = syscall(SYS_openat2, folder, name.c_str(), &how, sizeof how);
+  if (opened >= 0 || (errno != ENOSYS && errno != EPERM)) return FileDescriptor(static_cast<int>(opened));
+  struct stat above {
+  }, below{};
+  FileDescriptor found(openat(folder, name.c_str(), kFolder | O_NOFOLLOW));
+  if (found.number() < 0 || fstat(folder, &above) != 0 || fstat(found.number(), &below) != 0)
+    return FileDescriptor(-1);
+  if (above.st_dev == below.st_dev) return found;
+  errno = EXDEV;
+  return FileDescriptor(-1);
 }
 
 std::error_code write_all(int fd, std::string_view content) noexcept {
@@ -118,10 +150,10 @@ Folder Folder::open_own(const std::string& name) const {
   const fs::path path = path_ / name;
   const Use use(*this);
   if (use.number() < 0) fail(errno, path);
-  FileDescriptor folder(openat(use.number(), name.c_str(), kFolder | O_NOFOLLOW));
+  FileDescriptor folder = open_folder_below(use.number(), name);
   struct stat status {};
   if (folder.number() < 0 || fstat(folder.number(), &status) != 0)
-    fail(errno == ELOOP ? ENOTDIR : errno, path);
+    fail(errno == ELOOP ? ENOTDIR : errno == EXDEV ? EPERM : errno, path);
   if (status.st_uid != geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0) fail(EPERM, path);
   return Folder(path, std::move(folder));
 }
@@ -208,29 +240,28 @@ std::error_code Folder::remove_tree(const std::string& name) const {
   return remove_folder(name);
 }
 
-bool Folder::look_at(const std::string& name, struct stat& status) const noexcept {
+bool Folder::look_at(const std::string& name, FileLook& found) const noexcept {
   const Use use(*this);
-  return use.number() >= 0 && stat_at(use.number(), name, status);
+  return use.number() >= 0 && look(use.number(), name, found);
 }
 
 bool Folder::has(const std::string& name) const noexcept {
-  struct stat status {};
-  return look_at(name, status);
+  FileLook found;
+  return look_at(name, found);
 }
 
 bool Folder::names(const std::string& name, int descriptor) const noexcept {
-  const Use use(*this);
-  struct stat held {
-  }, now{};
-  return use.number() >= 0 && fstat(descriptor, &held) == 0 && stat_at(use.number(), name, now) &&
-         held.st_dev == now.st_dev && held.st_ino == now.st_ino;
+  struct stat held {};
+  FileLook now;
+  return fstat(descriptor, &held) == 0 && look_at(name, now) && held.st_dev == now.device &&
+         held.st_ino == now.inode;
 }
 
 std::vector<std::string> Folder::entries() const {
   const Use use(*this);
   if (use.number() < 0) fail(errno, path_);
   // Another open file: the position in the folder is the open file's.
-  FileDescriptor again(openat(use.number(), ".", kFolder));
+  FileDescriptor again(openat(use.number(), ".", kReadFolder));
   if (again.number() < 0) fail(errno, path_);
   const std::unique_ptr<DIR, int (*)(DIR*)> listing(fdopendir(again.number()), &closedir);
   if (listing == nullptr) fail(errno, path_);
@@ -250,8 +281,8 @@ std::vector<std::string> Folder::folders_of(uid_t user) const {
   const Use use(*this);
   if (use.number() < 0) fail(errno, path_);
   std::erase_if(names, [&](const std::string& name) {
-    struct stat status {};
-    return !stat_at(use.number(), name, status) || !S_ISDIR(status.st_mode) || status.st_uid != user;
+    FileLook found;
+    return !look(use.number(), name, found) || !found.is_folder || found.owner != user;
   });
   return names;
 }
@@ -263,14 +294,16 @@ std::error_code Folder::sync_file(const std::string& name) const noexcept {
 
 std::error_code Folder::sync() const noexcept {
   const Use use(*this);
-  return use.number() < 0 ? last_error() : sync_descriptor(use.number());
+  if (use.number() < 0) return last_error();
+  const FileDescriptor folder(openat(use.number(), ".", kReadFolder));
+  return folder.number() < 0 ? last_error() : sync_descriptor(folder.number());
 }
 
 std::error_code Folder::sync_above() const {
   std::error_code error;
   for (fs::path above = path_; !error && above.has_relative_path();) {
     above = above.parent_path();
-    const FileDescriptor folder(::open(above.c_str(), kFolder));
+    const FileDescriptor folder(::open(above.c_str(), kReadFolder));
     if (folder.number() < 0 && errno == EACCES) break;  // nor was that one made by this user
     error = folder.number() < 0 ? last_error() : sync_descriptor(folder.number());
   }

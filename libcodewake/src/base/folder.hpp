@@ -2,7 +2,6 @@
 // nothing.
 #pragma once
 
-#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <filesystem>
@@ -18,6 +17,14 @@
 
 namespace codewake::internal {
 
+/// What is known of a file without opening it.
+struct FileLook {
+  dev_t device = 0;
+  ino_t inode = 0;
+  uid_t owner = 0;
+  bool is_folder = false;
+};
+
 /// Where the program closes its descriptor, the folder is opened again by its path: it must still be the same
 /// one. Names are of files right below it, and are never followed where they are links. What is opened is a
 /// regular file of the folder's owner, never a pipe or a device, so that no open blocks. New files have mode
@@ -30,8 +37,8 @@ class Folder {
   /// The same, made where it is missing, with the folders above it. Throws std::system_error.
   static Folder make(const std::filesystem::path& path);
 
-  /// A folder in this one, of the effective user, which nobody else may write to: ENOENT, ENOTDIR, or EPERM
-  /// for one of another user. Throws std::system_error.
+  /// A folder in this one, of the effective user and on the same file system, which no other user may write
+  /// to: ENOENT, ENOTDIR, or EPERM for another. Throws std::system_error.
   Folder open_own(const std::string& name) const;
 
   /// The same, made where it is missing. Throws std::system_error.
@@ -58,8 +65,8 @@ class Folder {
   /// A file, or a folder with all that is in it, as far as it is this user's. Throws std::bad_alloc alone.
   std::error_code remove_tree(const std::string& name) const;
 
-  /// As fstatat(2), without following a link; whether there is something of this name.
-  bool look_at(const std::string& name, struct stat& status) const noexcept;
+  /// Whether there is something of this name, which is not followed where it is a link.
+  bool look_at(const std::string& name, FileLook& found) const noexcept;
   /// Whether something of this name is there.
   bool has(const std::string& name) const noexcept;
   /// Whether `descriptor` is of the file of this name.

@@ -57,7 +57,10 @@ std::error_code read_external_file(const Folder& folder, std::uint32_t lane, std
                                    const ExternalPayload& payload, std::string& content) {
   const FileDescriptor file = folder.open_file(external_file(lane, position), O_RDONLY);
   if (file.number() < 0) return last_error();
-  const std::uint64_t size = size_of(file.number());
+  // A file of several names could be the content of as many records.
+  const auto status = file.regular_file();
+  if (!status || status->st_nlink > 1) return std::make_error_code(std::errc::bad_message);
+  const auto size = static_cast<std::uint64_t>(status->st_size);
   const auto hole = lseek(file.number(), 0, SEEK_HOLE);
   const bool is_whole = hole < 0 || static_cast<std::uint64_t>(hole) >= size;
   if (size != payload.size_bytes || size > kMaxPayloadBytes || (size != 0 && !is_whole))

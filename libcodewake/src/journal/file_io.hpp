@@ -23,7 +23,7 @@ std::uint64_t size_of(int fd) noexcept;
 std::string external_file(std::uint32_t lane, std::uint64_t position);
 
 /// That content, if it is what the record says. What no writer leaves is refused before memory is taken for
-/// it: more than kMaxPayloadBytes, and files with holes.
+/// it: more than kMaxPayloadBytes, files with holes, and files with several names.
 std::error_code read_external_file(const Folder& folder, std::uint32_t lane, std::uint64_t position,
                                    const ExternalPayload& payload, std::string& content);
 

@@ -68,6 +68,9 @@ void LiveJournal::make_disk_folder() {
   const std::string reason = options_.is_default_folder ? why_not_trusted(options_.folder) : std::string();
   if (!reason.empty()) throw std::system_error(EPERM, std::generic_category(), reason);
   disk_folder_ = RunFolder::create(options_.folder, run());
+  // Once more: another user may have come first with what was missing.
+  const std::string late = options_.is_default_folder ? why_not_trusted(disk_folder_->path()) : std::string();
+  if (!late.empty()) throw std::system_error(EPERM, std::generic_category(), late);
   disk_folder_->write_about(options_.about);
   spill_ = std::make_unique<Spill>(disk_folder_->folder(), options_.limit_bytes);
   can_spill_ = true;

@@ -71,6 +71,23 @@ Folder make_in(const FrontPlace& place) {
   return folder;
 }
 
+// What `take` makes of the first place that serves; where it fails, of the next.
+template <class Take>
+auto with_front_place(const fs::path& journal_folder, std::uint64_t size_bytes, Take take) {
+  fs::path problem;
+  int error = 0;
+  for (const FrontPlace& place : front_places(journal_folder)) {
+    error = check_place(place, size_bytes);
+    try {
+      if (error == 0) return take(place);
+    } catch (const std::system_error& failed) {
+      error = failed.code().value();
+    }
+    problem = place.path();
+  }
+  throw std::system_error(error, std::generic_category(), problem.string());
+}
+
 // All that there could be, whether or not it is to be trusted.
 std::vector<fs::path> journal_candidates() {
   if (geteuid() == 0) return {"/var/lib/code_wake/journal"};
@@ -108,19 +125,12 @@ bool is_front_root(const fs::path& root) {
   return above.filename() == "code_wake" && above.string().starts_with("/run/");
 }
 
+fs::path choose_front_root(const fs::path& journal_folder, std::uint64_t size_bytes) {
+  return with_front_place(journal_folder, size_bytes, [](const FrontPlace& place) { return place.path(); });
+}
+
 Folder make_front_root(const fs::path& journal_folder, std::uint64_t size_bytes) {
-  std::string problem;
-  int error = 0;
-  for (const FrontPlace& place : front_places(journal_folder)) {
-    error = check_place(place, size_bytes);
-    try {
-      if (error == 0) return make_in(place);
-    } catch (const std::system_error& failed) {
-      error = failed.code().value();
-    }
-    problem = place.path();
-  }
-  throw std::system_error(error, std::generic_category(), problem);
+  return with_front_place(journal_folder, size_bytes, make_in);
 }
 
 std::vector<std::shared_ptr<const Folder>> open_roots(const fs::path& journal_folder) {

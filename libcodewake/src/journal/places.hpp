@@ -28,8 +28,13 @@ std::vector<std::filesystem::path> front_roots(const std::filesystem::path& jour
 /// Whether it is a folder as `front_roots` names them: it goes with the last run in it.
 bool is_front_root(const std::filesystem::path& root);
 
-/// Opens the first of them that is memory, has room for `size_bytes`, and that no other user could have
-/// prepared; makes it where it is missing. Throws std::system_error where there is none.
+/// The first of them that may serve: one below /run where that is memory with room for four times
+/// `size_bytes`, or else the one in /dev/shm; none where another user could have prepared it. Throws
+/// std::system_error where there is none.
+std::filesystem::path choose_front_root(const std::filesystem::path& journal_folder,
+                                        std::uint64_t size_bytes);
+
+/// Opens it, and makes it where it is missing. Throws std::system_error where there is none.
 Folder make_front_root(const std::filesystem::path& journal_folder, std::uint64_t size_bytes);
 
 /// The folders that exist of a journal folder's: itself, then its fronts'. Throws std::system_error where one

@@ -236,6 +236,8 @@ std::error_code RunFolder::remove() noexcept {
 
 void RunFolder::close_in_child() noexcept {
   unlock();
+  folder_.reset();
+  root_.reset();
 }
 
 }  // namespace codewake::internal

@@ -63,7 +63,7 @@ class RunFolder {
   /// Deletes the folder, then gives up the lock. Says what could not be deleted.
   std::error_code remove() noexcept;
 
-  /// Leaves the lock to the parent.
+  /// Leaves the lock to the parent; this object must not be used any more.
   void close_in_child() noexcept;
 
  private:

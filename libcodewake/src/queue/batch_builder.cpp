@@ -12,6 +12,12 @@
 #include "store/storable.hpp"
 
 namespace codewake::internal {
+namespace {
+
+/// That a journal of another user may introduce: they stay in memory.
+constexpr std::size_t kMostUnknownProcesses = 1024;
+
+}  // namespace
 
 BatchBuilder::BatchBuilder(std::string run, ProcessTable& processes, BatchLimits limits,
                            StackMaker make_stack, bool stores_trace_events)
@@ -42,7 +48,9 @@ bool BatchBuilder::add(const TakenRecord& record,
   const auto kind = static_cast<RecordKind>(record.header.kind);
   if (kind == RecordKind::process && record.header.process != 0) {
     auto info = decode_process(record.payload);
-    if (info) {
+    size_bytes_ += record.payload.size();
+    const bool has_room = !known_ids_only_ || processes_.entries().size() < kMostUnknownProcesses;
+    if (info && has_room) {
       processes_.introduce(record.header.process, to_storable(*std::move(info)));
     } else {
       ++unknown_records_;
@@ -131,7 +139,12 @@ bool BatchBuilder::add_event(const TakenRecord& record, std::span<const char> pa
   // process's.
   const std::uint16_t process =
       !process_id && record.header.process == 0 ? std::uint16_t{1} : record.header.process;
-  if (!process_id && processes_.find(process) == nullptr) return false;
+  if (!process_id && processes_.find(process) == nullptr) {
+    if (!decoded_.process_id) return false;  // its process comes
+    ++unknown_records_;
+    add_item(record).is_sync = false;
+    return true;
+  }
   Item& item = add_item(record);
   item.when = decoded_.when.value_or(record.time);
   item.process_id = process_id;

@@ -23,15 +23,12 @@ QueueTarget target_of(const Store& store, const std::vector<std::string>& parame
   return {.identity = store.identity(), .class_name = typeid(store).name(), .parameters = parameters};
 }
 
-Folder make_crash_root(const std::filesystem::path& journal) {
-  return make_front_root(journal, sizeof(CrashPage));
-}
-
 }  // namespace
 
 void expect_crash(const QueueTarget& target, const Config::Queue& options, const CrashSubject& subject) {
   const std::filesystem::path journal = journal_folder(options, target);
-  if (!journal.empty()) prepare_crash_runs(make_crash_root(journal).path(), about_run(target), subject);
+  if (!journal.empty())
+    prepare_crash_runs(choose_front_root(journal, sizeof(CrashPage)), about_run(target), subject);
 }
 
 void expect_crash(const Store& store, const Config::Queue& options,
@@ -46,7 +43,7 @@ CrashRun::CrashRun(const Store& store, const Config::Queue& options,
   const std::filesystem::path journal = journal_folder(options, target);
   if (journal.empty()) return;
   about_ = about_run(target);
-  folder_ = RunFolder::create([&] { return make_crash_root(journal); }, about_.run);
+  folder_ = RunFolder::create([&] { return make_front_root(journal, sizeof(CrashPage)); }, about_.run);
   folder_->write_about(about_);
   use_crash_page(make_crash_page(*folder_->folder(), subject_));
   prepare_crash_runs(folder_->root()->path(), about_, subject_);
@@ -61,6 +58,7 @@ void CrashRun::end() noexcept {
 
 void CrashRun::close_in_child() noexcept {
   if (folder_) folder_->close_in_child();
+  folder_.reset();
 }
 
 void recover_crash_runs(Store& store, const Config::Queue& options,

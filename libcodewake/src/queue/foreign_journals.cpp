@@ -1,9 +1,9 @@
 #include "queue/foreign_journals.hpp"
 
-#include <dirent.h>
+#include <grp.h>
 #include <pwd.h>
 #include <signal.h>
-#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +14,7 @@
 #include <map>
 #include <set>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include "journal/crash_file.hpp"
@@ -24,7 +25,13 @@
 namespace codewake::internal {
 namespace {
 
-constexpr auto kPatience = std::chrono::seconds(60);
+constexpr std::chrono::milliseconds kPatience = std::chrono::seconds(60);
+/// For all answers of one reader.
+constexpr std::chrono::milliseconds kMostWaiting = std::chrono::minutes(10);
+/// A user may have others of its own, in a namespace.
+constexpr std::size_t kMostUnlisted = 256;
+/// Of the large events of one user.
+constexpr std::uint64_t kMostExternalBytesInAll = std::uint64_t{1} << 30;
 
 [[noreturn]] void fail_by_answer() {
   throw std::runtime_error("the process that reads these journals gives an answer that is none");
@@ -48,16 +55,28 @@ void add_owners(const std::filesystem::path& path, std::string_view prefix, std:
   try {
     const Folder folder = Folder::open(path);
     for (const std::string& name : folder.entries()) {
-      struct stat status {};
-      if (name.starts_with(prefix) && folder.look_at(name, status) && S_ISDIR(status.st_mode))
-        users.insert(status.st_uid);
+      FileLook found;
+      if (name.starts_with(prefix) && folder.look_at(name, found) && found.is_folder)
+        users.insert(found.owner);
+      if (users.size() >= kMostUnlisted) return;
     }
   } catch (const std::system_error&) {
+    // A folder that is not there, or that root may not read: the users that the system lists are looked at
+    // anyway.
   }
 }
 
 JournalOwner owner_of(const passwd& entry) {
-  return {.user = entry.pw_uid, .group = entry.pw_gid, .name = entry.pw_name, .home = entry.pw_dir};
+  int count = 256;
+  std::vector<gid_t> groups(static_cast<std::size_t>(count));
+  if (getgrouplist(entry.pw_name, entry.pw_gid, groups.data(), &count) < 0)
+    count = 0;  // more: it does with its own
+  groups.resize(static_cast<std::size_t>(count));
+  return {.user = entry.pw_uid,
+          .group = entry.pw_gid,
+          .name = entry.pw_name,
+          .home = entry.pw_dir,
+          .groups = std::move(groups)};
 }
 
 }  // namespace
@@ -93,26 +112,39 @@ class ForeignJournals::Reader {
       : started_(start_journal_reader(owner, folder)) {}
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
-  // It has nothing to end: what it was asked to do, it has done.
+  // It has nothing to end: what it was asked to do, it has done. Where it hangs in a file system of its user,
+  // it is left to the system.
   ~Reader() {
-    kill(started_.pid, SIGKILL);
-    while (waitpid(started_.pid, nullptr, 0) < 0 && errno == EINTR) {
-    }
+    send_signal(SIGKILL);
+    for (int i = 0; i < 1000 && waitpid(started_.pid, nullptr, WNOHANG) == 0; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
 
   /// The answer. Throws std::runtime_error where it is no answer, or says that it cannot be had.
   std::string ask(Ask what, std::string_view body = {}, std::size_t most_bytes = kMostAnswerBytes) {
     if (has_failed_) throw std::runtime_error("the process that reads these journals has failed before");
     has_failed_ = true;  // unless this ends well: question and answer would not fit any more
+    const auto start = std::chrono::steady_clock::now();
     started_.channel.send(static_cast<std::uint8_t>(what), body, kPatience);
     ReaderChannel::Message answer = started_.channel.receive(most_bytes, kPatience);
-    has_failed_ = false;
+    waited_ += std::chrono::steady_clock::now() - start;
+    has_failed_ = waited_ >= kMostWaiting;
     if (answer.kind != 0) throw std::runtime_error(answer.body);
     return std::move(answer.body);
   }
 
  private:
+  // By a descriptor: the number of a process that has ended may be another's.
+  void send_signal(int signal) const noexcept {
+    if (started_.process.number() >= 0) {
+      syscall(SYS_pidfd_send_signal, started_.process.number(), signal, nullptr, 0);
+    } else {
+      kill(started_.pid, signal);
+    }
+  }
+
   StartedReader started_;
+  std::chrono::nanoseconds waited_{};
   bool has_failed_ = false;
 };
 
@@ -160,12 +192,14 @@ class ForeignJournals::Journal final : public JournalSource {
     std::memcpy(&payload, record.payload.data(), sizeof payload);
     MessageWriter question;
     question.put(record.lane).put(record.position).put(payload);
-    try {
-      content = reader_->ask(Ask::external, question.text(), kMostExternalBytes);
-      return {};
-    } catch (const std::runtime_error&) {
-      return std::make_error_code(std::errc::io_error);  // counted as one that could not be read
-    }
+    content = reader_->ask(Ask::external, question.text(), kMostExternalBytes + 1);
+    if (content.empty()) fail_by_answer();
+    const bool is_there = content.front() != 0;
+    content.erase(0, 1);
+    external_bytes_ += content.size();
+    if (external_bytes_ > kMostExternalBytesInAll)
+      throw std::runtime_error("its large events take more than a recoverer stores for another user");
+    return is_there ? std::error_code() : std::make_error_code(std::errc::bad_message);
   }
 
   const CrashPage* crash() const noexcept override { return crash_.get(); }
@@ -230,6 +264,7 @@ class ForeignJournals::Journal final : public JournalSource {
   std::string run_;
   std::optional<RunAbout> about_;
   std::uint64_t size_bytes_ = 0;
+  std::uint64_t external_bytes_ = 0;
   std::unique_ptr<CrashPage> crash_;
   std::string answer_;  // which the records' payloads lie in
   std::vector<TakenRecord> records_;
@@ -237,7 +272,8 @@ class ForeignJournals::Journal final : public JournalSource {
 };
 
 ForeignJournals::ForeignJournals(const JournalOwner& owner, const std::filesystem::path& journal_folder)
-    : user_(owner.name), reader_(std::make_shared<Reader>(owner, journal_folder)) {}
+    : user_{.number = owner.user, .name = owner.name},
+      reader_(std::make_shared<Reader>(owner, journal_folder)) {}
 
 ForeignJournals::~ForeignJournals() = default;
 

@@ -13,7 +13,8 @@
 namespace codewake::internal {
 
 /// The users of this machine that may have journals, in the order of their numbers: those that the system
-/// lists, and the owners of fronts, and of runs in `journal_folder`. Without root, who reads without help.
+/// lists, and the owners of fronts, and of runs in `journal_folder`; without root, whose journals need no
+/// help. Not thread-safe: it lists users by getpwent(3).
 std::vector<JournalOwner> journal_owners(const std::filesystem::path& journal_folder);
 
 /// All that the reader says is bounded and checked: the user may have it under control. Thread-bound.
@@ -23,7 +24,7 @@ class ForeignJournals final : public JournalSources {
   ForeignJournals(const JournalOwner& owner, const std::filesystem::path& journal_folder);
   ~ForeignJournals() override;
 
-  std::optional<std::string> other_user() const override { return user_; }
+  std::optional<JournalUser> other_user() const override { return user_; }
   std::vector<std::string> runs() override;
   bool has(const std::string& run) override;
   std::unique_ptr<JournalSource> take_over(const std::string& run) override;
@@ -32,7 +33,7 @@ class ForeignJournals final : public JournalSources {
   class Reader;
   class Journal;
 
-  std::string user_;
+  JournalUser user_;
   std::shared_ptr<Reader> reader_;
 };
 

@@ -7,12 +7,12 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -43,7 +43,7 @@ void limit(__rlimit_resource resource, rlim_t most) {
 // have it dump a core.
 void become(const JournalOwner& owner) {
   check(owner.user == 0 ? -1 : 0, "not for root");
-  if (initgroups(owner.name.c_str(), owner.group) != 0) check(setgroups(0, nullptr), "setgroups");
+  check(setgroups(owner.groups.size(), owner.groups.data()), "setgroups");
   check(setresgid(owner.group, owner.group, owner.group), "setresgid");
   check(setresuid(owner.user, owner.user, owner.user), "setresuid");
   if (setuid(0) == 0 || geteuid() != owner.user) std::_Exit(1);
@@ -61,6 +61,7 @@ void keep_only(int socket) {
     if (nothing < 0 || dup2(nothing, standard) < 0) std::_Exit(1);
   }
   if (dup2(socket, 3) < 0) std::_Exit(1);
+  setsid();  // the terminal of the caller is not the owner's
   if (close_range(4, ~0u, 0) == 0) return;
   for (int fd = 4; fd < 65536; ++fd) close(fd);
 }
@@ -171,8 +172,9 @@ class Reader {
   static std::vector<std::string> runs_of(JournalSources& place) {
     try {
       return place.runs();
-    } catch (const std::system_error&) {
-      return {};
+    } catch (const std::system_error& error) {
+      if (error.code() == std::errc::permission_denied) return {};
+      throw;
     }
   }
 
@@ -216,8 +218,12 @@ class Reader {
     record.payload = {reinterpret_cast<const char*>(&payload), sizeof payload};
     if (payload.size_bytes > kMostExternalBytes)
       throw std::system_error(std::make_error_code(std::errc::message_size), "a large event");
-    if (const std::error_code error = journal_->read_external(record, out.text()))
-      throw std::system_error(error, "a large event");
+    std::string content;
+    const std::error_code error = journal_->read_external(record, content);
+    const bool is_gone = error == std::errc::bad_message || error == std::errc::no_such_file_or_directory;
+    if (error && !is_gone) throw std::system_error(error, "a large event");
+    out.put(static_cast<std::uint8_t>(!error));
+    if (!error) out.text().append(content);
   }
 
   static void reply_stack(const Stacktrace& stack, MessageWriter& out) {
@@ -244,6 +250,14 @@ class Reader {
   std::unique_ptr<JournalSource> journal_;
 };
 
+// Standard descriptors may be closed: none of ours may have their numbers.
+FileDescriptor moved_up(FileDescriptor file) {
+  constexpr int kLowest = 10;
+  FileDescriptor moved(fcntl(file.number(), F_DUPFD_CLOEXEC, kLowest));
+  check(moved.number() < 0 ? -1 : 0, "F_DUPFD_CLOEXEC");
+  return moved;
+}
+
 [[noreturn]] void read_journals(const JournalOwner& owner, const std::filesystem::path& folder, int socket) {
   try {
     keep_only(socket);
@@ -261,11 +275,12 @@ class Reader {
 StartedReader start_journal_reader(const JournalOwner& owner, const std::filesystem::path& folder) {
   int sockets[2];
   check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), "socketpair");
-  FileDescriptor ours(sockets[0]), theirs(sockets[1]);
+  FileDescriptor ours = moved_up(FileDescriptor(sockets[0])), theirs = moved_up(FileDescriptor(sockets[1]));
   const pid_t child = fork();
   if (child < 0) throw std::system_error(errno, std::generic_category(), "fork");
   if (child == 0) read_journals(owner, folder, theirs.number());
-  return {.pid = child, .channel = ReaderChannel(std::move(ours))};
+  FileDescriptor process(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
+  return {.pid = child, .process = std::move(process), .channel = ReaderChannel(std::move(ours))};
 }
 
 }  // namespace codewake::internal

@@ -16,14 +16,16 @@ namespace codewake::internal {
 struct JournalOwner {
   uid_t user = 0;
   gid_t group = 0;
-  std::string name = {};  ///< the number, where the user has none
-  std::string home = {};  ///< may be empty
+  std::string name = {};           ///< the number, where the user has none
+  std::string home = {};           ///< may be empty
+  std::vector<gid_t> groups = {};  ///< all that the user is in
 };
 
 /// Starts that process. It reads the owner's journals in `folder` and in the owner's default folders. It ends
 /// with the other end of the channel. The caller waits for `pid`. Throws std::system_error.
 struct StartedReader {
   pid_t pid = 0;
+  FileDescriptor process{-1};  ///< of pidfd_open(2); none on old kernels
   ReaderChannel channel;
 };
 StartedReader start_journal_reader(const JournalOwner& owner, const std::filesystem::path& folder);

@@ -1,6 +1,8 @@
 // Journals of dead runs, wherever they are read: by this process, or by one that has become their owner.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -56,14 +58,19 @@ class JournalSource {
   virtual std::error_code remove() = 0;
 };
 
+struct JournalUser {
+  uid_t number = 0;
+  std::string name = {};  ///< the number, where the user has none
+};
+
 /// All that there are in one place. Thread-bound.
 class JournalSources {
  public:
   virtual ~JournalSources() = default;
 
-  /// The user whose journals they are, where it is another one than this process's: nothing that they say of
-  /// users and ids is believed then.
-  virtual std::optional<std::string> other_user() const { return std::nullopt; }
+  /// Whose journals they are, where that is another user than this process's: what they say of users, ids and
+  /// names of runs is not believed then.
+  virtual std::optional<JournalUser> other_user() const { return std::nullopt; }
 
   /// The names of the runs that are there now. Throws std::system_error.
   virtual std::vector<std::string> runs() = 0;

@@ -249,6 +249,8 @@ std::optional<Queue::Impl::Place> Queue::Impl::append(const Event& event, bool n
 }
 
 std::optional<EventRecord> Queue::Impl::insert_slowly(const EventInput& event, bool sync) {
+  if (event.process_id && *event.process_id <= 0)
+    throw StoreError(StoreError::Kind::rejected, "no process has this id: stores number from 1");
   const std::optional<Place> place = append(event, event.process_id.has_value(), sync);
   if (!sync || !place) return std::nullopt;
   const Id id = place->run->wait_for(place->lane, place->position);

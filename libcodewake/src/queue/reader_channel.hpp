@@ -21,7 +21,7 @@ enum class Ask : std::uint8_t {
   open,       ///< → u64 size; then the crash page, or nothing
   skip_to,    ///< u32 lane, u64 position
   records,  ///< → for each record its header, u32 lane, u64 position, next position, i64 time, text payload
-  external,     ///< u32 lane, u64 position, ExternalPayload → the content
+  external,     ///< u32 lane, u64 position, ExternalPayload → u8 whether it is there, the content
   stack,        ///< u64 addresses → an event with nothing but a stack, as in a journal
   crash_stack,  ///< → the same
   damage,       ///< → u64 skipped bytes, unreported losses
@@ -31,7 +31,7 @@ enum class Ask : std::uint8_t {
 
 inline constexpr std::size_t kMostAnswerBytes = 1u << 20;
 /// Of the content of an external record.
-inline constexpr std::size_t kMostExternalBytes = 64u << 20;
+inline constexpr std::size_t kMostExternalBytes = 16u << 20;
 
 /// One end of a stream socket. A message is a u32 length, a u8 kind, and as many bytes. Thread-bound.
 class ReaderChannel {

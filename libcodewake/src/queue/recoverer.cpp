@@ -1,10 +1,11 @@
 #include "queue/recoverer.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
-#include <stdexcept>
+#include <system_error>
 #include <utility>
 
 #include "queue/crash_report.hpp"
@@ -12,16 +13,26 @@
 
 namespace codewake::internal {
 
+namespace {
+
+// No run's name has this character.
+std::string label_of(const std::string& run, uid_t user) {
+  return fmt::format("{}@{}", run, user);
+}
+
+}  // namespace
+
 /// The run that is at work.
 struct Recoverer::Work {
-  Work(QueueBackend& backend, std::unique_ptr<JournalSource> dead, BatchLimits limits,
+  Work(QueueBackend& backend, std::unique_ptr<JournalSource> dead, std::string name, BatchLimits limits,
        const std::filesystem::path& folder, JournalRun& shown)
       : journal(std::move(dead)),
+        label(std::move(name)),
         builder(
-            journal->run(), processes, limits,
+            label, processes, limits,
             [this](const std::vector<void*>& addresses) { return journal->stack_of(addresses); },
             backend.stores_trace_events()),
-        letters(folder, journal->run()),
+        letters(folder, label),
         writer(backend, builder, processes,
                {.stored =
                     [this, &shown](std::size_t item, Id) {
@@ -34,6 +45,8 @@ struct Recoverer::Work {
                     }}) {}
 
   std::unique_ptr<JournalSource> journal;
+  std::string label;  // of the segments that it writes
+  bool forgets_run = false;
   ProcessTable processes;
   BatchBuilder builder;
   DeadLetters letters;
@@ -94,7 +107,8 @@ bool Recoverer::open_next() {
   JournalRun& shown = runs_.emplace_back();
   shown.run = left_.front();
   left_.pop_front();
-  shown.user = sources_->other_user().value_or(std::string());
+  const std::optional<JournalUser> owner = sources_->other_user();
+  if (owner) shown.user = owner->name;
   auto journal = sources_->take_over(shown.run);
   if (journal == nullptr) {  // alive, where it is still there: its own words about itself are not asked for
     if (!sources_->has(shown.run)) runs_.pop_back();
@@ -122,29 +136,32 @@ bool Recoverer::open_next() {
     return false;
   }
   shown.state = JournalRun::State::failed;  // until it is done
-  work_ = std::make_unique<Work>(backend_, std::move(journal), limits_, dead_folder_, shown);
-  if (!shown.user.empty()) {
-    work_->processes.set_user(shown.user);
+  std::string label = owner ? label_of(shown.run, owner->number) : shown.run;
+  work_ =
+      std::make_unique<Work>(backend_, std::move(journal), std::move(label), limits_, dead_folder_, shown);
+  if (owner) {
+    work_->processes.set_user(owner->name);
     work_->builder.believe_known_ids_only();
   }
   return true;
 }
 
-// A run may have the name of another user's, whose positions and ids are not its own.
-void Recoverer::check_owner(Id process) {
-  const std::string& user = runs_.back().user;
-  if (user.empty()) return;
+// Whether the store has the process under the name of the user whose journal this is.
+bool Recoverer::is_of_owner(Id process) {
+  const auto owner = sources_->other_user();
+  if (!owner) return true;
   const std::optional<ProcessRecord> record = backend_.get_process_by_id(process);
-  if (record && record->username == user) return;
-  throw std::runtime_error("the store has a run of this name that is another user's");
+  return record && record->username == owner->name;
 }
 
-void Recoverer::read_positions() {
+// Of segments `<label>/…`. A run of another user may have taken the name of a run that is not its own: then
+// the positions keep its records from being stored, which harms only that user, and the ids are another
+// process's.
+bool Recoverer::read_positions(const std::string& label) {
   Work& work = *work_;
-  const JournalRun& shown = runs_.back();
-  for (const StoredPosition& stored : backend_.get_positions(work.journal->run() + "/")) {
-    check_owner(stored.process_id);
-    const std::string name = stored.segment.substr(work.journal->run().size() + 1);
+  bool is_owners = true;
+  for (const StoredPosition& stored : backend_.get_positions(label + "/")) {
+    const std::string name = stored.segment.substr(label.size() + 1);
     if (name == kCrashSegment) {
       work.journal->skip_crash();
       continue;
@@ -152,12 +169,24 @@ void Recoverer::read_positions() {
     const bool is_process = name.starts_with('p');
     std::uint32_t number = 0;
     std::from_chars(name.data() + (is_process ? 1 : 0), name.data() + name.size(), number);
-    if (is_process) {
+    if (!is_process) {
+      work.journal->skip_to(number, stored.position);
+    } else if (label == work.label || is_of_owner(stored.process_id)) {
       work.processes.set_id(static_cast<std::uint16_t>(number), stored.process_id);
     } else {
-      work.journal->skip_to(number, stored.position);
+      is_owners = false;
     }
   }
+  return is_owners;
+}
+
+// What root stores for another user is noted apart, so that no user's journal can move the positions of a run
+// that has its name; the owner goes on behind both.
+void Recoverer::read_positions() {
+  Work& work = *work_;
+  const JournalRun& shown = runs_.back();
+  work.forgets_run = read_positions(shown.run);
+  read_positions(label_of(shown.run, sources_->other_user() ? sources_->other_user()->number : geteuid()));
   work.processes.set_stand_in({.run_ts = shown.started,
                                .app_name = shown.executable.empty() ? "unknown" : shown.executable,
                                .pid = shown.pid,
@@ -200,7 +229,12 @@ bool Recoverer::collect() {
   work.builder.clear();
   work.journal->collect([&](const TakenRecord& record) {
     return work.builder.add(record, [&](const TakenRecord& external, std::string& content) {
-      return work.journal->read_external(external, content);
+      const std::error_code error = work.journal->read_external(external, content);
+      // What cannot be read now may be read later, and the journal stays.
+      const bool is_for_good =
+          error == std::errc::bad_message || error == std::errc::no_such_file_or_directory;
+      if (error && !is_for_good) throw std::system_error(error, "a large event");
+      return error;
     });
   });
   if (work.builder.size() == 0 && !std::exchange(work.has_told_crash, true)) add_crash();
@@ -259,7 +293,9 @@ void Recoverer::finish() {
   }
   shown.state = JournalRun::State::recovered;
   try {
-    backend_.forget_positions(shown.run + "/");
+    if (work->forgets_run) backend_.forget_positions(shown.run + "/");
+    const auto owner = sources_->other_user();
+    backend_.forget_positions(label_of(shown.run, owner ? owner->number : geteuid()) + "/");
   } catch (...) {
     // The rows stay, of a journal that is no more.
   }

@@ -50,7 +50,8 @@ class Recoverer {
   Step note_failure(const char* problem, bool store_is_away);
   bool open_next();
   void read_positions();
-  void check_owner(Id process);
+  bool read_positions(const std::string& label);
+  bool is_of_owner(Id process);
   Step go_on();
   bool begin_batch();
   bool collect();

@@ -41,8 +41,12 @@ std::vector<JournalRun> recover_journals(Store& store, const RecoveryOptions& op
       {.identity = store.identity(), .class_name = typeid(store).name(), .parameters = options.parameters});
   if (options.all_users && geteuid() != 0)
     throw std::system_error(EPERM, std::generic_category(), "only root recovers the journals of other users");
-  std::vector<std::filesystem::path> folders = {options.journal_folder};
-  if (options.journal_folder.empty()) folders = internal::default_journal_folders();
+  std::vector<std::filesystem::path> folders;
+  if (options.journal_folder.empty()) {
+    folders = internal::default_journal_folders();
+  } else {
+    folders.push_back(std::filesystem::absolute(options.journal_folder));
+  }
   const std::filesystem::path own = folders.empty() ? internal::default_journal_folder() : folders.front();
   std::vector<JournalRun> runs;
   const auto recover = [&](std::unique_ptr<internal::JournalSources> sources,
