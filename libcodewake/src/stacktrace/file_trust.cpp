@@ -10,6 +10,8 @@
 #include <iterator>
 #include <utility>
 
+#include "codewake/trusted_path.hpp"
+
 namespace codewake::internal {
 namespace {
 
@@ -46,6 +48,17 @@ std::optional<OpenFile> open_regular(const std::string& path, std::uint64_t max_
   const auto now = opened.regular_file();
   if (!now || now->st_dev != status.st_dev || now->st_ino != status.st_ino) return std::nullopt;
   return OpenFile{std::move(opened), status};
+}
+
+std::filesystem::path stable_path(const std::string& path) {
+  if (path.empty() || path.find('\0') != std::string::npos) return {};
+  FollowedPath followed = follow_path(path, Others::none);
+  if (!followed.exists || !followed.why_not_trusted.empty()) return {};
+  return std::move(followed.path);
+}
+
+std::optional<OpenFile> open_stable(const std::string& path, std::uint64_t max_bytes) {
+  return open_regular(stable_path(path).string(), max_bytes);
 }
 
 bool is_ours(const struct stat& status) noexcept {

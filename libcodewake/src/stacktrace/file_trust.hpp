@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 
@@ -42,6 +43,14 @@ std::optional<OpenFile> open_regular(const std::string& path, std::uint64_t max_
 
 /// The same for what `looked_at`, opened with O_PATH, leads to. Needs /proc.
 std::optional<OpenFile> open_regular(const FileDescriptor& looked_at, std::uint64_t max_bytes);
+
+/// Where `path` leads, without symbolic links, if a file exists there and no other user can change that:
+/// later opens by the path find the same file. Empty otherwise, and where the file does not exist: another
+/// user may be the owner of a folder that comes back in a moment.
+std::filesystem::path stable_path(const std::string& path);
+
+/// The same as `open_regular` for a path that has a `stable_path`; empty for others.
+std::optional<OpenFile> open_stable(const std::string& path, std::uint64_t max_bytes);
 
 /// Whether the file belongs to root or the effective user, and no other user can write to it. A user other
 /// than root shares with the members of the effective group, as many systems give each user a group.
