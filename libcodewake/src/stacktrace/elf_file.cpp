@@ -96,7 +96,7 @@ bool is_same_time(const timespec& a, const timespec& b) {
 
 std::unique_ptr<ElfFile> ElfFile::open(const std::string& path, const FileOwners& owners) {
   std::optional<OpenFile> file = open_regular(path, kMaxFileBytes);
-  if (!file || file->status.st_size <= EI_NIDENT || !owners.allow(file->status)) return {};
+  if (!file || file->status.st_size <= EI_NIDENT || !owners.allow(*file)) return {};
   std::unique_ptr<ElfFile> elf(new ElfFile);
   elf->path_ = path;
   elf->size_ = static_cast<std::size_t>(file->status.st_size);
@@ -104,7 +104,7 @@ std::unique_ptr<ElfFile> ElfFile::open(const std::string& path, const FileOwners
   elf->inode_ = file->status.st_ino;
   elf->modified_ = file->status.st_mtim;
   elf->owner_ = file->status.st_uid;
-  elf->is_ours_ = internal::is_ours(file->status);
+  elf->is_ours_ = internal::is_ours(*file);
   if (!elf->load(*file)) return {};
   struct stat now {};
   if (!elf->is_mapped_ && (fstat(file->descriptor.number(), &now) != 0 || !elf->is_same_as(now)))

@@ -67,7 +67,7 @@ fs::path without_leading_steps(const fs::path& path) {
 std::optional<OpenFile> open_own_source(const std::string& path, std::uint64_t max_bytes) {
   if (path.empty() || path.find('\0') != std::string::npos) return std::nullopt;
   if (auto file = open_stable(path, max_bytes)) return file;
-  if (geteuid() == 0) return std::nullopt;
+  if (geteuid() == 0 || is_privileged()) return std::nullopt;
   const FileDescriptor root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   const fs::path way = fs::path(path).lexically_normal();
   if (!way.is_absolute()) return std::nullopt;

@@ -102,6 +102,12 @@ Symbolizer& symbolizer(Trust trust) {
   return *made.release();
 }
 
+// The user that starts a program with raised privileges may have written the runs that it finds.
+SymbolOptions for_this_program(SymbolOptions options) {
+  if (options.trust == Trust::own_run && is_privileged()) options.trust = Trust::stored;
+  return options;
+}
+
 SourceFiles::Open opener(const SymbolOptions& options, const SourceFolders& folders) {
   if (options.trust != Trust::stored) return &open_own_source;
   return
@@ -144,7 +150,7 @@ void make_storable(Frame& frame) {
 }
 
 Symbolizer::Symbolizer(SymbolOptions options)
-    : options_(std::move(options)),
+    : options_(for_this_program(std::move(options))),
       source_folders_(options_.source_folders),
       sources_(opener(options_, source_folders_)) {}
 
