@@ -1,4 +1,4 @@
-// Whose files are read to resolve a stack.
+// Which files are read to resolve a stack.
 #include "stacktrace/file_trust.hpp"
 
 #include <doctest/doctest.h>
