@@ -25,10 +25,15 @@ LeakingModule::LeakingModule(const std::string& flags) {
                "#include \"large.hpp\"\n#line 1 \"" + secret.string() +
                    "\"\n[[gnu::always_inline]] static inline int inner(int n) { return n * n; } "
                    "extern \"C\" int leak(int n) { return inner(n) + 1; }\n");
-  // More debug information than is copied.
+  // More debug information, or symbols, than are copied where mapping is allowed, and than are ever copied.
   folder.write("source/large.hpp",
                "#ifdef CODEWAKE_LARGE\nasm(\".pushsection .debug_addr,\\\"\\\",@progbits\\n"
-               ".fill 5000000,1,0\\n.popsection\");\n#endif\n");
+               ".fill 5000000,1,0\\n.popsection\");\n#endif\n"
+               "#ifdef CODEWAKE_HUGE\nasm(\".pushsection .debug_addr,\\\"\\\",@progbits\\n"
+               ".fill 26000000,1,0\\n.popsection\");\n#endif\n"
+               "#ifdef CODEWAKE_SYMBOLS\nasm(\".macro one\\n.set " +
+                   std::string(100, 'x') +
+                   "\\\\@,0x1000000\\n.endm\\n.rept 50000\\none\\n.endr\");\n#endif\n");
   file = folder / "build/leak.so";
   works = run_quietly("cd " + (folder / "build").string() + " && g++ " + flags +
                       " -O1 -shared -fPIC -nostdlib -Wl,--build-id -o leak.so ../source/leak.cpp");

@@ -6,12 +6,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <filesystem>
 #include <stdexcept>
 #include <string>
 #include <system_error>
 
+#include "support/child.hpp"
 #include "support/other_user.hpp"
 #include "support/skip.hpp"
 #include "support/temporary_folder.hpp"
@@ -110,6 +112,36 @@ TEST_CASE("Another name of a secret file in a source folder that another user ca
   give_to(tree.folder / "tree/inner", kOtherUser);
   CHECK_FALSE(tree.opens("tree/inner/link.cpp"));
   CHECK(tree.opens("tree/inner/a.cpp"));
+}
+
+TEST_CASE("A folder that another user renames away and back shows root no file that its links lead to") {
+  if (const std::string reason = why_no_other_user(); !reason.empty()) CODEWAKE_SKIP(reason);
+  constexpr int kRounds = 20'000;
+  const Tree tree;
+  const fs::path theirs = tree.folder / "theirs";
+  const fs::path away = tree.folder / "away";
+  fs::permissions(tree.folder.path(), fs::perms(01777));
+  fs::create_directory(theirs);
+  fs::create_symlink(tree.secret, theirs / "link.cpp");
+  fs::create_hard_link(tree.secret, theirs / "other-name.cpp");
+  give_to(theirs, kOtherUser);
+  const pid_t child = start_child([&] {
+    become_other_user();
+    alarm(60);  // it has no end
+    for (;;) {
+      fs::rename(theirs, away);
+      fs::rename(away, theirs);
+    }
+  });
+  const SourceFolders folders({tree.folder.path().string()});
+  int shown = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    if (open_own_source((theirs / "link.cpp").string(), 1000)) ++shown;
+    if (folders.open((theirs / "other-name.cpp").string(), 1000)) ++shown;
+  }
+  kill(child, SIGKILL);
+  CHECK(wait_for(child) == -SIGKILL);
+  CHECK(shown == 0);
 }
 
 TEST_CASE("A user's own sources are read, also where the group may write, but not by another user's link") {

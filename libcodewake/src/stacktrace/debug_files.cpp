@@ -18,7 +18,7 @@ namespace {
 
 std::optional<std::uint32_t> checksum_of(const std::string& path, const FileOwners& owners) {
   const auto file = open_regular(path, ElfFile::kMaxFileBytes);
-  if (!file || !owners.allow(file->status)) return std::nullopt;
+  if (!file || !owners.allow(*file)) return std::nullopt;
   std::vector<unsigned char> block(64u << 10);
   uLong sum = crc32(0, nullptr, 0);
   for (;;) {

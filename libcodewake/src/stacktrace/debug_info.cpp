@@ -11,7 +11,6 @@
 #include <string_view>
 #include <utility>
 
-#include "codewake/trusted_path.hpp"
 #include "stacktrace/dwarf_names.hpp"
 #include "stacktrace/walk_budget.hpp"
 
@@ -114,9 +113,9 @@ std::string split_path(Dwarf_Die& skeleton) {
   return folder == nullptr || *folder != '/' ? "" : std::string(folder) + "/" + name;
 }
 
-// Whether libdw may open it: no other user can put another file in its place.
+// Whether libdw may open it: it exists, and no other user can put another file in its place.
 bool is_usable_split(const std::string& path, std::size_t max_unpacked_bytes) {
-  if (path.empty() || !why_not_trusted(path).empty()) return false;
+  if (stable_path(path).empty()) return false;
   const auto file = ElfFile::open(path, {});
   return file != nullptr && file->has_debug_info() && file->unpacked_bytes() <= max_unpacked_bytes;
 }

@@ -94,9 +94,10 @@ bool is_same_time(const timespec& a, const timespec& b) {
 
 }  // namespace
 
-std::unique_ptr<ElfFile> ElfFile::open(const std::string& path, const FileOwners& owners) {
+std::unique_ptr<ElfFile> ElfFile::open(const std::string& path, const FileOwners& owners,
+                                       bool* is_unreadable) {
   std::optional<OpenFile> file = open_regular(path, kMaxFileBytes);
-  if (!file || file->status.st_size <= EI_NIDENT || !owners.allow(file->status)) return {};
+  if (!file || !owners.allow(*file)) return {};
   std::unique_ptr<ElfFile> elf(new ElfFile);
   elf->path_ = path;
   elf->size_ = static_cast<std::size_t>(file->status.st_size);
@@ -104,12 +105,14 @@ std::unique_ptr<ElfFile> ElfFile::open(const std::string& path, const FileOwners
   elf->inode_ = file->status.st_ino;
   elf->modified_ = file->status.st_mtim;
   elf->owner_ = file->status.st_uid;
-  elf->is_ours_ = internal::is_ours(file->status);
-  if (!elf->load(*file)) return {};
+  elf->is_ours_ = internal::is_ours(*file);
   struct stat now {};
-  if (!elf->is_mapped_ && (fstat(file->descriptor.number(), &now) != 0 || !elf->is_same_as(now)))
-    return {};  // half of what was copied may be of another file
-  return elf;
+  bool is_read = elf->size_ > EI_NIDENT && elf->load(*file);
+  // Half of a copy may be of another file.
+  if (is_read && !elf->is_mapped_)
+    is_read = fstat(file->descriptor.number(), &now) == 0 && elf->is_same_as(now);
+  if (is_unreadable != nullptr) *is_unreadable = !is_read;
+  return is_read ? std::move(elf) : nullptr;
 }
 
 ElfFile::~ElfFile() {
@@ -123,23 +126,32 @@ void ElfFile::drop() noexcept {
   elf_ = nullptr;
   image_ = nullptr;
   copied_bytes_ = 0;
+  max_copied_bytes_ = kMaxCopiedBytes;
+  has_names_ = false;
+  is_mapped_ = false;
 }
 
 bool ElfFile::load(OpenFile& file) {
   elf_version(EV_CURRENT);
-  if (!reserve() || !read_headers(file) || !begin()) return false;
-  bool with_debug = copy_sections(file, true);
+  if (!begin_copy(file)) return false;
+  bool with_debug = copy_sections(file, true, kMaxCopiedBytes);
   if (!with_debug && may_be_mapped(file)) {
     drop();
-    if (!map(file) || !begin()) return false;
-    with_debug = true;
-  } else if (!with_debug && !copy_sections(file, false)) {
-    return false;
+    with_debug = map(file) && begin();
+    if (!with_debug && !begin_copy(file)) return false;
   }
+  with_debug = with_debug || copy_sections(file, true, kMaxCopiedDebugBytes);
+  if (!with_debug && !copy_sections(file, false, kMaxCopiedSymbolBytes)) return false;
   note_alt_link();
   hide_other_sections(with_debug);
   if (is_mapped_) find_read_pages();
   return true;
+}
+
+// Anew, if something else was tried before.
+bool ElfFile::begin_copy(const OpenFile& file) {
+  drop();
+  return reserve() && read_headers(file) && begin();
 }
 
 bool ElfFile::reserve() {
@@ -156,36 +168,40 @@ bool ElfFile::map(OpenFile& file) {
       mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file.descriptor.number(), 0);
   if (image == MAP_FAILED) return false;
   image_ = static_cast<char*>(image);
+  FileDescriptor again(fcntl(file.descriptor.number(), F_DUPFD_CLOEXEC, 0));
+  held_ = HeldFile(std::move(again));
   is_mapped_ = true;
-  held_ = std::move(file.descriptor);
-  return lease();
+  if (lease()) return true;
+  let_go();
+  return false;
 }
 
-// Whether what is mapped may be touched. The kernel tells the holder of a lease by a signal that a writer
-// waits: by one that is ignored unless the program has a use for it.
+// Whether what is mapped may be touched. The kernel sends the holder of a lease a signal when a writer waits,
+// unless the file has no owner. F_SETLEASE sets the owner, so that it can be removed only afterwards: for
+// that moment the signal is one whose default is to be ignored.
 bool ElfFile::lease() {
   struct stat now {};
-  const int file = held_.number();
+  const int file = held_.fd();
   if (may_hold_ && (fcntl(file, F_SETSIG, SIGURG) != 0 || fcntl(file, F_SETLEASE, F_RDLCK) != 0)) {
     if (errno == EAGAIN) return false;  // it is open for writing
     may_hold_ = false;
   }
+  if (may_hold_) fcntl(file, F_SETOWN, 0);
   return fstat(file, &now) == 0 && is_same_as(now);
 }
 
 bool ElfFile::hold() {
-  if (!is_mapped_ || held_.number() >= 0) return true;
+  if (!is_mapped_ || held_.is_open()) return true;
   std::optional<OpenFile> file = open_regular(path_, UINT64_MAX);
   if (!file || file->status.st_dev != device_ || file->status.st_ino != inode_) return true;
-  held_ = std::move(file->descriptor);
+  held_ = HeldFile(std::move(file->descriptor));
   return lease();
 }
 
 void ElfFile::let_go() noexcept {
-  if (held_.number() < 0) return;
   // Not by closing alone: a child of a fork() may have the descriptor, too.
-  if (may_hold_) fcntl(held_.number(), F_SETLEASE, F_UNLCK);
-  held_ = FileDescriptor(-1);
+  if (may_hold_ && held_.is_open()) fcntl(held_.fd(), F_SETLEASE, F_UNLCK);
+  held_ = HeldFile();
 }
 
 bool ElfFile::is_same_as(const struct stat& status) const noexcept {
@@ -194,7 +210,7 @@ bool ElfFile::is_same_as(const struct stat& status) const noexcept {
 
 // Whether the file has these bytes and the copy may have so many more.
 bool ElfFile::read(const OpenFile& file, std::uint64_t offset, std::uint64_t bytes) {
-  if (offset > size_ || bytes > size_ - offset || bytes > kMaxCopiedBytes - copied_bytes_) return false;
+  if (offset > size_ || bytes > size_ - offset || bytes > max_copied_bytes_ - copied_bytes_) return false;
   copied_bytes_ += bytes;
   while (bytes > 0) {
     const ssize_t count = pread(file.descriptor.number(), image_ + offset, bytes, static_cast<off_t>(offset));
@@ -226,8 +242,9 @@ bool ElfFile::begin() {
   return elf_ != nullptr && elf_kind(elf_) == ELF_K_ELF;
 }
 
-// Whether all that is needed could be copied; nothing is if it is too much.
-bool ElfFile::copy_sections(const OpenFile& file, bool with_debug) {
+// Whether all that is needed could be copied; nothing is if the copy would have more than `max_bytes`.
+bool ElfFile::copy_sections(const OpenFile& file, bool with_debug, std::size_t max_bytes) {
+  max_copied_bytes_ = max_bytes;
   std::size_t names = 0;
   GElf_Shdr header;
   if (elf_getshdrstrndx(elf_, &names) != 0) return false;
@@ -244,9 +261,9 @@ bool ElfFile::copy_sections(const OpenFile& file, bool with_debug) {
     if (found.sh_offset > size_ || found.sh_size > size_ - found.sh_offset) return false;
     pieces.emplace_back(found.sh_offset, found.sh_size);
     bytes += found.sh_size;
-    return bytes > kMaxCopiedBytes;
+    return bytes > max_bytes;
   });
-  return bytes <= kMaxCopiedBytes && std::all_of(pieces.begin(), pieces.end(), [&](const auto& piece) {
+  return bytes <= max_bytes && std::all_of(pieces.begin(), pieces.end(), [&](const auto& piece) {
            return read(file, piece.first, piece.second);
          });
 }

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/held_file.hpp"
 #include "stacktrace/file_trust.hpp"
 
 struct Elf;
@@ -31,18 +32,24 @@ struct AltLink {
 };
 
 /// The sections of a file that tell about functions and lines; all others are seen as empty. They are a copy,
-/// whatever happens to the file afterwards, if they take at most kMaxCopiedBytes. Else the file is mapped, if
-/// no other user can write to it; else debug information is left out. Keeps a descriptor only while it is
-/// held. Nothing in the file is trusted. Reentrant.
+/// whatever happens to the file afterwards, if they take at most kMaxCopiedBytes. A larger file is mapped, if
+/// no other user can write to it and no process has it open for writing. Otherwise it is copied, too: up to
+/// kMaxCopiedDebugBytes, or without debug information up to kMaxCopiedSymbolBytes; a file with more is not
+/// read. Keeps a descriptor only while it is held. Nothing in the file is trusted. Reentrant.
 class ElfFile {
  public:
   static constexpr std::size_t kMaxCopiedBytes = 4u << 20;
+  static constexpr std::size_t kMaxCopiedDebugBytes = 24u << 20;
+  static constexpr std::size_t kMaxCopiedSymbolBytes = 64u << 20;
   /// A larger file is not read.
   static constexpr std::uint64_t kMaxFileBytes = std::uint64_t{16} << 30;
 
   /// Null where there is no regular file of this path that belongs to one of these owners, where it cannot be
-  /// read or changes meanwhile, and where it is no ELF file of this machine's byte order.
-  static std::unique_ptr<ElfFile> open(const std::string& path, const FileOwners& owners);
+  /// read or changes meanwhile, and where it is no ELF file of this machine's byte order. `is_unreadable`, if
+  /// not null, is set to whether there is a file of these owners that could not be read: a later try may
+  /// succeed, as when the file is being written.
+  static std::unique_ptr<ElfFile> open(const std::string& path, const FileOwners& owners,
+                                       bool* is_unreadable = nullptr);
 
   ElfFile(const ElfFile&) = delete;
   ElfFile& operator=(const ElfFile&) = delete;
@@ -90,6 +97,7 @@ class ElfFile {
   ElfFile() = default;
 
   bool load(OpenFile& file);
+  bool begin_copy(const OpenFile& file);
   bool reserve();
   bool map(OpenFile& file);
   bool lease();
@@ -97,7 +105,7 @@ class ElfFile {
   bool read(const OpenFile& file, std::uint64_t offset, std::uint64_t bytes);
   bool read_headers(const OpenFile& file);
   bool begin();
-  bool copy_sections(const OpenFile& file, bool with_debug);
+  bool copy_sections(const OpenFile& file, bool with_debug, std::size_t max_bytes);
   void note_alt_link();
   void hide_other_sections(bool with_debug);
   void find_read_pages();
@@ -107,11 +115,12 @@ class ElfFile {
   char* image_ = nullptr;
   std::size_t size_ = 0;
   std::size_t copied_bytes_ = 0;
+  std::size_t max_copied_bytes_ = kMaxCopiedBytes;
   bool has_names_ = false;  // those of sections, in the copy
   bool is_mapped_ = false;
   bool is_ours_ = false;
   bool may_hold_ = true;
-  FileDescriptor held_{-1};  // has the lease
+  HeldFile held_;  // has the lease
   uid_t owner_ = 0;
   Elf* elf_ = nullptr;
   std::optional<AltLink> alt_link_;

@@ -13,9 +13,9 @@ namespace {
 constexpr const char* kOwnExecutable = "/proc/self/exe";
 
 std::unique_ptr<ElfFile> open_module(const std::string& path, const std::string& build_id,
-                                     const FileOwners& owners) {
+                                     const FileOwners& owners, bool& is_unreadable) {
   if (!path.starts_with('/')) return {};
-  auto file = ElfFile::open(path, owners);
+  auto file = ElfFile::open(path, owners, &is_unreadable);
   if (file != nullptr && file->build_id() == build_id) return file;
   if (build_id.empty()) return {};
   file = ElfFile::open(kOwnExecutable, owners);
@@ -32,7 +32,7 @@ FileOwners debug_file_owners(const ElfFile* module) {
 
 ModuleSymbols::ModuleSymbols(const std::string& path, const std::string& build_id,
                              const SymbolOptions& options)
-    : module_(open_module(path, build_id, module_owners(options.trust))) {
+    : module_(open_module(path, build_id, module_owners(options.trust), is_unreadable_)) {
   const DebugFilePlaces places{.roots = options.debug_roots, .owners = debug_file_owners(module_.get())};
   if (module_ == nullptr || !module_->has_debug_info()) {
     debug_file_ = find_by_build_id(build_id, places);

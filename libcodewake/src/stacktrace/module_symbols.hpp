@@ -25,7 +25,7 @@ struct SymbolOptions {
   /// Each has the folder `.build-id`, and the folders of the modules below it.
   std::vector<std::string> debug_roots = {"/usr/lib/debug"};
   /// What is compressed must be unpacked as a whole: a file with more has names of functions only.
-  std::size_t max_bytes = 24u << 20;
+  std::size_t max_bytes = ElfFile::kMaxCopiedDebugBytes;
   /// See DebugInfo.
   std::size_t max_line_table_bytes = 512u << 10;
 };
@@ -44,6 +44,9 @@ class ModuleSymbols {
   /// Whether the files are ours, so that a source path that they name is as trusted as the effective user.
   bool may_name_sources() const noexcept;
 
+  /// Whether a later try can find more: the module's file is there, but could not be read.
+  bool is_unreadable() const noexcept { return module_ == nullptr && is_unreadable_; }
+
   /// About how much memory it takes.
   std::size_t bytes() const noexcept;
 
@@ -55,6 +58,7 @@ class ModuleSymbols {
  private:
   std::array<ElfFile*, 3> files() const noexcept;
 
+  bool is_unreadable_ = false;
   std::unique_ptr<ElfFile> module_;
   std::unique_ptr<ElfFile> debug_file_;   // where the module has no debug information of its own
   std::unique_ptr<ElfFile> alternative_;  // what several debug files share

@@ -10,8 +10,6 @@
 #include <filesystem>
 #include <utility>
 
-#include "codewake/trusted_path.hpp"
-
 namespace codewake::internal {
 namespace {
 
@@ -44,6 +42,10 @@ bool has_one_name(const std::optional<OpenFile>& file) {
   return file && file->status.st_nlink == 1;
 }
 
+bool is_same_file(const std::optional<OpenFile>& file, const OpenFile& other) {
+  return file && file->status.st_dev == other.status.st_dev && file->status.st_ino == other.status.st_ino;
+}
+
 // The way from a folder to a path below it; empty where the path lies elsewhere.
 fs::path way_from(const fs::path& folder, const fs::path& path) {
   const fs::path way = path.lexically_normal().lexically_relative(folder);
@@ -64,8 +66,8 @@ fs::path without_leading_steps(const fs::path& path) {
 
 std::optional<OpenFile> open_own_source(const std::string& path, std::uint64_t max_bytes) {
   if (path.empty() || path.find('\0') != std::string::npos) return std::nullopt;
-  if (why_not_trusted(path).empty()) return open_regular(path, max_bytes);
-  if (geteuid() == 0) return std::nullopt;
+  if (auto file = open_stable(path, max_bytes)) return file;
+  if (geteuid() == 0 || is_privileged()) return std::nullopt;
   const FileDescriptor root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   const fs::path way = fs::path(path).lexically_normal();
   if (!way.is_absolute()) return std::nullopt;
@@ -99,7 +101,10 @@ std::optional<OpenFile> SourceFolders::open(const std::string& path, std::uint64
     const FileDescriptor from(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (from.number() < 0) continue;
     auto file = open_regular(look(from.number(), way, RESOLVE_BENEATH), max_bytes);
-    if (file && (has_one_name(file) || why_not_trusted(fs::path(folder) / way).empty())) return file;
+    if (has_one_name(file)) return file;
+    // Another user may have made the other name, and may remove it or exchange it at any moment.
+    auto stable = open_stable((fs::path(folder) / way).string(), max_bytes);
+    if (file && is_same_file(stable, *file)) return stable;
   }
   return std::nullopt;
 }

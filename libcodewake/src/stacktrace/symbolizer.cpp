@@ -102,6 +102,12 @@ Symbolizer& symbolizer(Trust trust) {
   return *made.release();
 }
 
+// The user that starts a program with raised privileges may have written the runs that it finds.
+SymbolOptions for_this_program(SymbolOptions options) {
+  if (options.trust == Trust::own_run && is_privileged()) options.trust = Trust::stored;
+  return options;
+}
+
 SourceFiles::Open opener(const SymbolOptions& options, const SourceFolders& folders) {
   if (options.trust != Trust::stored) return &open_own_source;
   return
@@ -144,14 +150,14 @@ void make_storable(Frame& frame) {
 }
 
 Symbolizer::Symbolizer(SymbolOptions options)
-    : options_(std::move(options)),
+    : options_(for_this_program(std::move(options))),
       source_folders_(options_.source_folders),
       sources_(opener(options_, source_folders_)) {}
 
 std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, std::size_t max_frames) {
   const std::lock_guard lock(mutex_);
   forget_other_user();
-  const LetGo let_go(open_);
+  const LetGo let_go(*this);
   modules_.refresh();
   return resolve_by(addresses, max_frames, [this](std::uintptr_t address) { return modules_.find(address); });
 }
@@ -159,7 +165,7 @@ std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, std::si
 std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, const std::vector<Module>& modules) {
   const std::lock_guard lock(mutex_);
   forget_other_user();
-  const LetGo let_go(open_);
+  const LetGo let_go(*this);
   return resolve_by(addresses, SIZE_MAX, [&](std::uintptr_t address) -> const Module* {
     const auto module =
         std::find_if(modules.begin(), modules.end(), [&](const Module& m) { return m.contains(address); });
@@ -196,7 +202,7 @@ void Symbolizer::append(const Frames& found, std::vector<Frame>& frames) {
 std::vector<Frame> Symbolizer::resolve_stored(std::span<const Frame> stored) {
   const std::lock_guard lock(mutex_);
   forget_other_user();
-  const LetGo let_go(open_);
+  const LetGo let_go(*this);
   std::vector<Frame> frames;
   for (std::span<const Frame> rest = stored; !rest.empty();) {
     std::size_t size = 1;
@@ -249,14 +255,21 @@ const Symbolizer::Frames& Symbolizer::frames_at(const Module& module, std::uint6
   const Key key{module.identity, offset};
   if (const auto known = young_.find(key); known != young_.end()) return known->second;
   if (auto known = old_.extract(key)) return keep(key, std::move(known.mapped()));
-  return keep(key, resolve_in(module, offset));
+  ModuleSymbols& symbols = symbols_of(module);
+  const bool is_unreadable = symbols.is_unreadable();
+  Frames frames = resolve_in(symbols, module, offset);
+  if (is_unreadable) open_.pop_front();
+  release_pages();
+  close_modules(1);
+  if (!is_unreadable) return keep(key, std::move(frames));
+  unkept_ = std::move(frames);
+  return unkept_;
 }
 
-Symbolizer::Frames Symbolizer::resolve_in(const Module& module, std::uint64_t offset) {
-  ModuleSymbols& symbols = symbols_of(module);
+Symbolizer::Frames Symbolizer::resolve_in(ModuleSymbols& symbols, const Module& module,
+                                          std::uint64_t offset) {
   const std::vector<Call> calls = symbols.calls_at(offset);
   const bool may_read_sources = options_.trust == Trust::stored || symbols.may_name_sources();
-  give_back();
   Frames frames;
   for (const Call& call : calls) {
     CachedFrame& cached = frames.emplace_back();
@@ -310,16 +323,19 @@ ModuleSymbols& Symbolizer::symbols_of(const Module& module) {
     return open_.front().symbols;
   }
   if (known != open_.end()) open_.erase(known);
+  close_modules(0);
   return open_.emplace_front(module, options_).symbols;
 }
 
-void Symbolizer::give_back() {
-  if (++resolved_ % kReleaseInterval == 0) {
-    for (const OpenModule& open : open_) open.symbols.release_pages();
-  }
+void Symbolizer::release_pages() noexcept {
+  if (++resolved_ % kReleaseInterval != 0) return;
+  for (const OpenModule& open : open_) open.symbols.release_pages();
+}
+
+void Symbolizer::close_modules(std::size_t kept) noexcept {
   std::size_t bytes = 0;
   for (const OpenModule& open : open_) bytes += open.symbols.bytes();
-  while (!open_.empty() && (bytes > options_.max_bytes || open_.size() > kMaxOpenModules)) {
+  while (open_.size() > kept && (bytes > options_.max_bytes || open_.size() > kMaxOpenModules)) {
     bytes -= open_.back().symbols.bytes();
     open_.pop_back();
   }

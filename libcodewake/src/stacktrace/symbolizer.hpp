@@ -97,15 +97,16 @@ class Symbolizer {
   // Files are held from the first look into them to the end of the call.
   class LetGo {
    public:
-    explicit LetGo(std::list<OpenModule>& modules) : modules_(modules) {}
+    explicit LetGo(Symbolizer& symbolizer) : symbolizer_(symbolizer) {}
     LetGo(const LetGo&) = delete;
     LetGo& operator=(const LetGo&) = delete;
     ~LetGo() {
-      for (OpenModule& open : modules_) open.symbols.let_go();
+      for (OpenModule& open : symbolizer_.open_) open.symbols.let_go();
+      symbolizer_.close_modules(0);
     }
 
    private:
-    std::list<OpenModule>& modules_;
+    Symbolizer& symbolizer_;
   };
 
   void forget_other_user();
@@ -113,11 +114,14 @@ class Symbolizer {
   template <class Find>
   std::vector<Frame> resolve_by(std::span<void* const> addresses, std::size_t max_frames, Find find_module);
   const Frames& frames_at(const Module& module, std::uint64_t offset);
-  Frames resolve_in(const Module& module, std::uint64_t offset);
+  Frames resolve_in(ModuleSymbols& symbols, const Module& module, std::uint64_t offset);
   void find_source(const Call& call, bool may_read, Frame& frame);
   const Frames& keep(const Key& key, Frames frames);
   ModuleSymbols& symbols_of(const Module& module);
-  void give_back();
+  void release_pages() noexcept;
+  // Closes what exceeds the bounds, except for so many modules that were used last: one while its addresses
+  // are resolved, which may need more memory than all are to take.
+  void close_modules(std::size_t kept) noexcept;
 
   const SymbolOptions options_;
   const SourceFolders source_folders_;
@@ -127,6 +131,7 @@ class Symbolizer {
   // Two generations: what is used moves to the young one; when that is half full it becomes the old one.
   Cache young_;
   Cache old_;
+  Frames unkept_;  // of a module that could not be read, until the next address
   std::size_t young_bytes_ = 0;
   std::size_t old_bytes_ = 0;
   std::list<OpenModule> open_;  // the one used last comes first
