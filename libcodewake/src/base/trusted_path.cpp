@@ -2,8 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <grp.h>
-#include <pwd.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +15,7 @@
 #include <utility>
 
 #include "base/file_descriptor.hpp"
+#include "base/private_group.hpp"
 
 // Each step is taken from the descriptor of the folder before it, so that what was judged is what is entered.
 
@@ -37,33 +36,15 @@ bool is_trusted_owner(uid_t owner, const struct stat& folder, Others others) {
   return others == Others::known && ((folder.st_mode & S_IWOTH) == 0 || owner == folder.st_uid);
 }
 
-// A user's own group, which no other user is in: many systems make one for each user, and have new files of
-// the user writable by it. Programs of root, and those with raised privileges, do without that exception.
-bool is_private_group(const struct stat& status) {
-  const uid_t user = geteuid();
-  if (user == 0 || status.st_uid != user || getauxval(AT_SECURE) != 0) return false;
-  std::array<char, 16384> memory{}, more{};
-  passwd entry{}, *self = nullptr;
-  if (getpwuid_r(user, &entry, memory.data(), memory.size(), &self) != 0 || self == nullptr) return false;
-  group group_entry{}, *own = nullptr;
-  if (self->pw_gid != status.st_gid ||
-      getgrgid_r(status.st_gid, &group_entry, more.data(), more.size(), &own) != 0 || own == nullptr)
-    return false;
-  const std::string_view name = self->pw_name;
-  for (char** member = own->gr_mem; *member != nullptr; ++member) {
-    if (*member != name) return false;
-  }
-  return own->gr_name == name;
-}
-
-std::string reason_of(const struct stat& status, const struct stat& folder, Others others) {
+std::string reason_of(int descriptor, const struct stat& status, const struct stat& folder, Others others) {
   if (!is_trusted_owner(status.st_uid, folder, others))
     return fmt::format("belongs to the user {}", status.st_uid);
   if (S_ISLNK(status.st_mode)) return {};
   const bool is_sticky_folder = S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0;
   const mode_t written = is_sticky_folder ? 0 : status.st_mode & writers(others);
   if ((written & S_IWOTH) != 0) return "can be written by all users";
-  if (written != 0 && !is_private_group(status)) return "can be written by its group";
+  if (written != 0 && (!internal::is_private_group(status) || internal::may_have_acl(descriptor)))
+    return "can be written by its group";
   if (!S_ISDIR(status.st_mode) && status.st_nlink > 1 && (folder.st_mode & writers(others)) != 0)
     return "has other names, and lies in a folder in which all users can make some";
   return {};
@@ -122,7 +103,7 @@ class Walk {
       reason_ = reason_of(errno);
       return;
     }
-    reason_ = reason_of(status, folder_status_, others_);
+    reason_ = reason_of(next.number(), status, folder_status_, others_);
     if (!reason_.empty()) return;
     if (S_ISLNK(status.st_mode)) return follow_link(next.number());
     if (!S_ISDIR(status.st_mode) && !left_.empty()) reason_ = reason_of(ENOTDIR);
