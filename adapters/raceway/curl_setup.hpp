@@ -3,12 +3,30 @@
 
 #include <curl/curl.h>
 
+#include <string>
+#include <string_view>
+
+#include "raised_privileges.hpp"
+
 namespace codewake::internal {
 
-/// Whether libcurl can be used; sets it up at the first call. Thread-safe.
-inline bool is_curl_set_up() {
+/// In a program with raised privileges, the name of a variable that libcurl would obey, though the user who
+/// started the program has set it: a proxy, or the file to which libcurl writes the keys of TLS. libcurl
+/// reads them by plain getenv. Empty where there is none. Reentrant.
+inline std::string curl_variable_of_another_user() {
+  return variable_of_another_user([](std::string_view name) {
+    return name == "SSLKEYLOGFILE" || name.ends_with("_proxy") || name.ends_with("_PROXY");
+  });
+}
+
+/// Why libcurl may not or cannot be used; empty where it can. Each use of libcurl asks first; the first call
+/// sets libcurl up. Thread-safe.
+inline std::string why_no_curl() {
+  if (const std::string name = curl_variable_of_another_user(); !name.empty())
+    return "the program runs with raised privileges, and libcurl would obey the variable " + name +
+           " of the user who started it; unset it first";
   static const CURLcode result = curl_global_init(CURL_GLOBAL_DEFAULT);
-  return result == CURLE_OK;
+  return result == CURLE_OK ? "" : "libcurl cannot be set up";
 }
 
 }  // namespace codewake::internal

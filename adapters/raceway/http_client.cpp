@@ -50,7 +50,7 @@ class HttpClient::Request {
  public:
   Request(const RacewayParameters& parameters, const std::atomic<bool>& abandoned)
       : parameters_(parameters), abandoned_(abandoned) {
-    if (!is_curl_set_up()) fail(parameters, "libcurl cannot be set up");
+    if (const std::string why = why_no_curl(); !why.empty()) fail(parameters, why);
     curl_.reset(curl_easy_init());
     if (!curl_) fail(parameters, "libcurl has no memory left");
     set(CURLOPT_ERRORBUFFER, error_);

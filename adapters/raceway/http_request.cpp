@@ -48,6 +48,12 @@ void remove_headers(HeaderMap& headers, std::initializer_list<std::string_view> 
   });
 }
 
+/// Whether a header of this name holds a secret, such as X-API-Key: the library masks its value.
+bool is_secret(const std::string& name) {
+  const std::string line = name + ": value";
+  return masked(line) != line;
+}
+
 /// RFC 9110's token.
 bool is_token(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) {
@@ -140,8 +146,9 @@ class Exchange {
         fail(fmt::format("the header {} has a line break in it", name));
     }
     if (url_.find('\0') != url_.npos) fail("this is no URL");
-    curl_.reset(is_curl_set_up() ? curl_easy_init() : nullptr);
-    if (curl_ == nullptr) fail("libcurl cannot be set up");
+    if (const std::string why = why_no_curl(); !why.empty()) fail(why);
+    curl_.reset(curl_easy_init());
+    if (curl_ == nullptr) fail("libcurl has no memory left");
   }
 
   raceway::Response send(const HttpBounds& bounds) {
@@ -245,8 +252,7 @@ class Exchange {
       remove_headers(headers_, {"content-type", "content-length", "transfer-encoding"});
     }
     if (origin_of(next) != origin_of(url_))
-      remove_headers(headers_,
-                     {"authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token"});
+      std::erase_if(headers_, [](const auto& header) { return is_secret(header.first); });
     url_ = next;
   }
 

@@ -22,10 +22,12 @@ struct HttpBounds {
 
 /// Sends it, and waits for the answer. Follows redirects to http and https, up to 30, as browsers do: after
 /// 301 a POST, after 302 and 303 every method but HEAD goes on as a GET without a body, and without the
-/// fields that describe one; Authorization, Proxy-Authorization, Cookie, X-API-Key and X-Auth-Token do not go
-/// to another host. A redirect from https to http is not followed. Reentrant. Throws Error where no answer
-/// comes, where one is larger than `bounds`, or has more than 256 KiB of headers, for a redirect from https
-/// to http, and for methods and headers that cannot be sent as they are.
+/// fields that describe one; headers whose values `masked` (config.hpp) takes for secrets, such as
+/// Authorization, Cookie and X-API-Key, do not go to another host. A redirect from https to http is not
+/// followed. Reentrant. Throws Error where no answer comes, where one is larger than `bounds`, or has more
+/// than 256 KiB of headers, for a redirect from https to http, for methods and headers that cannot be sent as
+/// they are, and in a setuid program that libcurl's variables of the user who started it would lead elsewhere
+/// (curl_setup.hpp).
 raceway::Response send_http_request(std::string_view method, const std::string& url, HeaderMap headers,
                                     std::string body, const HttpBounds& bounds);
 

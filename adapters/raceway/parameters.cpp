@@ -13,7 +13,7 @@
 
 #include "codewake/dsn.hpp"
 #include "codewake/errors.hpp"
-#include "raised_privileges.hpp"
+#include "curl_setup.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -30,11 +30,8 @@ constexpr std::size_t kMostBody = 1u << 30;
   throw ConfigError({.key = "store.config"}, fmt::format("{}; {}", what, remedy));
 }
 
-/// libcurl reads them by plain getenv: the proxies, and the file to which it writes the keys of TLS.
 void refuse_variables_of_another_user() {
-  const std::string name = variable_of_another_user([](std::string_view variable) {
-    return variable == "SSLKEYLOGFILE" || variable.ends_with("_proxy") || variable.ends_with("_PROXY");
-  });
+  const std::string name = curl_variable_of_another_user();
   if (name.empty()) return;
   refuse(fmt::format("the program runs with raised privileges, and libcurl would obey the variable {} of the "
                      "user who started it",

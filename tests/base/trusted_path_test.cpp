@@ -3,8 +3,10 @@
 #include <doctest/doctest.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
@@ -25,6 +27,20 @@ namespace {
 
 bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
+}
+
+/// Adds an access control list by which another user may write to the file.
+bool let_write(const fs::path& file, std::uint32_t user) {
+  struct Entry {
+    std::uint16_t tag, permissions;
+    std::uint32_t id;
+  };
+  constexpr std::uint32_t kNone = 0xFFFFFFFF;
+  const struct {
+    std::uint32_t version = 2;
+    Entry entries[5];
+  } list = {.entries = {{1, 6, kNone}, {2, 6, user}, {4, 6, kNone}, {0x10, 6, kNone}, {0x20, 0, kNone}}};
+  return setxattr(file.c_str(), "system.posix_acl_access", &list, sizeof list, 0) == 0;
 }
 
 }  // namespace
@@ -188,6 +204,34 @@ TEST_CASE("A user's private group may write, one with other members or of anothe
     require(trusts(0660, kUser), __LINE__);
     folder.write("group", "staff:x:61234:\n");
     require(!trusts(0660, kUser), __LINE__);
+    folder.write("group", "own:x:61234:\n");
+    require(trusts(0660, kUser), __LINE__);
+    if (!let_write(file, 65533)) std::exit(codewake::testing::kNoMounts);
+    require(!trusts(0660, kUser), __LINE__);
+    require(trusts(0640, kUser), __LINE__);  // the mode is the list's mask
+  });
+  if (result.exit_code == codewake::testing::kNoMounts)
+    CODEWAKE_SKIP("no file systems may be mounted here, or they have no access control lists");
+  INFO(result.err);
+  CHECK(result.exit_code == 0);
+}
+
+TEST_CASE("A mount in a folder in which all users can make names is not trusted, whoever owns its files") {
+  const auto result = codewake::testing::in_own_mounts([] {
+    const auto put = [](const char* place) {
+      fs::create_directories(place);
+      if (mount("tmpfs", place, "tmpfs", 0, "mode=755") != 0) std::exit(codewake::testing::kNoMounts);
+    };
+    const auto require = [](bool holds, int line) {
+      if (!holds) throw std::runtime_error("line " + std::to_string(line));
+    };
+    put("/tmp/shared");
+    put("/tmp/own/private");
+    const std::string reason = "/tmp/shared is a mount in a folder in which all users can make names";
+    for (const Others others : {Others::none, Others::known})
+      require(follow_path("/tmp/shared/file", others).why_not_trusted == reason, __LINE__);
+    require(why_not_trusted("/tmp/own/private").empty(), __LINE__);
+    require(why_not_trusted("/tmp/../etc/passwd").empty(), __LINE__);
   });
   if (result.exit_code == codewake::testing::kNoMounts) CODEWAKE_SKIP("no file systems may be mounted here");
   INFO(result.err);

@@ -42,6 +42,10 @@ TEST_CASE("What a terminal acts on becomes an escape, at both sides of each rang
   CHECK(visible("~\u0080\u009f\u00a0") == "~\\u0080\\u009f\u00a0");
   CHECK(visible("\u202eevil\u2066\ufeff\u2028\u061c") == "\\u202eevil\\u2066\\ufeff\\u2028\\u061c");
   CHECK(visible("\U000e0041\U000e0080") == "\\U000e0041\U000e0080");
+  for (const char32_t hidden : {0xAD, 0x3164, 0xFE00, 0xFE0F, 0xE0100, 0xE01EF})
+    CHECK_FALSE(is_visible(hidden));
+  for (const char32_t shown : {0xAC, 0xAE, 0x3163, 0x3165, 0xFDFF, 0xFE10, 0xE00FF, 0xE01F0})
+    CHECK(is_visible(shown));
   CHECK(is_visible(0x200D));
   CHECK_FALSE(is_visible(0x200E));
   CHECK_FALSE(is_visible(0x202A));

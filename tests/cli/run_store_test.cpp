@@ -2,14 +2,19 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "command_line.hpp"
+#include "support/child.hpp"
 
 using codewake::testing::ChildResult;
 using codewake::testing::CommandLine;
@@ -72,6 +77,47 @@ TEST_CASE("The file stays as long as something could read it, and the next run r
     CHECK(cli.run_shell(run + "'true'").exit_code == 0);
     if (store_files(cli).empty()) break;
   }
+}
+
+TEST_CASE("A file of an ended run is removed if its run had ids of this namespace, and stays otherwise") {
+  CommandLine cli;
+  cli.set("XDG_RUNTIME_DIR", cli.folder().path().string());
+  struct stat own {};
+  REQUIRE(stat("/proc/self/ns/pid", &own) == 0);
+  const int ended = codewake::testing::start_child([] {});
+  REQUIRE(codewake::testing::wait_for(ended) == 0);
+  const auto put = [&](ino_t names) {
+    return cli.folder().write(
+        "codewake-run-" + std::to_string(names) + "-" + std::to_string(ended) + "-abcdef", "sqlite:///x\n");
+  };
+  const fs::path here = put(own.st_ino), elsewhere = put(own.st_ino + 1), unknown = put(0);
+  CHECK(cli.run_shell("codewake run --store " + cli.dsn() + " -- true").exit_code == 0);
+  CHECK_FALSE(fs::exists(here));
+  CHECK(fs::exists(elsewhere));
+  CHECK(fs::exists(unknown));
+}
+
+TEST_CASE("Processes without an environment are waited for together") {
+  CommandLine cli;
+  cli.set("XDG_RUNTIME_DIR", cli.folder().path().string());
+  std::vector<pid_t> bare;
+  for (int i = 0; i < 50; ++i) {
+    bare.push_back(codewake::testing::start_child([] {
+      char name[] = "sleep", time[] = "600";
+      char* const arguments[] = {name, time, nullptr};
+      char* const environment[] = {nullptr};
+      execve("/bin/sleep", arguments, environment);
+      throw std::system_error(errno, std::generic_category(), "/bin/sleep");
+    }));
+  }
+  const auto began = std::chrono::steady_clock::now();
+  CHECK(cli.run_shell("codewake run --store " + cli.dsn() + " -- true").exit_code == 0);
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(4));  // and not 50 times 100 ms
+  for (const pid_t process : bare) {
+    kill(process, SIGKILL);
+    codewake::testing::wait_for(process);
+  }
+  CHECK(store_files(cli).empty());
 }
 
 TEST_CASE("A variable with the store's parameters counts more than a file with them") {

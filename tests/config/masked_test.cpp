@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -118,6 +119,16 @@ TEST_CASE("Each name for a secret is masked alone, in a query and in a header") 
   for (const char* text :
        {"monkey=banana", "compass=north", "keys=5", "keepalives_idle=30", "design=x", "hotkeys: a"})
     CHECK(masked(text) == text);
+}
+
+TEST_CASE("Masking takes time in proportion to the text") {
+  std::string text;
+  while (text.size() < 200'000) text += ":a=b:%3a";
+  const auto began = std::chrono::steady_clock::now();
+  CHECK(masked(text) == text);
+  CHECK(masked(text + " token" + std::string(1000, ' ') + ": hush") ==
+        text + " token" + std::string(1000, ' ') + ": ***");
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(5));
 }
 
 TEST_CASE("A name is one for a secret by its end") {

@@ -1,8 +1,10 @@
 // Which files count that a program finds: those that no other user can have put there.
 #include <doctest/doctest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <string>
@@ -106,4 +108,30 @@ TEST_CASE("In another user's folder root reads no file, and is not held up by a 
   result = load();
   CHECK(result.out == "none0");
   CHECK(result.err.empty());
+}
+
+TEST_CASE("Another user's file never counts while its folder comes and goes") {
+  if (const std::string reason = why_no_other_user(); !reason.empty()) CODEWAKE_SKIP(reason);
+  const TemporaryFolder folder;
+  REQUIRE(chmod(folder.path().c_str(), 01777) == 0);
+  fs::create_directory(folder / "hers");
+  folder.write("hers/code_wake.conf", "app: {name: hostile}\n");
+  REQUIRE(chown((folder / "hers").c_str(), kOtherUser, kOtherUser) == 0);
+  const ChildResult result = in_child([&] {
+    const pid_t other = codewake::testing::start_child([&] {
+      codewake::testing::become_other_user();
+      for (int i = 0; i < 20'000; ++i) {
+        fs::rename(folder / "hers", folder / "etc");
+        fs::rename(folder / "etc", folder / "hers");
+      }
+      std::_Exit(0);
+    });
+    int status = 0;
+    do {
+      const Config config = Config::load(sources({}, {folder / "etc/code_wake.conf"}));
+      if (config.app_name) std::cout << *config.app_name << '\n';
+    } while (waitpid(other, &status, WNOHANG) == 0);
+    if (status != 0) std::cout << "no renaming\n";
+  });
+  CHECK(result.out.empty());
 }

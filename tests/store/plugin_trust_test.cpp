@@ -1,6 +1,7 @@
 // What another user's files can make a program load: nothing.
 #include <doctest/doctest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -254,4 +255,81 @@ TEST_CASE("A folder that other users can write is passed over, and hides nothing
     return plugin.module == "code_wake_memory_store";
   };
   CHECK(std::ranges::count_if(found, is_memory_store) == 2);
+}
+
+TEST_CASE("Another user's plugin is never loaded while its folder comes and goes") {
+  if (const std::string reason = why_no_other_user(); !reason.empty()) CODEWAKE_SKIP(reason);
+  const TemporaryFolder folder;
+  REQUIRE(chmod(folder.path().c_str(), 01777) == 0);
+  fs::create_directory(folder / "hers");
+  fs::copy_file(marking_plugin(), folder / "hers/libmarking.so");
+  REQUIRE(chown((folder / "hers").c_str(), kOtherUser, kOtherUser) == 0);
+  const ChildResult result = in_child([&] {
+    setenv("CODEWAKE_TEST_MARK", (folder / "mark").c_str(), 1);
+    const pid_t other = codewake::testing::start_child([&] {
+      become_other_user();
+      for (int i = 0; i < 20'000; ++i) {
+        fs::rename(folder / "hers", folder / "plugins");
+        fs::rename(folder / "plugins", folder / "hers");
+      }
+      std::_Exit(0);
+    });
+    int status = 0;
+    do {
+      reason_of((folder / "plugins/libmarking.so").string(), {});
+      reason_of("marking", {folder / "plugins"});
+    } while (waitpid(other, &status, WNOHANG) == 0);
+    if (status != 0) throw std::runtime_error("no renaming");
+  });
+  INFO(result.err);
+  CHECK(result.exit_code == 0);
+  CHECK_FALSE(fs::exists(folder / "mark"));
+}
+
+TEST_CASE("A setgid program loads nothing of the user who starts it") {
+  if (const std::string reason = why_no_other_user(); !reason.empty()) CODEWAKE_SKIP(reason);
+  const SetuidProgram program;
+  REQUIRE(chown(program.path().c_str(), 0, 65533) == 0);
+  REQUIRE(chmod(program.path().c_str(), 02755) == 0);
+  const HostileFolder folder;
+  const ChildResult result =
+      run(program.path(), folder, {}, true, {folder.plugin().string(), "Marking", "x"});
+  CAPTURE(result.out);
+  if (!result.out.starts_with("secure: 1\n"))
+    CODEWAKE_SKIP("setgid means nothing on this file system (nosuid)");
+  CHECK(result.out.find("belongs to the user 65534") != std::string::npos);
+  CHECK_FALSE(folder.has_mark());
+}
+
+TEST_CASE("Where the library is installed, its plugins count though a group can write to the folder above") {
+  const TemporaryFolder installed;
+  const fs::path plugins = installed / "lib/codewake";
+  fs::create_directories(plugins);
+  fs::copy_file(marking_plugin(), plugins / "libmarking.so");
+  const fs::path built = codewake::installed_plugin_folder().parent_path();
+  for (const fs::directory_entry& file : fs::directory_iterator(built)) {
+    if (file.is_regular_file() && file.path().filename().string().starts_with("libcodewake.so"))
+      fs::copy_file(file.path(), installed / "lib" / file.path().filename());
+  }
+  REQUIRE(chmod((installed / "lib").c_str(), 02775) == 0);
+  const TemporaryFolder current;
+  const auto loads = [&](mode_t mode_of_folder, mode_t mode_of_plugin) {
+    REQUIRE(chmod(plugins.c_str(), mode_of_folder) == 0);
+    REQUIRE(chmod((plugins / "libmarking.so").c_str(), mode_of_plugin) == 0);
+    const ChildResult result = in_child([&] {
+      unsetenv("CODE_WAKE_PLUGIN_PATH");
+      setenv("LD_LIBRARY_PATH", (installed / "lib").c_str(), 1);
+      setenv("CODEWAKE_TEST_MARK", (current / "mark").c_str(), 1);
+      const std::string program = path_of("CODEWAKE_SETUID_PROGRAM").string();
+      execl(program.c_str(), program.c_str(), "marking", "Marking", "x", nullptr);
+      throw std::system_error(errno, std::generic_category(), program);
+    });
+    INFO(result.out);
+    CHECK(result.out.starts_with("secure: 0\n"));
+    return fs::remove(current / "mark");
+  };
+  CHECK(loads(0755, 0755));
+  CHECK_FALSE(loads(0775, 0755));
+  CHECK_FALSE(loads(0755, 0775));
+  CHECK_FALSE(loads(0757, 0755));
 }

@@ -83,14 +83,14 @@ struct CODEWAKE_API Config {
 
   /// Reads the file and the variables. The file is `$CODE_WAKE_CONFIG` (which must be readable; set to
   /// nothing, it means no file), else the first of `sources.files` that exists and counts, else none. A file
-  /// counts if why_not_trusted() (trusted_path.hpp) has nothing against it; another file is passed over, and
-  /// a line on stderr gives the reason, once in a process for each path. A program with raised privileges
-  /// (AT_SECURE, such as a setuid program) reads no variable, and no file but /etc/code_wake.conf. A variable
-  /// that is set, even to nothing, wins over the file; one that is set to nothing unsets an optional key. A
-  /// null in the file is as good as no key. Folders of CODE_WAKE_PLUGIN_PATH go before those of the file.
-  /// Where CODE_WAKE_STORE_CONFIG is not set, CODE_WAKE_STORE_CONFIG_FILE may name a file whose first line
-  /// counts in its place, and which read_secret_file (secret_file.hpp) must accept. Throws ConfigError.
-  /// Blocks on the disk. Thread-safe.
+  /// counts if follow_path() (trusted_path.hpp) finds it trusted with Others::none; another file is passed
+  /// over, and a line on stderr gives the reason, once in a process for each path. A program with raised
+  /// privileges (AT_SECURE, such as a setuid program) reads no variable, and no file but /etc/code_wake.conf.
+  /// A variable that is set, even to nothing, wins over the file; one that is set to nothing unsets an
+  /// optional key. A null in the file is as good as no key. Folders of CODE_WAKE_PLUGIN_PATH go before those
+  /// of the file. Where CODE_WAKE_STORE_CONFIG is not set, CODE_WAKE_STORE_CONFIG_FILE may name a file whose
+  /// first line counts in its place, and which read_secret_file (secret_file.hpp) must accept. Throws
+  /// ConfigError. Blocks on the disk. Thread-safe.
   static Config load();
   static Config load(const Sources& sources);
 

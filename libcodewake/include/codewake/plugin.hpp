@@ -85,10 +85,12 @@ struct PluginFound {
 /// Makes a store of class `class_name` from the shared object of `module`: a file name without `lib` and
 /// `.so`, looked for in `search_path` and then in the installed plugin folder, or a path with a slash, taken
 /// as it is. A folder in which another user could put code (why_not_trusted in trusted_path.hpp) is passed
-/// over; a plugin that another user could have written is refused before any of its code runs. With raised
-/// privileges (AT_SECURE), so is every relative path. The store holds the shared object open as long as it
-/// lives. Throws PluginError, with what its constructor threw, if it did, as nested exception. Thread-safe;
-/// blocks on the disk.
+/// over; a plugin that another user could have written is refused before any of its code runs. Of the
+/// installed plugin folder, that folder and the plugin alone are judged, and not the way to them: the process
+/// executes libcodewake from there already. They must belong to root, the effective user or the owner of
+/// libcodewake, and be writable by the owner alone. With raised privileges (AT_SECURE), every relative
+/// path is refused. The store holds the shared object open as long as it lives. Throws PluginError, with what
+/// its constructor threw, if it did, as nested exception. Thread-safe; blocks on the disk.
 CODEWAKE_API std::shared_ptr<Store> load_store(std::string_view module, std::string_view class_name,
                                                const std::vector<std::string>& parameters,
                                                const std::vector<std::filesystem::path>& search_path = {});

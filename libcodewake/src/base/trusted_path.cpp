@@ -31,14 +31,29 @@ constexpr mode_t writers(Others others) noexcept {
   return others == Others::none ? S_IWGRP | S_IWOTH : S_IWOTH;
 }
 
+// The effective user of a setgid program, or of one with capabilities, is the user that starts it, and may
+// not decide what it reads. That of a setuid program is another one, which is meant.
+bool is_effective_user(uid_t owner) {
+  if (owner != geteuid()) return false;
+  return getauxval(AT_SECURE) == 0 || getuid() != geteuid();
+}
+
 bool is_trusted_owner(uid_t owner, const struct stat& folder, Others others) {
-  if (owner == 0 || owner == geteuid()) return true;
+  if (owner == 0 || is_effective_user(owner)) return true;
   return others == Others::known && ((folder.st_mode & S_IWOTH) == 0 || owner == folder.st_uid);
+}
+
+// In a folder such as /tmp a user can mount a file system that says that root owns its files, as by FUSE.
+bool is_mount_in_shared_folder(const struct stat& status, const struct stat& folder) {
+  return (folder.st_mode & S_ISVTX) != 0 && (folder.st_mode & (S_IWGRP | S_IWOTH)) != 0 &&
+         status.st_dev != folder.st_dev;
 }
 
 std::string reason_of(int descriptor, const struct stat& status, const struct stat& folder, Others others) {
   if (!is_trusted_owner(status.st_uid, folder, others))
     return fmt::format("belongs to the user {}", status.st_uid);
+  if (is_mount_in_shared_folder(status, folder))
+    return "is a mount in a folder in which all users can make names";
   if (S_ISLNK(status.st_mode)) return {};
   const bool is_sticky_folder = S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0;
   const mode_t written = is_sticky_folder ? 0 : status.st_mode & writers(others);
@@ -94,6 +109,7 @@ class Walk {
       return;
     }
     at_ = name == ".." ? at_.parent_path() : at_ / name;
+    if (name == "..") folder_status_ = {};  // it does not lie in the folder it is entered from
     enter(std::move(next));
   }
 

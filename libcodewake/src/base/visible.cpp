@@ -21,17 +21,22 @@ struct Range {
 };
 
 // Beyond ASCII: C1 controls, marks and overrides of direction, separators of lines, zero widths that no
-// script needs, annotations, and tags. The joiners U+200C and U+200D stay: scripts and emoji need them.
-constexpr std::array<Range, 10> kInvisible = {{{0x80, 0x9F},
+// script needs, fillers, selectors of variants, annotations, and tags: a text can be hidden in them. The
+// joiners U+200C and U+200D stay: scripts and emoji need them.
+constexpr std::array<Range, 14> kInvisible = {{{0x80, 0x9F},
+                                               {0xAD, 0xAD},
                                                {0x61C, 0x61C},
                                                {0x180E, 0x180E},
                                                {0x200B, 0x200B},
                                                {0x200E, 0x200F},
                                                {0x2028, 0x202E},
                                                {0x2060, 0x206F},
+                                               {0x3164, 0x3164},
+                                               {0xFE00, 0xFE0F},
                                                {0xFEFF, 0xFEFF},
                                                {0xFFF9, 0xFFFB},
-                                               {0xE0000, 0xE007F}}};
+                                               {0xE0000, 0xE007F},
+                                               {0xE0100, 0xE01EF}}};
 
 /// What stands for one character: itself or its escape. At most ten bytes.
 class Piece {

@@ -41,14 +41,22 @@ struct Searched {
   std::string problem = {};  ///< why it does not count; empty where it does
 };
 
-/// Looks for a file without opening it: another user may have put a FIFO there.
+/// Looks for a file without opening it: another user may have put a FIFO there. Only what exists and is
+/// trusted stays what it is: a way that ends early may lead to another user's file a moment later.
 Searched search(const std::filesystem::path& path) {
+  const FollowedPath followed = follow_path(path, Others::none);
+  if (followed.why_not_trusted.empty()) return {followed.exists};
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(path, error);
   if (status.type() == std::filesystem::file_type::not_found) return {};
-  if (!error) return {true, why_not_trusted(path)};
-  // The file cannot be looked at. In a trusted folder this is a mistake, which reading it reports.
-  return {true, why_not_trusted(path.has_parent_path() ? path.parent_path() : ".")};
+  if (!error) return {true, followed.why_not_trusted};
+  // The file cannot be looked at. In a trusted folder this is a mistake.
+  const FollowedPath folder =
+      follow_path(path.has_parent_path() ? path.parent_path() : std::filesystem::path("."), Others::none);
+  if (folder.exists && folder.why_not_trusted.empty())
+    throw ConfigError({path.string()},
+                      fmt::format("cannot be read: {}; make it readable for this user", error.message()));
+  return {true, folder.why_not_trusted.empty() ? followed.why_not_trusted : folder.why_not_trusted};
 }
 
 void say_once(const std::filesystem::path& path, std::string_view problem) {

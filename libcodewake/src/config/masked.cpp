@@ -71,10 +71,13 @@ std::string decoded(std::string_view text) {
   return result;
 }
 
-/// Whether what stands before a `=` or a `:` ends with a name that `matches`, as in `-c app.token`.
+/// Whether what stands before a `=` or a `:` ends with a name that `matches`, as in `-c app.token`. Names are
+/// known by their ends, so the end is all that is looked at: a text may have a colon at each second byte.
 template <class Predicate>
 bool ends_with_name(std::string_view before, Predicate matches) {
-  std::string text = decoded(before);
+  constexpr std::size_t kLongestEnd = 512;
+  before = before.substr(0, before.find_last_not_of(" \t\"'") + 1);
+  std::string text = decoded(before.substr(before.size() - std::min(before.size(), kLongestEnd)));
   const std::size_t last = text.find_last_not_of(" \t\"'");
   if (last == std::string::npos) return false;
   text.resize(last + 1);

@@ -3,12 +3,16 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <link.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -65,20 +69,81 @@ const PluginDescriptor& checked(const PluginDescriptor& descriptor, const std::s
   return descriptor;
 }
 
-// Why code from there may not run in this process; empty where it may. The current folder is the choice of
-// the user who starts a program, and not of the one whose privileges it has.
-std::string why_no_code_from(const fs::path& path) {
+// The file of libcodewake as it was when it was loaded. A name of the main program, which has libcodewake in
+// it, would be argv[0], which anyone can choose.
+class LoadedLibrary {
+ public:
+  LoadedLibrary() noexcept { is_known_ = look(status_); }
+
+  /// Empty unless the same file lies there still.
+  std::optional<uid_t> owner() const noexcept {
+    struct stat now {};
+    const bool is_same = is_known_ && look(now) && now.st_dev == status_.st_dev &&
+                         now.st_ino == status_.st_ino && now.st_uid == status_.st_uid;
+    return is_same ? std::optional<uid_t>(status_.st_uid) : std::nullopt;
+  }
+
+ private:
+  static bool look(struct stat& status) noexcept {
+    Dl_info info{};
+    void* map = nullptr;
+    if (dladdr1(reinterpret_cast<const void*>(&installed_plugin_folder), &info, &map, RTLD_DL_LINKMAP) == 0)
+      return false;
+    const char* const name = static_cast<const link_map*>(map)->l_name;
+    return name != nullptr && *name == '/' && stat(name, &status) == 0;
+  }
+
+  struct stat status_ {};
+  bool is_known_ = false;
+};
+
+const LoadedLibrary loaded_library;
+
+// Whether only root, the effective user and the owner of libcodewake can write a file or folder itself.
+bool is_as_good_as_library(const fs::path& path) {
+  struct stat status {};
+  const std::optional<uid_t> owner = loaded_library.owner();
+  if (!owner || lstat(path.c_str(), &status) != 0) return false;
+  const bool is_good_kind = S_ISREG(status.st_mode) || S_ISDIR(status.st_mode);
+  const bool is_good_owner = status.st_uid == 0 || status.st_uid == *owner ||
+                             (status.st_uid == geteuid() && getauxval(AT_SECURE) == 0);
+  return is_good_kind && is_good_owner && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+// The process executes libcodewake from the folder above already, so the way to that is not judged:
+// /usr/local/lib can be written by a group on many systems.
+bool is_installed(const fs::path& path) {
+  const fs::path folder = installed_plugin_folder();
+  if (folder.empty() || (path != folder && path.parent_path() != folder)) return false;
+  return is_as_good_as_library(folder) && (path == folder || is_as_good_as_library(path));
+}
+
+/// Whether code from there may run in this process.
+struct Judged {
+  bool exists = false;
+  std::string problem = {};  ///< why not; empty where it may, if it exists
+};
+
+// The current folder is the choice of the user who starts a program, and not of the one whose privileges it
+// has.
+Judged judge(const fs::path& path) {
   if (path.is_relative() && getauxval(AT_SECURE) != 0)
-    return fmt::format("{} is relative, and the program runs with raised privileges", path.string());
-  return why_not_trusted(path);
+    return {.problem =
+                fmt::format("{} is relative, and the program runs with raised privileges", path.string())};
+  if (is_installed(path)) return {.exists = true};
+  FollowedPath followed = follow_path(path, Others::none);
+  return {followed.exists, std::move(followed.why_not_trusted)};
 }
 
 Plugin open_plugin(const fs::path& path) {
-  if (const std::string problem = why_no_code_from(path); !problem.empty()) {
+  const Judged judged = judge(path);
+  if (!judged.problem.empty()) {
     throw PluginError(path, fmt::format("is not loaded: {}; only root and this user may be able to write a "
                                         "plugin and the folders on its way",
-                                        problem));
+                                        judged.problem));
   }
+  // A moment later another user's file may lie there.
+  if (!judged.exists) throw PluginError(path, "cannot be loaded: there is no such file");
   // Absolute, so that a name without a slash does not go through the linker's search.
   Library library(dlopen(fs::absolute(path).c_str(), RTLD_NOW | RTLD_LOCAL), [](void* handle) {
     if (handle != nullptr) dlclose(handle);
@@ -103,11 +168,11 @@ fs::path find_module(std::string_view module, const std::vector<fs::path>& searc
   if (module.find('/') != std::string_view::npos) return module;
   std::vector<std::string> tried;
   for (const fs::path& folder : with_installed_folder(search_path)) {
-    const std::string problem = why_no_code_from(folder);
+    const auto [is_there, problem] = judge(folder);
     for (const char* prefix : {"lib", ""}) {
       const fs::path candidate = folder / fmt::format("{}{}.so", prefix, module);
       std::error_code error;
-      if (problem.empty() && fs::exists(candidate, error)) return candidate;
+      if (is_there && problem.empty() && fs::exists(candidate, error)) return candidate;
       tried.push_back(problem.empty() ? candidate.string()
                                       : fmt::format("{} (passed over: {})", candidate.string(), problem));
     }
@@ -188,7 +253,8 @@ std::vector<PluginFound> find_plugins(const std::vector<fs::path>& search_path) 
   std::vector<PluginFound> found;
   std::set<std::string> names;  // of modules that later folders cannot give
   for (const fs::path& folder : with_installed_folder(search_path)) {
-    const bool is_passed_over = !why_no_code_from(folder).empty();
+    const Judged judged = judge(folder);
+    const bool is_passed_over = !judged.exists || !judged.problem.empty();
     for (const fs::path& file : plugin_files(folder)) {
       std::string module = file.stem();
       if (module.starts_with("lib")) module.erase(0, 3);

@@ -321,7 +321,8 @@ TEST_CASE("Redirects are followed as browsers do, and secrets stay with their ho
   fixture.collector.answer("/round", to(302, "/round"));
   fixture.collector.answer("/file", to(302, "file:///etc/passwd"));
   fixture.collector.answer("/not-modified", to(304, "/end"));
-  const raceway::RequestOptions options{.headers = {{"authorization", "mine"}, {"X-Own", "1"}}, .json = 7};
+  const raceway::RequestOptions options{
+      .headers = {{"authorization", "mine"}, {"X-Own", "1"}, {"Private-Token", "mine"}}, .json = 7};
   const auto last = [&](std::string_view method, const std::string& path) {
     CHECK(fixture.client.request(method, fixture.service(path), options).body == "here");
     return fixture.collector.requests().back();
@@ -333,6 +334,7 @@ TEST_CASE("Redirects are followed as browsers do, and secrets stay with their ho
     CHECK(sent.body == "");
     CHECK(sent.header("content-type") == "");
     CHECK(sent.header("authorization") == "mine");
+    CHECK(sent.header("private-token") == "mine");
   }
   CHECK(last("PUT", "/other").method == "GET");
   const HttpRequest same = last("POST", "/same");
@@ -343,6 +345,7 @@ TEST_CASE("Redirects are followed as browsers do, and secrets stay with their ho
   CHECK(away.body == "7");
   CHECK(away.header("x-own") == "1");
   CHECK(away.header("authorization") == "");
+  CHECK(away.header("private-token") == "");
   CHECK(contains(fixture.failure("GET", fixture.service("/round")), "again and again"));
   fixture.failure("GET", fixture.service("/file"));
   CHECK(fixture.client.request("GET", fixture.service("/not-modified")).status == 304);

@@ -71,10 +71,12 @@ class CODEWAKE_API Client : public Tracer {
 
   /// Sends a request with the headers of the current trace, and waits for the answer: both are recorded, and
   /// what the other service has done comes before what is done here from now on. Outside of a context it only
-  /// sends. Follows redirects, up to 30, but none from https to http; keys and cookies do not go to another
-  /// host. Passwords and keys in `url` are not recorded. Any status is an answer. Throws Error where none
-  /// comes, where one has more than `most_bytes` or 256 KiB of headers, and for a redirect from https to
-  /// http, all of which are recorded too, and for a method or a header that would break the request's form.
+  /// sends. Follows redirects, up to 30, but none from https to http; headers with names of secrets, such as
+  /// Authorization and Cookie, do not go to another host. In a program with raised privileges it throws Error
+  /// while a proxy's variable or SSLKEYLOGFILE is set. Passwords and keys in `url` are not recorded. Any
+  /// status is an answer. Throws Error where none comes, where one has more than `most_bytes` or 256 KiB of
+  /// headers, and for a redirect from https to http, all of which are recorded too, and for a method or a
+  /// header that would break the request's form.
   Response request(std::string_view method, const std::string& url, const RequestOptions& options = {},
                    const SourceLocation& location = SourceLocation::current());
 
