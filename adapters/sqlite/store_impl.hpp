@@ -116,6 +116,7 @@ class SqliteStore::Impl {
   template <class Work>
   auto retry_reading(Work work) {
     const auto deadline = shared_->read_connection->deadline();
+    shared_->read_connection->begin_read();
     while (true) {
       try {
         return work(*shared_->reader);
@@ -129,7 +130,8 @@ class SqliteStore::Impl {
   void check_usable() const;
   internal::Writer& open_writer();  // takes read_mutex where descriptors were lost
   internal::Reader& open_memory_reader();
-  void open_connection();
+  enum class Opening { for_reading, for_writing };
+  void open_connection(Opening opening);
   void open_immutable();
   void open_untrusted();
   void prepare_file();
