@@ -130,18 +130,21 @@ Reader& SqliteStore::Impl::open_memory_reader() {
 }
 
 void SqliteStore::Impl::open_connection(Opening opening) {
-  internal::DatabasePlace found = internal::find_database(parameters_);
+  const bool is_for_reading = opening == Opening::for_reading;
+  internal::DatabasePlace found = internal::find_database(
+      parameters_, is_for_reading ? internal::MissingFolders::leave : internal::MissingFolders::make);
   // The file of another user is opened by reads alone: a program that writes would open it at each retry.
-  if (opening == Opening::for_writing && !found.why_not_written.empty())
+  if (!is_for_reading && !found.why_not_written.empty())
     throw StoreError(StoreError::Kind::unavailable, found.why_not_written);
   shared_->immutable = false;
   shared_->place = std::move(found);
   const internal::DatabasePlace& place = shared_->place;
   shared_->why_read_only = place.why_not_written;
+  if (is_for_reading && place.is_missing) return open_stand_in();
   if (!parameters_.memory) shared_->files = internal::FilesByRule(place.parameters.path, place.rule);
   if (!place.why_not_written.empty()) return open_untrusted();
   try {
-    if (!parameters_.memory) internal::make_database_file(place);
+    if (!parameters_.memory && !is_for_reading) internal::make_database_file(place);
     shared_->write_connection = std::make_unique<Connection>(place.parameters, Connection::Mode::writing);
     prepare_file();
   } catch (const SQLite::Exception& failure) {
@@ -154,6 +157,19 @@ void SqliteStore::Impl::open_connection(Opening opening) {
   }
   if (!shared_->read_only)
     shared_->writer = std::make_unique<Writer>(*shared_->write_connection, place.parameters);
+}
+
+void SqliteStore::Impl::open_stand_in() {
+  internal::SqliteParameters parameters = parameters_;
+  parameters.memory = true;
+  parameters.path = ":memory:";
+  auto connection = std::make_unique<Connection>(parameters, Connection::Mode::writing);
+  internal::upgrade_schema(*connection, parameters);
+  shared_->schema = internal::inspect_schema(*connection, parameters);
+  shared_->reader.reset();
+  shared_->read_connection = std::move(connection);
+  shared_->reader = std::make_unique<Reader>(*shared_->read_connection, shared_->schema);
+  shared_->immutable = true;
 }
 
 void SqliteStore::Impl::open_immutable() {
@@ -223,6 +239,7 @@ void SqliteStore::Impl::open_reader() {
     close();
   }
   if (!shared_->write_connection) open_connection(Opening::for_reading);
+  if (!shared_->write_connection) return;  // the file is missing, and another database stands in
   if (!shared_->schema.complete) {
     if (!shared_->why_read_only.empty())
       throw StoreError(StoreError::Kind::unavailable, shared_->why_read_only);
