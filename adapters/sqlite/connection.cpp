@@ -1,6 +1,7 @@
 #include "connection.hpp"
 
 #include <fmt/format.h>
+#include <sys/auxv.h>
 
 #include <algorithm>
 #include <random>
@@ -27,6 +28,12 @@ constexpr int kWriterCacheKiB = 16 << 10;
 
 /// The most that a value has that is read from a database of another user, or on a read-only medium.
 constexpr int kMostUntrustedBytes = 64 << 20;
+/// How many steps of SQLite's virtual machine lie between two looks at the clock.
+constexpr int kStepsBetweenLooks = 10'000;
+
+bool only_reads(Connection::Mode mode) noexcept {
+  return mode == Connection::Mode::untrusted || mode == Connection::Mode::immutable;
+}
 
 std::string uri_of(const std::string& path, std::string_view option) {
   std::string uri = "file:";
@@ -42,7 +49,7 @@ SQLite::Database open(const SqliteParameters& parameters, Connection::Mode mode)
   guard_descriptors();
   if (parameters.memory)
     return {parameters.path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX};
-  if (mode == Mode::immutable || mode == Mode::untrusted) {
+  if (only_reads(mode)) {
     const char* const vfs = vfs_that_only_reads();
     const char* const option = mode == Mode::immutable ? "immutable=1" : "readonly_shm=1";
     return {uri_of(parameters.path, option), kReadFlags, 0, vfs == nullptr ? "" : vfs};
@@ -61,8 +68,7 @@ void restrict_schema(sqlite3* connection, Connection::Mode mode) {
   const bool has_triggers = mode == Connection::Mode::writing;
   sqlite3_db_config(connection, SQLITE_DBCONFIG_ENABLE_TRIGGER, has_triggers ? 1 : 0, nullptr);
   sqlite3_limit(connection, SQLITE_LIMIT_ATTACHED, 0);
-  if (mode == Connection::Mode::untrusted || mode == Connection::Mode::immutable)
-    sqlite3_limit(connection, SQLITE_LIMIT_LENGTH, kMostUntrustedBytes);
+  if (only_reads(mode)) sqlite3_limit(connection, SQLITE_LIMIT_LENGTH, kMostUntrustedBytes);
 }
 
 const char* pragma_of(Synchronous synchronous) {
@@ -80,10 +86,15 @@ const char* pragma_of(Synchronous synchronous) {
 }  // namespace
 
 Connection::Connection(const SqliteParameters& parameters, Mode mode)
-    : busy_timeout_(parameters.busy_timeout), database_(open(parameters, mode)) {
+    : busy_timeout_(parameters.busy_timeout),
+      read_timeout_(parameters.read_timeout),
+      database_(open(parameters, mode)) {
   sqlite3_extended_result_codes(handle(), 1);
   sqlite3_busy_handler(handle(), &wait_for_lock, this);
+  if (only_reads(mode)) sqlite3_progress_handler(handle(), kStepsBetweenLooks, &is_read_too_long, this);
   restrict_schema(handle(), mode);
+  // SQLITE_TMPDIR and TMPDIR are those of the user who starts the program.
+  if (getauxval(AT_SECURE) != 0) exec("PRAGMA temp_store=MEMORY");
   exec("PRAGMA cell_size_check=ON");  // damage is found where a page is read
   exec("PRAGMA foreign_keys=OFF");    // the older system's declarations are for people; the writer is their
                                       // guarantee
@@ -108,6 +119,11 @@ int Connection::wait_for_lock(void* self, int count) noexcept {
   std::this_thread::sleep_for(
       std::chrono::microseconds(std::uniform_int_distribution(50, longest_us)(connection.random_)));
   return 1;
+}
+
+int Connection::is_read_too_long(void* self) noexcept {
+  const auto& connection = *static_cast<const Connection*>(self);
+  return std::chrono::steady_clock::now() - connection.read_since_ >= connection.read_timeout_ ? 1 : 0;
 }
 
 bool Connection::file_was_moved() const noexcept {

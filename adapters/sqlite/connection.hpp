@@ -27,7 +27,7 @@ class Connection {
     reading,
     checkpointing,
     untrusted,  ///< reads a file of another user, whose process may be writing it; makes and changes no file
-    immutable   ///< nobody can be writing: a read-only medium whose WAL has been written back
+    immutable   ///< without locks: no process can be writing, as on a read-only medium without a WAL
   };
 
   /// Opens the file, which must be there. Throws SQLite::Exception.
@@ -42,6 +42,9 @@ class Connection {
   std::chrono::steady_clock::time_point deadline() const {
     return std::chrono::steady_clock::now() + busy_timeout_;
   }
+  /// From now on `read_timeout` runs. After it, statements of an untrusted or immutable connection fail with
+  /// SQLITE_INTERRUPT: a hostile file can make rows without end. Other connections have no such limit.
+  void begin_read() noexcept { read_since_ = std::chrono::steady_clock::now(); }
 
   bool read_only() const noexcept { return sqlite3_db_readonly(handle(), "main") == 1; }
   /// Whether the file that this connection has open is no longer the one of that name.
@@ -58,8 +61,10 @@ class Connection {
   };
 
   static int wait_for_lock(void* self, int count) noexcept;
+  static int is_read_too_long(void* self) noexcept;
 
-  std::chrono::milliseconds busy_timeout_;
+  std::chrono::milliseconds busy_timeout_, read_timeout_;
+  std::chrono::steady_clock::time_point read_since_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point waiting_since_;
   // Not of a thread: the first use of a plugin's thread_local allocates, and ends a process without memory.
   std::minstd_rand random_{std::random_device{}()};

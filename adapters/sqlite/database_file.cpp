@@ -35,8 +35,11 @@ constexpr std::string_view kRemedy =
 class Descriptor {
  public:
   explicit Descriptor(int number) noexcept : number_(number) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
+  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
   ~Descriptor() {
     if (number_ >= 0) close(number_);
   }
@@ -46,28 +49,43 @@ class Descriptor {
   int number_;
 };
 
-/// Those that are missing of a path, from the outermost to the innermost. One directly below the root is
-/// never made: its name is more likely wrong than wanted.
+/// Enters a folder, and makes it first where it is missing. A folder that was made meanwhile must belong to
+/// root or this user: another user may have put it there. A descriptor below 0, with errno, is a failure.
+Descriptor enter(const Descriptor& parent, const std::string& name, bool may_make) {
+  constexpr int kFlags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  Descriptor there(openat(parent.number(), name.c_str(), kFlags));
+  if (there.number() >= 0 || errno != ENOENT || !may_make) return there;
+  if (mkdirat(parent.number(), name.c_str(), 0700) != 0 && errno != EEXIST) return Descriptor(-1);
+  Descriptor made(openat(parent.number(), name.c_str(), kFlags));
+  struct stat status {};
+  if (made.number() < 0 || fstat(made.number(), &status) != 0) return Descriptor(-1);
+  if (status.st_uid == 0 || status.st_uid == geteuid()) return made;
+  errno = EPERM;
+  return Descriptor(-1);
+}
+
+/// Makes the folders that are missing of a path without links, from the outermost to the innermost. A folder
+/// directly below the root is never made: its name is more likely wrong than wanted. Each step is made from
+/// the descriptor of the folder before it, and follows no link: another user may swap what is missing.
 void make_folders(const fs::path& folder, const std::string& database) {
   const std::string remedy = "make the folder " + folder.string() + " for this user, or name another file";
-  fs::path made;
-  for (const fs::path& part : folder) {
+  fs::path made = folder.root_path();
+  Descriptor at(open(made.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  for (const fs::path& part : folder.relative_path()) {
+    const bool may_make = made != folder.root_path();
     made /= part;
-    struct stat status {};
-    if (lstat(made.c_str(), &status) == 0) continue;
-    const int error = made.parent_path() == folder.root_path() ? ENOENT
-                      : mkdir(made.c_str(), 0700) != 0         ? errno
-                                                               : EEXIST;
-    if (error != EEXIST)
-      fail(database, fmt::format("the folder {} is not made", made.string()), error, remedy);
+    Descriptor next = enter(at, part, may_make);
+    if (next.number() < 0)
+      fail(database, fmt::format("the folder {} is not made", made.string()), errno, remedy);
+    at = std::move(next);
   }
 }
 
-FollowedPath find_folder(const std::string& database) {
+FollowedPath find_folder(const std::string& database, MissingFolders missing) {
   const fs::path named = fs::path(database).parent_path();
   const Others others = geteuid() == 0 ? Others::none : Others::known;
   FollowedPath folder = follow_path(named, others);
-  if (!folder.why_not_trusted.empty() || folder.exists) return folder;
+  if (!folder.why_not_trusted.empty() || folder.exists || missing == MissingFolders::leave) return folder;
   make_folders(folder.path, database);
   // Another user may have made some of them in the meantime.
   folder = follow_path(named, others);
@@ -87,26 +105,54 @@ std::string why_not_opened(const std::string& database, const FileRule& rule) {
   return {};
 }
 
-/// Gives the file its group and mode, whatever the umask; why not, with errno, or null.
-const char* prepare(int file, const SqliteParameters& parameters) {
-  constexpr mode_t kOwn = 0600, kWithGroup = 0640;
-  if (file < 0) return "it cannot be made";
-  if (parameters.group && fchown(file, static_cast<uid_t>(-1), *parameters.group) != 0)
-    return "its group cannot be set; this user is not in it";
-  const mode_t mode = parameters.mode.value_or(parameters.group ? kWithGroup : kOwn);
-  return fchmod(file, mode) == 0 ? nullptr : "its mode cannot be set";
+/// Whether the file system of a file that was made with mode 0600 does not keep modes, as vfat.
+bool has_no_modes(const struct stat& made) noexcept {
+  return (made.st_mode & 07777 & ~0600u) != 0;
 }
 
-/// Gives a file its name, unless there is a file of that name.
-bool rename_if_free(int folder, const std::string& from, const std::string& to) {
-  if (renameat2(folder, from.c_str(), folder, to.c_str(), RENAME_NOREPLACE) == 0) return true;
-  // Not every file system can do that.
-  const bool is_linked =
-      (errno == EINVAL || errno == ENOSYS) && linkat(folder, from.c_str(), folder, to.c_str(), 0) == 0;
+/// Gives the file its group and mode, whatever the umask; why not, with errno, or null. A file system without
+/// modes gives all its files the mode and group of its mount: why_not_opened() judges these.
+const char* prepare(int file, const SqliteParameters& parameters) {
+  constexpr mode_t kOwn = 0600, kWithGroup = 0640;
+  struct stat made {};
+  if (file < 0 || fstat(file, &made) != 0) return "it cannot be made";
+  if (parameters.group && made.st_gid != *parameters.group &&
+      fchown(file, static_cast<uid_t>(-1), *parameters.group) != 0)
+    return "its group cannot be set; this user is not in it";
+  const mode_t mode = parameters.mode.value_or(parameters.group ? kWithGroup : kOwn);
+  if (fchmod(file, mode) == 0 || has_no_modes(made)) return nullptr;
+  return "its mode cannot be set";
+}
+
+enum class Named { yes, no, unsupported };
+
+/// Gives a file its name, unless there is a file of that name. `no` comes with errno. `unsupported`: the file
+/// system has neither way to do this.
+Named rename_if_free(int folder, const std::string& from, const std::string& to) {
+  const auto is_unsupported = [] {
+    return errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM;
+  };
+  if (renameat2(folder, from.c_str(), folder, to.c_str(), RENAME_NOREPLACE) == 0) return Named::yes;
+  Named named = errno == EEXIST ? Named::yes : Named::no;
+  if (is_unsupported()) {
+    const bool is_linked = linkat(folder, from.c_str(), folder, to.c_str(), 0) == 0 || errno == EEXIST;
+    named = is_linked ? Named::yes : is_unsupported() ? Named::unsupported : Named::no;
+  }
   const int error = errno;
   unlinkat(folder, from.c_str(), 0);
   errno = error;
-  return is_linked || error == EEXIST;
+  return named;
+}
+
+/// Makes a file and closes it; why not, with errno, or null.
+const char* make_file(int folder, const std::string& name, const SqliteParameters& parameters) {
+  const Descriptor file(
+      openat(folder, name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  const char* const failed = prepare(file.number(), parameters);
+  const int error = errno;
+  if (failed != nullptr && file.number() >= 0) unlinkat(folder, name.c_str(), 0);
+  errno = error;
+  return failed;
 }
 
 }  // namespace
@@ -130,19 +176,22 @@ const char* why_not_opened(const struct stat& file, const FileRule& rule) noexce
   return nullptr;
 }
 
-DatabasePlace find_database(const SqliteParameters& parameters) {
+DatabasePlace find_database(const SqliteParameters& parameters, MissingFolders missing) {
   DatabasePlace place{.parameters = parameters};
   if (parameters.memory) return place;
   std::string& path = place.parameters.path;
-  const FollowedPath folder = find_folder(path);
+  const FollowedPath folder = find_folder(path, missing);
   std::string why = folder.why_not_trusted;
-  if (why.empty()) {
+  if (why.empty() && !folder.exists) {
+    place.is_missing = true;
+  } else if (why.empty()) {
     path = (folder.path / fs::path(path).filename()).string();
     struct stat status {};
     if (lstat(folder.path.c_str(), &status) != 0) fail(path, "its folder", errno, "make it");
     place.rule.others_make_names = (status.st_mode & (geteuid() == 0 ? S_IWGRP | S_IWOTH : S_IWOTH)) != 0;
     place.rule.group = parameters.group;
     why = why_not_opened(path, place.rule);
+    place.is_missing = lstat(path.c_str(), &status) != 0 && errno == ENOENT;
   } else {
     std::error_code ignored;
     const fs::path led_to = fs::canonical(fs::path(path).parent_path(), ignored);
@@ -171,17 +220,14 @@ void make_database_file(const DatabasePlace& place) {
   static std::atomic<unsigned> count{0};
   const std::string unnamed = fmt::format(".{}.{}-{}-{:x}", name, getpid(), ++count,
                                           std::chrono::steady_clock::now().time_since_epoch().count());
-  const char* failed = nullptr;
-  int error = 0;
-  {
-    const Descriptor file(
-        openat(folder.number(), unnamed.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-    failed = prepare(file.number(), place.parameters);
-    error = errno;
-    if (failed != nullptr && file.number() >= 0) unlinkat(folder.number(), unnamed.c_str(), 0);
-  }
-  if (failed != nullptr) fail(path, failed, error, kRemedyHere);
-  if (!rename_if_free(folder.number(), unnamed, name)) fail(path, "it cannot be made", errno, kRemedyHere);
+  if (const char* const failed = make_file(folder.number(), unnamed, place.parameters))
+    fail(path, failed, errno, kRemedyHere);
+  const Named named = rename_if_free(folder.number(), unnamed, name);
+  if (named == Named::no) fail(path, "it cannot be made", errno, kRemedyHere);
+  if (named == Named::yes) return;
+  // As vfat: there the file has its name from the start, and for a moment the mode 0600.
+  const char* const failed = make_file(folder.number(), name, place.parameters);
+  if (failed != nullptr && errno != EEXIST) fail(path, failed, errno, kRemedyHere);
 }
 
 }  // namespace codewake::internal

@@ -32,14 +32,17 @@ struct DatabasePlace {
   /// As they were given, with a path that is absolute and has no links in its folders.
   SqliteParameters parameters;
   FileRule rule = {};
+  bool is_missing = false;  ///< the file, or a folder on its way
   /// Why this process does not write there, and what to do; empty where it does.
   std::string why_not_written = {};
 };
 
-/// Follows the path and judges its folders and the files that are there. Makes folders that are missing, with
-/// mode 0700, where those that exist are trusted, but none directly below the root. Throws StoreError
-/// (unavailable) where they cannot be made.
-DatabasePlace find_database(const SqliteParameters& parameters);
+enum class MissingFolders { leave, make };
+
+/// Follows the path and judges its folders and the files that are there. MissingFolders::make makes folders
+/// that are missing, with mode 0700, where those that exist are trusted, but none directly below the root.
+/// Throws StoreError (unavailable) where they cannot be made.
+DatabasePlace find_database(const SqliteParameters& parameters, MissingFolders missing);
 
 /// Makes the file, empty, with the mode and group of the parameters, unless there is one. It appears
 /// complete: no process sees it with another mode. Throws StoreError (unavailable).

@@ -11,6 +11,8 @@ sqlite3_vfs* usual_vfs() noexcept {
 }
 
 int open(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out_flags) noexcept {
+  // A temporary file, which has no name: SQLite makes, writes and removes it.
+  if (name == nullptr) return usual_vfs()->xOpen(usual_vfs(), name, file, flags, out_flags);
   flags = (flags & ~(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)) | SQLITE_OPEN_READONLY;
   return usual_vfs()->xOpen(usual_vfs(), name, file, flags, out_flags);
 }

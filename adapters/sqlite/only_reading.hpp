@@ -4,7 +4,8 @@
 namespace codewake::internal {
 
 /// The name of a VFS that opens each file for reading alone and makes none, also no WAL, which the usual one
-/// makes for a connection that only reads. Null where SQLite has no usual VFS. Thread-safe.
+/// makes for a connection that only reads. Temporary files without a name are made as usual. Null where
+/// SQLite has no usual VFS. Thread-safe.
 const char* vfs_that_only_reads() noexcept;
 
 }  // namespace codewake::internal

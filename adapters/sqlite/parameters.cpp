@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <grp.h>
+#include <sys/auxv.h>
 
 #include <algorithm>
 #include <array>
@@ -22,7 +23,8 @@ namespace {
 constexpr std::string_view kForms =
     "write sqlite:////absolute/path, sqlite:///relative/path or sqlite:///:memory:";
 constexpr std::string_view kKnown =
-    "known parameters are busy_timeout=60s, synchronous=off|normal|full, mode=0600 and group=NAME";
+    "known parameters are busy_timeout=60s, read_timeout=60s, synchronous=off|normal|full, mode=0600 and "
+    "group=NAME";
 
 [[noreturn]] void refuse(std::string_view what, std::string_view remedy) {
   throw ConfigError({.key = "store.config"}, fmt::format("{}; {}", what, remedy));
@@ -79,11 +81,11 @@ std::optional<gid_t> parse_group(std::string_view text) {
 }
 
 void apply(SqliteParameters& parameters, std::string_view key, std::string_view value) {
-  if (key == "busy_timeout") {
+  if (key == "busy_timeout" || key == "read_timeout") {
     const auto duration = parse_duration(value);
     if (!duration)
-      refuse(fmt::format("busy_timeout={} is no duration", value), "write busy_timeout=60s or 500ms");
-    parameters.busy_timeout = *duration;
+      refuse(fmt::format("{}={} is no duration", key, value), fmt::format("write {}=60s or 500ms", key));
+    (key == "busy_timeout" ? parameters.busy_timeout : parameters.read_timeout) = *duration;
   } else if (key == "synchronous") {
     const auto synchronous = parse_synchronous(value);
     if (!synchronous)
@@ -131,6 +133,12 @@ void apply_dsn(SqliteParameters& parameters, std::string_view text) {
   apply_query(parameters, dsn);
   parameters.memory = dsn.path.empty() || dsn.path == ":memory:";
   parameters.path = ":memory:";
+  if (!parameters.memory && getauxval(AT_SECURE) != 0 && !dsn.path.starts_with('/')) {
+    refuse(fmt::format("the path of \"{}\" is relative, and the user who starts this program with raised "
+                       "privileges chooses its folder",
+                       dsn.to_display()),
+           "write sqlite:////absolute/path");
+  }
   if (!parameters.memory) parameters.path = std::filesystem::absolute(dsn.path).lexically_normal().string();
 }
 

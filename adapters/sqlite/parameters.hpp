@@ -17,6 +17,8 @@ struct SqliteParameters {
   std::string path;
   bool memory = false;
   std::chrono::milliseconds busy_timeout{60'000};
+  /// The most that one read takes of a database that this process cannot or must not write.
+  std::chrono::milliseconds read_timeout{60'000};
   Synchronous synchronous = Synchronous::normal;
   /// Of a file that is made; 0600 without them, and 0640 with a group alone.
   std::optional<mode_t> mode = std::nullopt;

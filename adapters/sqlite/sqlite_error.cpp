@@ -41,6 +41,9 @@ std::string remedy(int code, const std::string& path) {
     case SQLITE_LOCKED:
     case SQLITE_PROTOCOL:
       return "find out which process holds its lock for so long, or raise busy_timeout";
+    case SQLITE_INTERRUPT:
+      return "it takes longer than read_timeout, which bounds reads of a database that this process cannot "
+             "write; ask for less, or raise read_timeout if you trust its owner";
     case SQLITE_NOTADB:
       return "name another file; this one was left as it is";
     case SQLITE_CORRUPT:

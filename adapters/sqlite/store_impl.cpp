@@ -25,18 +25,15 @@ constexpr std::chrono::milliseconds kForkWait{100};
 /// And by the thread that writes the WAL back, which is told to stop but may be in the middle of an fsync.
 constexpr std::chrono::seconds kCheckpointWait{1};
 
-bool wal_is_empty(const std::string& path) {
-  std::error_code ignored;
-  return !std::filesystem::exists(path + "-wal", ignored) ||
-         std::filesystem::file_size(path + "-wal", ignored) == 0;
-}
-
-/// Whether a file that cannot be opened for writing may be opened as one that nobody writes.
+/// Whether the file may be opened without locks. SQLite could not open it with them, because it cannot make
+/// the WAL or its shared memory; and no process that writes the file has left a WAL or a journal there.
 bool may_be_immutable(const SQLite::Exception& failure, const std::string& path) {
-  const int code = failure.getErrorCode() & 0xff;
+  const bool is_not_made = (failure.getErrorCode() & 0xff) == SQLITE_CANTOPEN ||
+                           failure.getExtendedErrorCode() == SQLITE_READONLY_DIRECTORY;
   std::error_code ignored;
-  return (code == SQLITE_CANTOPEN || code == SQLITE_READONLY) && wal_is_empty(path) &&
-         std::filesystem::is_regular_file(path, ignored);
+  return is_not_made && std::filesystem::is_regular_file(path, ignored) &&
+         !std::filesystem::exists(path + "-wal", ignored) &&
+         !std::filesystem::exists(path + "-journal", ignored);
 }
 
 /// Not std::timed_mutex: ThreadSanitizer does not see how it waits.
@@ -109,7 +106,7 @@ Writer& SqliteStore::Impl::open_writer() {
     shared_->writer.reset();
     shared_->write_connection.reset();
   }
-  if (!shared_->write_connection) open_connection();
+  if (!shared_->write_connection) open_connection(Opening::for_writing);
   if (shared_->read_only) {
     const std::string why = shared_->why_read_only;
     // Opened anew by the next call, for what is wrong may have been mended by then.
@@ -132,15 +129,22 @@ Reader& SqliteStore::Impl::open_memory_reader() {
   return *shared_->memory_reader;
 }
 
-void SqliteStore::Impl::open_connection() {
+void SqliteStore::Impl::open_connection(Opening opening) {
+  const bool is_for_reading = opening == Opening::for_reading;
+  internal::DatabasePlace found = internal::find_database(
+      parameters_, is_for_reading ? internal::MissingFolders::leave : internal::MissingFolders::make);
+  // The file of another user is opened by reads alone: a program that writes would open it at each retry.
+  if (!is_for_reading && !found.why_not_written.empty())
+    throw StoreError(StoreError::Kind::unavailable, found.why_not_written);
   shared_->immutable = false;
-  shared_->place = internal::find_database(parameters_);
+  shared_->place = std::move(found);
   const internal::DatabasePlace& place = shared_->place;
   shared_->why_read_only = place.why_not_written;
+  if (is_for_reading && place.is_missing) return open_stand_in();
   if (!parameters_.memory) shared_->files = internal::FilesByRule(place.parameters.path, place.rule);
   if (!place.why_not_written.empty()) return open_untrusted();
   try {
-    if (!parameters_.memory) internal::make_database_file(place);
+    if (!parameters_.memory && !is_for_reading) internal::make_database_file(place);
     shared_->write_connection = std::make_unique<Connection>(place.parameters, Connection::Mode::writing);
     prepare_file();
   } catch (const SQLite::Exception& failure) {
@@ -153,6 +157,19 @@ void SqliteStore::Impl::open_connection() {
   }
   if (!shared_->read_only)
     shared_->writer = std::make_unique<Writer>(*shared_->write_connection, place.parameters);
+}
+
+void SqliteStore::Impl::open_stand_in() {
+  internal::SqliteParameters parameters = parameters_;
+  parameters.memory = true;
+  parameters.path = ":memory:";
+  auto connection = std::make_unique<Connection>(parameters, Connection::Mode::writing);
+  internal::upgrade_schema(*connection, parameters);
+  shared_->schema = internal::inspect_schema(*connection, parameters);
+  shared_->reader.reset();
+  shared_->read_connection = std::move(connection);
+  shared_->reader = std::make_unique<Reader>(*shared_->read_connection, shared_->schema);
+  shared_->immutable = true;
 }
 
 void SqliteStore::Impl::open_immutable() {
@@ -170,15 +187,24 @@ void SqliteStore::Impl::open_untrusted() {
   const auto kind = std::filesystem::symlink_status(parameters.path, ignored).type();
   if (kind != std::filesystem::file_type::regular)
     throw StoreError(StoreError::Kind::unavailable, shared_->why_read_only);
+  const auto fail = [&](const SQLite::Exception& failure) {
+    const StoreError error = internal::to_store_error(failure, parameters.path, "reading it");
+    throw StoreError(StoreError::Kind::unavailable,
+                     fmt::format("{}; nor can it be read: {}", shared_->why_read_only, error.what()));
+  };
   try {
-    if (wal_is_empty(parameters.path)) return open_immutable();
     auto connection = std::make_unique<Connection>(parameters, Connection::Mode::untrusted);
     shared_->schema = internal::inspect_schema(*connection, parameters);
     shared_->write_connection = std::move(connection);
     shared_->read_only = true;
+    return;
   } catch (const SQLite::Exception& failure) {
-    throw StoreError(StoreError::Kind::unavailable,
-                     fmt::format("{}; nor can it be read: {}", shared_->why_read_only, failure.what()));
+    if (!may_be_immutable(failure, parameters.path)) fail(failure);
+  }
+  try {
+    open_immutable();
+  } catch (const SQLite::Exception& failure) {
+    fail(failure);
   }
 }
 
@@ -212,7 +238,8 @@ void SqliteStore::Impl::open_reader() {
       (shared_->write_connection->file_was_moved() || internal::descriptors_are_lost())) {
     close();
   }
-  if (!shared_->write_connection) open_connection();
+  if (!shared_->write_connection) open_connection(Opening::for_reading);
+  if (!shared_->write_connection) return;  // the file is missing, and another database stands in
   if (!shared_->schema.complete) {
     if (!shared_->why_read_only.empty())
       throw StoreError(StoreError::Kind::unavailable, shared_->why_read_only);

@@ -78,7 +78,7 @@ class SqliteStore::Impl {
     std::unique_ptr<internal::Reader> memory_reader;
     internal::SchemaState schema;
     bool read_only = false;
-    bool immutable = false;
+    bool immutable = false;     // or a stand-in: closed after each call
     std::string why_read_only;  // where it is not the file's mode
     // Guarded by read_mutex.
     std::unique_ptr<internal::Connection> read_connection;
@@ -92,8 +92,8 @@ class SqliteStore::Impl {
     Shared* left_to_parent = nullptr;
   };
 
-  /// A file that nobody could write when it was opened is opened anew for each call: somebody may write it by
-  /// then.
+  /// A file that no process could write, or that was missing, is opened anew for each call: it may be written
+  /// by then.
   struct CloseImmutable {
     explicit CloseImmutable(Impl& i) : impl(i) {}
     CloseImmutable(const CloseImmutable&) = delete;
@@ -116,6 +116,7 @@ class SqliteStore::Impl {
   template <class Work>
   auto retry_reading(Work work) {
     const auto deadline = shared_->read_connection->deadline();
+    shared_->read_connection->begin_read();
     while (true) {
       try {
         return work(*shared_->reader);
@@ -129,7 +130,9 @@ class SqliteStore::Impl {
   void check_usable() const;
   internal::Writer& open_writer();  // takes read_mutex where descriptors were lost
   internal::Reader& open_memory_reader();
-  void open_connection();
+  enum class Opening { for_reading, for_writing };
+  void open_connection(Opening opening);
+  void open_stand_in();  // an empty database in memory: reads make no file
   void open_immutable();
   void open_untrusted();
   void prepare_file();

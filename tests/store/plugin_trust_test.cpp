@@ -201,6 +201,21 @@ TEST_CASE("In a setuid program, libpq and libcurl do not obey the user who start
   }
 }
 
+TEST_CASE("In a setuid program, a database's relative path is refused") {
+  if (const std::string reason = why_no_other_user(); !reason.empty()) CODEWAKE_SKIP(reason);
+  const std::string module = adapter("code_wake_sqlite_store");
+  if (module.empty()) CODEWAKE_SKIP("code_wake_sqlite_store is not built");
+  const SetuidProgram program;
+  const HostileFolder folder;
+  const ChildResult result =
+      run(program.path(), folder, {}, true, {module, "SqliteStore", "sqlite:///events.sqlite"});
+  CAPTURE(result.out);
+  if (!result.out.starts_with("secure: 1\n"))
+    CODEWAKE_SKIP("setuid means nothing on this file system (nosuid)");
+  CHECK(result.out.find("is relative") != std::string::npos);
+  CHECK_FALSE(fs::exists(folder.path() / "events.sqlite"));
+}
+
 TEST_CASE("Root's program in another user's folder loads nothing from there") {
   if (const std::string reason = why_no_other_user(); !reason.empty()) CODEWAKE_SKIP(reason);
   const HostileFolder folder;

@@ -1,12 +1,20 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -129,6 +137,39 @@ TEST_CASE("missing folders are made for this user alone, and one that cannot be 
     CHECK(contains(store_error(StoreError::Kind::unavailable, [&] { store.insert_app("app", {}); }),
                    "make the folder " + missing));
     CHECK_FALSE(std::filesystem::exists(missing));
+  }
+}
+
+/// From now on these system calls of the calling process fail; false where that is not allowed.
+bool refuse_calls(std::uint32_t first, std::uint32_t second, std::uint32_t error) {
+  const sock_filter filter[] = {
+      {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
+      {BPF_JMP | BPF_JEQ | BPF_K, 2, 0, first},
+      {BPF_JMP | BPF_JEQ | BPF_K, 1, 0, second},
+      {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
+      {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | error},
+  };
+  const sock_fprog program{std::size(filter), const_cast<sock_filter*>(filter)};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+TEST_CASE("a database is made on a file system that renames over files alone and has no links") {
+  for (const std::uint32_t error : {std::uint32_t{EINVAL}, std::uint32_t{EPERM}, std::uint32_t{ENOSYS}}) {
+    const TemporaryFolder folder;
+    const ChildResult result = in_child([&] {
+      if (!refuse_calls(SYS_renameat2, SYS_linkat, error)) std::_Exit(77);
+      SqliteStore(dsn_of(folder / "events.sqlite")).insert_app("app", {});
+    });
+    if (result.exit_code == 77) CODEWAKE_SKIP("seccomp filters are not allowed here");
+    INFO(result.err);
+    CHECK(result.exit_code == 0);
+    std::size_t files = 0;
+    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder.path())) ++files;
+    CHECK(files == 1);
+    struct stat made {};
+    REQUIRE(stat((folder / "events.sqlite").c_str(), &made) == 0);
+    CHECK((made.st_mode & 07777) == 0600);
   }
 }
 

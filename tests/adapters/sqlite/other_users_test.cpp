@@ -249,8 +249,10 @@ void open_while_swapped(const std::string& swapped, const std::string& target, b
       }
     }
     store.shutdown(std::chrono::seconds(1));
-    for (const char* suffix : kSuffixes) unlink((folder.path() / (target + suffix)).c_str());
     if (!fs::is_empty(outside.path())) break;
+    for (const char* suffix : kSuffixes) unlink((folder.path() / (target + suffix)).c_str());
+    for (fs::path made = file.parent_path(); is_folder && made != folder.path(); made = made.parent_path())
+      rmdir(made.c_str());
   }
   shared.swaps->stop = true;
   CHECK(wait_for(attacker) == 0);
@@ -260,6 +262,11 @@ void open_while_swapped(const std::string& swapped, const std::string& target, b
 TEST_CASE("a folder that is swapped for a link while root opens a database leads root nowhere else") {
   CODEWAKE_NEEDS_OTHER_USER();
   open_while_swapped("folder", "folder/events.sqlite", true);
+}
+
+TEST_CASE("a folder that is swapped for a link while root makes a folder in it leads root nowhere else") {
+  CODEWAKE_NEEDS_OTHER_USER();
+  open_while_swapped("folder", "folder/below/events.sqlite", true);
 }
 
 TEST_CASE("a database that is swapped for a link while root opens it leads root nowhere else") {

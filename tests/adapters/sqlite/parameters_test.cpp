@@ -58,13 +58,29 @@ TEST_CASE("parameters of the SQLite store that make sense are taken, those of Py
   CHECK(config_error({"sqlite:////x", "mode=600", "group=4711"}).empty());
 }
 
-TEST_CASE("making a SQLite store touches no file, the first call makes it") {
+TEST_CASE("making a SQLite store touches no file, nor do reads; the first write makes it") {
   const TemporaryFolder folder;
   SqliteStore store(
       dsn_of(folder / "odd name?#%.sqlite").replace(dsn_of(folder.path()).size() + 9, 3, "%3F%23%25"));
   CHECK(std::filesystem::is_empty(folder.path()));
   CHECK(store.get_apps().empty());
+  CHECK(store.get_events({}).events.empty());
+  CHECK(store.get_positions("").empty());
+  CHECK(std::filesystem::is_empty(folder.path()));
+  store.insert_app("app", {});
+  CHECK(store.get_apps().size() == 1);
   CHECK(std::filesystem::exists(folder / "odd name?#%.sqlite"));
+}
+
+TEST_CASE("reads of a database that is missing make no folder, and see it once another process has made it") {
+  const TemporaryFolder folder;
+  const auto file = folder / "missing" / "too" / "events.sqlite";
+  SqliteStore store(dsn_of(file));
+  CHECK(store.get_apps().empty());
+  CHECK(store.get_exceptions({}).empty());
+  CHECK(std::filesystem::is_empty(folder.path()));
+  SqliteStore(dsn_of(file)).insert_app("app", {});
+  CHECK(store.get_apps().size() == 1);
 }
 
 }  // namespace

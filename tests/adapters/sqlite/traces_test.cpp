@@ -33,7 +33,7 @@ TEST_CASE("a trace event is a row that plain SQL reads") {
 TEST_CASE("a database of version 1 gets the tables of traces and keeps all that it had") {
   const TemporaryFolder folder;
   const auto file = folder / "events.sqlite";
-  SqliteStore(dsn_of(folder / "new.sqlite")).get_apps();
+  SqliteStore(dsn_of(folder / "new.sqlite")).forget_positions("none");  // makes the file
   {
     SqliteStore store(dsn_of(file));
     write_events(store, "app", "key", numbered("v", 100));
@@ -63,7 +63,7 @@ TEST_CASE("a database of Code Wake for Python takes trace events, and its events
 TEST_CASE("eight processes that open a database of version 1 at once make one of version 2 of it") {
   const TemporaryFolder folder;
   const auto file = folder / "events.sqlite";
-  SqliteStore(dsn_of(file)).get_apps();
+  SqliteStore(dsn_of(file)).forget_positions("none");  // makes the file
   {
     Database database(file);
     make_version_1(database);
@@ -87,7 +87,7 @@ TEST_CASE("another program's table of trace events is refused, and the database 
     CAPTURE(table);
     const TemporaryFolder folder;
     const auto file = folder / "events.sqlite";
-    SqliteStore(dsn_of(file)).get_apps();
+    SqliteStore(dsn_of(file)).forget_positions("none");  // makes the file
     Database database(file);
     make_version_1(database);
     database.exec(std::string("CREATE TABLE ") + table + "(what TEXT)");
