@@ -8,7 +8,7 @@
 
 namespace codewake::internal {
 
-/// From now on SQLite, whoever uses it in this process, fails (EBADF) where the descriptor of a file that it
+/// From now on SQLite, for all its users in this process, fails (EBADF) where the descriptor of a file that it
 /// has opened is another's, and leaves that open. Once is enough. Thread-safe.
 void guard_descriptors();
 
@@ -17,7 +17,7 @@ bool descriptors_are_lost() noexcept;
 
 struct JudgedFiles;
 
-/// While it exists, SQLite, whoever uses it in this process, opens the file `path`, its WAL, its shared
+/// While it exists, SQLite, for all its users in this process, opens the file `path`, its WAL, its shared
 /// memory and its journal by this rule alone, judged by what is open: it fails (EPERM) for other files, and
 /// follows no link. Where several rules exist for a path, one that lets it write wins. What SQLite makes gets
 /// the rule's group. Thread-safe.

@@ -56,7 +56,7 @@ void make_pipe(const fs::path& path) {
 
 }  // namespace
 
-TEST_CASE("A module that another user can write names no source file, whoever resolves its stack") {
+TEST_CASE("A module that another user can write names no source file, for any user") {
   CODEWAKE_REQUIRE_TWO_USERS();
   const LeakingModule leaking;
   if (!leaking.works) CODEWAKE_SKIP("g++ does not work here");

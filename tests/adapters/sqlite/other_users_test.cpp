@@ -137,7 +137,7 @@ TEST_CASE("a view in another user's database is not run where root reads it") {
   const SharedFolder folder;
   const fs::path file = folder / "events.sqlite";
   check_as(as_other_user([&] {
-    // Whoever runs it never ends.
+    // A program that runs it never ends.
     make_hostile(
         file,
         "ALTER TABLE apps RENAME TO kept; CREATE VIEW apps AS WITH RECURSIVE n(i) AS (SELECT 1 UNION "
