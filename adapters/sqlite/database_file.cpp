@@ -51,10 +51,10 @@ class Descriptor {
 
 /// Enters a folder, and makes it first where it is missing. A folder that was made meanwhile must belong to
 /// root or this user: another user may have put it there. A descriptor below 0, with errno, is a failure.
-Descriptor enter(const Descriptor& parent, const std::string& name, bool may_make) {
+Descriptor enter(const Descriptor& parent, const std::string& name) {
   constexpr int kFlags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
   Descriptor there(openat(parent.number(), name.c_str(), kFlags));
-  if (there.number() >= 0 || errno != ENOENT || !may_make) return there;
+  if (there.number() >= 0 || errno != ENOENT) return there;
   if (mkdirat(parent.number(), name.c_str(), 0700) != 0 && errno != EEXIST) return Descriptor(-1);
   Descriptor made(openat(parent.number(), name.c_str(), kFlags));
   struct stat status {};
@@ -64,19 +64,29 @@ Descriptor enter(const Descriptor& parent, const std::string& name, bool may_mak
   return Descriptor(-1);
 }
 
-/// Makes the folders that are missing of a path without links, from the outermost to the innermost. A folder
-/// directly below the root is never made: its name is more likely wrong than wanted. Each step is made from
-/// the descriptor of the folder before it, and follows no link: another user may swap what is missing.
+[[noreturn]] void fail_to_make(const fs::path& made, const fs::path& folder, const std::string& database,
+                               int error) {
+  fail(database, fmt::format("the folder {} is not made", made.string()), error,
+       "make the folder " + folder.string() + " for this user, or name another file");
+}
+
+/// A folder directly below the root is never made: its name is more likely wrong than wanted.
+void require_outermost(const fs::path& folder, const std::string& database) {
+  const fs::path outermost = folder.root_path() / *folder.relative_path().begin();
+  struct stat status {};
+  if (lstat(outermost.c_str(), &status) != 0) fail_to_make(outermost, folder, database, errno);
+}
+
+/// Makes the folders that are missing of a path without links, from the outermost to the innermost. Each step
+/// is made from the descriptor of the folder before it, and follows no link: another user may swap what is
+/// missing.
 void make_folders(const fs::path& folder, const std::string& database) {
-  const std::string remedy = "make the folder " + folder.string() + " for this user, or name another file";
   fs::path made = folder.root_path();
   Descriptor at(open(made.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   for (const fs::path& part : folder.relative_path()) {
-    const bool may_make = made != folder.root_path();
     made /= part;
-    Descriptor next = enter(at, part, may_make);
-    if (next.number() < 0)
-      fail(database, fmt::format("the folder {} is not made", made.string()), errno, remedy);
+    Descriptor next = enter(at, part);
+    if (next.number() < 0) fail_to_make(made, folder, database, errno);
     at = std::move(next);
   }
 }
@@ -85,7 +95,9 @@ FollowedPath find_folder(const std::string& database, MissingFolders missing) {
   const fs::path named = fs::path(database).parent_path();
   const Others others = geteuid() == 0 ? Others::none : Others::known;
   FollowedPath folder = follow_path(named, others);
-  if (!folder.why_not_trusted.empty() || folder.exists || missing == MissingFolders::leave) return folder;
+  if (!folder.why_not_trusted.empty() || folder.exists) return folder;
+  require_outermost(folder.path, database);
+  if (missing == MissingFolders::leave) return folder;
   make_folders(folder.path, database);
   // Another user may have made some of them in the meantime.
   folder = follow_path(named, others);

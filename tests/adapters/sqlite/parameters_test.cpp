@@ -42,8 +42,9 @@ TEST_CASE("parameters of the SQLite store that make no sense are refused, each w
   }
   for (const char* duration : {"", "soon", "-1s", "1h", "nan", "1e9"}) {
     CAPTURE(duration);
-    CHECK(config_error({"sqlite:////x", std::string("busy_timeout=") + duration}).find("is no duration") !=
-          std::string::npos);
+    for (const char* key : {"busy_timeout=", "read_timeout="})
+      CHECK(config_error({"sqlite:////x", std::string(key) + duration}).find("is no duration") !=
+            std::string::npos);
   }
 }
 
