@@ -8,8 +8,8 @@
 
 namespace codewake::internal {
 
-/// From now on SQLite, for all its users in this process, fails (EBADF) where the descriptor of a file that it
-/// has opened is another's, and leaves that open. Once is enough. Thread-safe.
+/// From now on SQLite, for all its users in this process, fails (EBADF) where the descriptor of a file that
+/// it has opened is another's, and leaves that open. Once is enough. Thread-safe.
 void guard_descriptors();
 
 /// Whether one that SQLite has open is gone, or another file's. Thread-safe.
