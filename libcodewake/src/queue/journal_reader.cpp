@@ -20,6 +20,7 @@
 #include <system_error>
 #include <utility>
 
+#include "codewake/throw_hook.hpp"
 #include "journal/event_codec.hpp"
 #include "journal/places.hpp"
 #include "queue/own_journals.hpp"
@@ -260,6 +261,8 @@ FileDescriptor moved_up(FileDescriptor file) {
 
 [[noreturn]] void read_journals(const JournalOwner& owner, const std::filesystem::path& folder, int socket) {
   try {
+    // What captures the stack of a throw may have a pipe of its own, whose number would be the channel's.
+    record_throws(false, 0);
     keep_only(socket);
     set_environment(owner);
     become(owner);

@@ -261,8 +261,10 @@ TEST_CASE("a read-only database from before there were traces can be read withou
 
 TEST_CASE("a full disk is unavailable, loses nothing that was stored, and passes") {
   const TemporaryFolder folder;
-  const bool ran = on_small_disk(folder.path(), "2M", [&] {
-    SqliteStore store(dsn_of(folder / "events.sqlite"));
+  // Not right below /tmp, where a mount may be any user's.
+  std::filesystem::create_directory(folder / "disk");
+  const bool ran = on_small_disk(folder / "disk", "2M", [&] {
+    SqliteStore store(dsn_of(folder / "disk/events.sqlite"));
     const std::vector<std::string> values(20, std::string(1'000, 'v'));
     std::size_t stored = 0;
     std::string message;
@@ -280,7 +282,7 @@ TEST_CASE("a full disk is unavailable, loses nothing that was stored, and passes
     require(store.get_events_by_data({{"key", values[0]}}).size() == stored * values.size(),
             "all that was stored is there");
     require(store.get_processes({}).size() == stored, "and no more");
-    require(mount("none", folder.path().c_str(), "tmpfs", MS_REMOUNT, "size=64M") == 0, "remount");
+    require(mount("none", (folder / "disk").c_str(), "tmpfs", MS_REMOUNT, "size=64M") == 0, "remount");
     write_events(store, "app", "key", values);
     require(store.get_processes({}).size() == stored + 1, "it goes on");
   });
