@@ -187,6 +187,7 @@ Process::Impl::Impl(const ProcessOptions& options, bool registers)
   info_.app_vsn = config.app_vsn;
   info_.env_name = config.environment_name;
   record_throws(config.stacktraces.from_exceptions, config.stacktraces.max_frames);
+  internal::prepare_captures_here();
   if (registers) {
     register_process();
   } else if (watches_for_crashes()) {

@@ -18,6 +18,7 @@
 #include "queue/own_journals.hpp"
 #include "queue/retry_policy.hpp"
 #include "queue/run_about.hpp"
+#include "stacktrace/capture.hpp"
 #include "stacktrace/crash_handler.hpp"
 
 namespace codewake::internal {
@@ -95,6 +96,7 @@ void Run::start() {
 // ── the keeper ──
 
 void Run::run_keeper() {
+  prepare_captures_here();
   note_modules();
   const bool durable = options_.durability == Durability::machine;
   auto next_sync = std::chrono::steady_clock::now();
@@ -140,6 +142,7 @@ void Run::note_modules() {
 // ── the committer ──
 
 void Run::run_committer() {
+  prepare_captures_here();
   // Where processors are scarce the program's own threads come first: what waits, waits in the journal.
   setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kCommitterNice);
   find_dead_runs();

@@ -135,6 +135,11 @@ std::size_t capture(std::span<void*> addresses) noexcept {
   return size;
 }
 
+void prepare_captures_here() noexcept {
+  void* addresses[1];
+  capture(addresses);
+}
+
 void stop_captures() noexcept {
   is_forking = true;
   // A signal handler may have interrupted one in this very thread, or a debugger: the fork goes on then.

@@ -14,7 +14,11 @@ void prepare_capture() noexcept;
 /// number. After the thread's first call: no allocation, no lock, no system call. Thread-safe.
 std::size_t capture(std::span<void*> addresses) noexcept;
 
-/// The same without any allocation, ten times as slow: for where memory is what is missing.
+/// Makes the calling thread's first call now: it takes memory that belongs to the thread, and the linker ends
+/// a program that has none left by then. For threads that may throw once memory is short.
+void prepare_captures_here() noexcept;
+
+/// The same as `capture` without any allocation, ten times as slow: for where memory is what is missing.
 std::size_t capture_without_memory(std::span<void*> addresses) noexcept;
 
 /// Around a fork(): no capture is under way in it, and those that come meanwhile take the slow way.
