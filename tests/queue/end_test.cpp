@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -55,6 +56,29 @@ TEST_CASE("A flush covers what every thread logged before, and says no when its 
   CHECK(Clock::now() - start >= 50ms);
   fixture.script->be_well();
   CHECK(store->flush(kLong));
+}
+
+TEST_CASE("What a thread remembers of a queue that is gone is not used for another") {
+  const AttributeArgument data("n", "1");
+  {
+    QueueFixture gone;
+    const auto store = gone.make();
+    introduce(*store);
+    log(*store, "n", 1);
+    CHECK(store->flush(kLong));
+  }
+  QueueFixture fixture;
+  const Id id = fixture.storage().insert_process({.app_name = "queue"}, true)->id;
+  {
+    const auto store = fixture.make();
+    store->insert_event({.process_id = id, .data = std::span(&data, 1)}, false);  // no process was introduced
+    CHECK(store->flush(kLong));
+  }
+  const auto store = fixture.make();
+  introduce(*store);
+  log(*store, "n", 2);
+  CHECK(store->flush(kLong));
+  CHECK(fixture.values() == std::vector<std::string>{"1", "2"});
 }
 
 TEST_CASE("A shutdown stores everything, and leaves no file") {

@@ -50,6 +50,8 @@ Lane* lane_in(const std::shared_ptr<LiveJournal>& journal) {
   const auto held =
       std::find_if(lanes->begin(), lanes->end(), [&](const Held& h) { return h.journal == journal; });
   if (held != lanes->end()) return held->lane;
+  thread_lane =
+      {};  // it may lie in a journal that goes now, and the caller need not put another in its place
   std::erase_if(*lanes, [](const Held& h) { return h.journal->is_closed(); });
   Lane* const lane = journal->acquire_lane();
   if (lane != nullptr) lanes->push_back({journal, lane});
