@@ -15,6 +15,7 @@
 
 #include "support/child.hpp"
 #include "support/other_user.hpp"
+#include "support/sanitizers.hpp"
 #include "support/skip.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -68,6 +69,7 @@ TEST_CASE(
 TEST_CASE(
     "A setgid program trusts no file of the user who starts it, a setuid one those of its effective user") {
   if (const std::string reason = why_no_other_user(); !reason.empty()) CODEWAKE_SKIP(reason);
+  if (codewake::testing::kSanitized) CODEWAKE_SKIP("sanitizers end a program with raised privileges");
   const TemporaryFolder folder;
   const fs::path program = folder / "program";
   const fs::path theirs = folder.write("theirs", "");
