@@ -15,9 +15,13 @@
 
 #include "command_line.hpp"
 #include "support/child.hpp"
+#include "support/sanitizers.hpp"
+#include "support/skip.hpp"
 
 using codewake::testing::ChildResult;
 using codewake::testing::CommandLine;
+using codewake::testing::kNoPreloading;
+using codewake::testing::kSanitized;
 using codewake::testing::lines_of;
 namespace fs = std::filesystem;
 
@@ -35,6 +39,7 @@ std::vector<fs::path> store_files(const CommandLine& cli) {
 }  // namespace
 
 TEST_CASE("The DSN is in no environment, but in a private file that is gone afterwards") {
+  if (kSanitized) CODEWAKE_SKIP(kNoPreloading);
   CommandLine cli;
   cli.set("XDG_RUNTIME_DIR", cli.folder().path().string());
   const ChildResult result = cli.run_shell("codewake run --store " + cli.dsn() +
@@ -51,6 +56,7 @@ TEST_CASE("The DSN is in no environment, but in a private file that is gone afte
 }
 
 TEST_CASE("What the program started reads the store, also after closing its descriptors") {
+  if (kSanitized) CODEWAKE_SKIP(kNoPreloading);
   CommandLine cli;
   cli.set("XDG_RUNTIME_DIR", cli.folder().path().string());
   cli.set("CODE_WAKE_CONFIG", "");
@@ -62,6 +68,7 @@ TEST_CASE("What the program started reads the store, also after closing its desc
 }
 
 TEST_CASE("The file stays as long as something could read it, and the next run removes it then") {
+  if (kSanitized) CODEWAKE_SKIP(kNoPreloading);
   CommandLine cli;
   cli.set("XDG_RUNTIME_DIR", cli.folder().path().string());
   const std::string run = "codewake run --store " + cli.dsn() + " -- sh -c ";
@@ -80,6 +87,7 @@ TEST_CASE("The file stays as long as something could read it, and the next run r
 }
 
 TEST_CASE("A file of an ended run is removed if its run had ids of this namespace, and stays otherwise") {
+  if (kSanitized) CODEWAKE_SKIP(kNoPreloading);
   CommandLine cli;
   cli.set("XDG_RUNTIME_DIR", cli.folder().path().string());
   struct stat own {};
@@ -98,6 +106,7 @@ TEST_CASE("A file of an ended run is removed if its run had ids of this namespac
 }
 
 TEST_CASE("Processes without an environment are waited for together") {
+  if (kSanitized) CODEWAKE_SKIP(kNoPreloading);
   CommandLine cli;
   cli.set("XDG_RUNTIME_DIR", cli.folder().path().string());
   std::vector<pid_t> bare;

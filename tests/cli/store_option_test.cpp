@@ -8,12 +8,15 @@
 
 #include "command_line.hpp"
 #include "support/other_user.hpp"
+#include "support/sanitizers.hpp"
 #include "support/skip.hpp"
 
 using codewake::testing::ChildResult;
 using codewake::testing::CommandLine;
 using codewake::testing::is_one_complaint;
+using codewake::testing::kNoPreloading;
 using codewake::testing::kOtherUser;
+using codewake::testing::kSanitized;
 using codewake::testing::why_no_other_user;
 
 namespace {
@@ -24,6 +27,7 @@ constexpr const char* kDatabase = "a:hush@b.sqlite";
 }  // namespace
 
 TEST_CASE("The list of processes shows no password of --store, and one line says that it did") {
+  if (kSanitized) CODEWAKE_SKIP(kNoPreloading);
   CommandLine cli;
   cli.set("XDG_RUNTIME_DIR", cli.folder().path().string());
   const std::string show = " -- sh -c 'tr \"\\0\" \" \" < /proc/$PPID/cmdline'";
@@ -41,6 +45,7 @@ TEST_CASE("The list of processes shows no password of --store, and one line says
 }
 
 TEST_CASE("A store without a password stays as it is, and so does what belongs to the program that is run") {
+  if (kSanitized) CODEWAKE_SKIP(kNoPreloading);
   CommandLine cli;
   cli.set("XDG_RUNTIME_DIR", cli.folder().path().string());
   const ChildResult result =

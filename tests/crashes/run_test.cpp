@@ -12,13 +12,12 @@
 #include <vector>
 
 #include "crashes/dying.hpp"
+#include "support/sanitizers.hpp"
 #include "support/skip.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace codewake::testing {
 namespace {
-
-constexpr const char* kNoPrograms = "sanitizers want to come before all other libraries";
 
 std::vector<std::string> watched(std::vector<std::string> words,
                                  const std::vector<std::string>& options = {}) {
@@ -40,7 +39,7 @@ std::string top_function(const EventRecord& event) {
 
 TEST_CASE(
     "codewake run: a program that was never changed leaves its crash, and what it came to passes through") {
-  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  if (variants().empty()) CODEWAKE_SKIP(kNoPreloading);
   struct {
     std::vector<std::string> words;
     int signal;
@@ -67,7 +66,7 @@ TEST_CASE(
 }
 
 TEST_CASE("codewake run: exit codes, words and standard input pass through, and a good end leaves nothing") {
-  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  if (variants().empty()) CODEWAKE_SKIP(kNoPreloading);
   const Deathbed bed;
   CHECK(bed.run(watched({program("unchanged"), "exit"})).exit_code == 42);
   const ChildResult echo = in_child([&] {
@@ -85,7 +84,7 @@ TEST_CASE("codewake run: exit codes, words and standard input pass through, and 
 }
 
 TEST_CASE("codewake run --throws records every exception, caught or not") {
-  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  if (variants().empty()) CODEWAKE_SKIP(kNoPreloading);
   const Deathbed bed;
   CHECK(bed.run(watched({program("unchanged"), "catch"}, {"--throws"})).exit_code == 0);
   SqliteStore reader({bed.dsn()});
@@ -99,7 +98,7 @@ TEST_CASE("codewake run --throws records every exception, caught or not") {
 }
 
 TEST_CASE("codewake run: what a program starts is watched, too") {
-  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  if (variants().empty()) CODEWAKE_SKIP(kNoPreloading);
   const Deathbed bed;
   const ChildResult result =
       bed.run(watched({"/bin/sh", "-c", program("unchanged").string() + " write; exit 3"}));
@@ -111,7 +110,7 @@ TEST_CASE("codewake run: what a program starts is watched, too") {
 }
 
 TEST_CASE("codewake run: a program that uses the library itself records as ever, and crashes once") {
-  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  if (variants().empty()) CODEWAKE_SKIP(kNoPreloading);
   for (const char* how : {"write", "throw"}) {
     const Deathbed bed;
     bed.run(watched({program(variants()[0]), how}));
@@ -123,7 +122,7 @@ TEST_CASE("codewake run: a program that uses the library itself records as ever,
 }
 
 TEST_CASE("codewake run hands signals on") {
-  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  if (variants().empty()) CODEWAKE_SKIP(kNoPreloading);
   const Deathbed bed;
   const TemporaryFolder folder;
   const auto output = folder / "output";
@@ -146,7 +145,7 @@ TEST_CASE("codewake run hands signals on") {
 }
 
 TEST_CASE("codewake run says what it cannot do") {
-  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  if (variants().empty()) CODEWAKE_SKIP(kNoPreloading);
   const Deathbed bed;
   const ChildResult missing = bed.run(watched({"./no-such-program"}));
   CHECK(missing.exit_code == 127);
@@ -160,7 +159,7 @@ TEST_CASE("codewake run says what it cannot do") {
 
 TEST_CASE(
     "codewake run --store: a program that closes all descriptors and starts another one loses no crash") {
-  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  if (variants().empty()) CODEWAKE_SKIP(kNoPreloading);
   const Deathbed bed;
   const TemporaryFolder runtime;
   const std::string close_all = "for i in 3 4 5 6 7 8 9; do eval \"exec $i>&-\"; done; ";

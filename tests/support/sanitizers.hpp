@@ -32,4 +32,7 @@ inline constexpr bool kSanitized = kThreadSanitized;
 /// child forever, but not where those only wait, as the threads of a test's server do.
 inline constexpr const char* kNoForkBesideThreads = "sanitizers do not follow a fork() beside other threads";
 
+/// Why `codewake run` cannot be looked at: the library that it preloads is sanitized, the program is not.
+inline constexpr const char* kNoPreloading = "sanitizers want to come before all other libraries";
+
 }  // namespace codewake::testing
