@@ -1,4 +1,4 @@
-// What is bound to the $1, $2, … of a statement.
+// What is bound to the $1, $2, … of a statement. No types go along: the statement casts, `$1::bigint`.
 #pragma once
 
 #include <concepts>
@@ -41,14 +41,23 @@ class Array {
   }
 
   std::int32_t size() const noexcept { return size_; }
+  /// The SQL name of its type, such as `bigint[]`.
+  std::string_view sql_type() const noexcept;
+  /// In PostgreSQL's binary format.
+  std::string to_binary() const;
 
  private:
-  friend class Arguments;
-
   Type element_;
   std::int32_t size_ = 0;
   bool has_null_ = false;
   std::string elements_;
+};
+
+/// One of them, as it goes to the server.
+struct Argument {
+  std::string bytes = {};
+  bool is_binary = false;  ///< in PostgreSQL's binary format, else as text
+  bool is_null = false;
 };
 
 /// Owns all it was given. Reentrant.
@@ -62,48 +71,32 @@ class Arguments {
     (add(rest), ...);
   }
 
-  void add(std::integral auto number) { add_integer(static_cast<std::int64_t>(number)); }
+  void add(std::integral auto number) { all_.push_back({.bytes = std::to_string(number)}); }
   void add(double number);
-  void add(std::string_view text);
+  /// Binary, so that the server refuses a zero byte in it, which would end text.
+  void add(std::string_view text) { all_.push_back({.bytes = std::string(text), .is_binary = true}); }
   void add(const std::string& text) { add(std::string_view(text)); }
   void add(const char* text) { add(std::string_view(text)); }
-  void add(const Array& array);
+  void add(const Array& array) { all_.push_back({.bytes = array.to_binary(), .is_binary = true}); }
   template <class T>
   void add(const std::optional<T>& value) {
     if (value) {
       add(*value);
     } else {
-      add_null(value);
+      all_.push_back({.is_null = true});
     }
   }
 
-  int size() const noexcept { return static_cast<int>(types_.size()); }
-  const unsigned* types() const noexcept { return types_.data(); }
-  const int* lengths() const noexcept { return lengths_.data(); }
-  /// All are binary.
-  const int* formats() const noexcept { return formats_.data(); }
-  /// Valid until something is added.
-  std::vector<const char*> values() const;
+  std::size_t size() const noexcept { return all_.size(); }
+  const std::vector<Argument>& all() const noexcept { return all_; }
 
  private:
-  void add_integer(std::int64_t number);
-  void add_null(const std::optional<std::string>&) { append(static_cast<unsigned>(Type::text), {}, true); }
-  void add_null(const std::optional<std::string_view>&) {
-    append(static_cast<unsigned>(Type::text), {}, true);
-  }
-  void add_null(const std::optional<std::int64_t>&) { append(static_cast<unsigned>(Type::int8), {}, true); }
-  void append(unsigned type, std::string_view bytes, bool is_null = false);
-
-  static constexpr std::size_t kNull = static_cast<std::size_t>(-1);
-
-  std::vector<unsigned> types_;
-  std::vector<int> lengths_;
-  std::vector<int> formats_;
-  std::vector<std::size_t> offsets_;
-  std::string bytes_;
+  std::vector<Argument> all_;
 };
 
 /// The ids as one argument.
 Array to_array(std::span<const std::int64_t> ids);
+/// The texts as one argument.
+Array to_array(std::span<const std::string> texts);
 
 }  // namespace codewake::internal

@@ -33,8 +33,8 @@ std::optional<Digest> digest_of(const BatchEvent& event) {
 /// Rows in the binary format of COPY, sent in pieces.
 class CopyIn {
  public:
-  CopyIn(Connection& connection, const std::string& sql) : connection_(connection) {
-    connection.begin_copy(sql);
+  CopyIn(Pipeline& pipeline, const std::string& sql) : pipeline_(pipeline) {
+    pipeline.begin_copy(sql);
     piece_.reserve(kPieceBytes + (kPieceBytes >> 2));
     piece_ = kCopyHeader;
   }
@@ -48,16 +48,16 @@ class CopyIn {
   void end() {
     append_int16(piece_, -1);
     send();
-    connection_.end_copy();
+    pipeline_.end_copy();
   }
 
  private:
   void send() {
-    connection_.copy(piece_);
+    pipeline_.copy(piece_);
     piece_.clear();
   }
 
-  Connection& connection_;
+  Pipeline& pipeline_;
   std::string piece_;
 };
 
@@ -111,9 +111,9 @@ bool is_worth_a_copy(const Batch& batch) {
   return false;
 }
 
-void copy_events(Connection& connection, const NumberedBatch& numbered) {
+void copy_events(Pipeline& pipeline, const NumberedBatch& numbered) {
   const auto& events = numbered.batch.events;
-  CopyIn rows(connection,
+  CopyIn rows(pipeline,
               "COPY events(id, when_ts, process_id, digest, stacktrace_id) FROM STDIN (FORMAT binary)");
   for (std::size_t i = 0; i < events.size(); ++i) {
     std::string& row = rows.row(5);
@@ -127,7 +127,7 @@ void copy_events(Connection& connection, const NumberedBatch& numbered) {
   }
   rows.end();
   // The server numbers them in the order in which they come.
-  CopyIn data(connection, "COPY events_data(\"key\", val, event_id) FROM STDIN (FORMAT binary)");
+  CopyIn data(pipeline, "COPY events_data(\"key\", val, event_id) FROM STDIN (FORMAT binary)");
   for (std::size_t i = 0; i < events.size(); ++i) {
     for (const AttributeView& attribute : events[i].data) {
       std::string& row = data.row(3);
@@ -139,9 +139,9 @@ void copy_events(Connection& connection, const NumberedBatch& numbered) {
   data.end();
 }
 
-void copy_trace_events(Connection& connection, const NumberedBatch& numbered) {
+void copy_trace_events(Pipeline& pipeline, const NumberedBatch& numbered) {
   constexpr auto kColumns = std::ranges::count(kTraceColumns, ',') + 1;
-  CopyIn rows(connection, fmt::format("COPY trace_events({}) FROM STDIN (FORMAT binary)", kTraceColumns));
+  CopyIn rows(pipeline, fmt::format("COPY trace_events({}) FROM STDIN (FORMAT binary)", kTraceColumns));
   for (const BatchTraceEvent& event : numbered.batch.trace_events) {
     append_trace_event(rows.row(kColumns), event, numbered.process_ids[event.process]);
   }
@@ -160,7 +160,8 @@ std::optional<Statement> insert_ties(const NumberedBatch& numbered) {
   }
   if (ids.size() == 0) return std::nullopt;
   return Statement{
-      "INSERT INTO event_traces(event_id, trace_id, span_id) SELECT * FROM unnest($1, $2, $3) "
+      "INSERT INTO event_traces(event_id, trace_id, span_id) SELECT * FROM unnest($1::bigint[], $2::text[], "
+      "$3::text[]) "
       "ON CONFLICT (event_id) DO UPDATE SET trace_id = excluded.trace_id, span_id = excluded.span_id",
       Arguments(ids, traces, spans), true};
 }
@@ -189,8 +190,9 @@ Statement EventsInsert::statement(const NumberedBatch& numbered) const {
   }
   return {
       "WITH inserted AS (INSERT INTO events(id, when_ts, process_id, digest, stacktrace_id) "
-      "SELECT * FROM unnest($1, $2, $3, $4, $5)) "
-      "INSERT INTO events_data(\"key\", val, event_id) SELECT * FROM unnest($6, $7, $8)",
+      "SELECT * FROM unnest($1::bigint[], $2::float8[], $3::bigint[], $4::bytea[], $5::bigint[])) "
+      "INSERT INTO events_data(\"key\", val, event_id) SELECT * FROM unnest($6::text[], $7::text[], "
+      "$8::bigint[])",
       Arguments(to_array(numbered.event_ids), whens_, processes, digests_, stacktraces, keys_, values_,
                 owners),
       true};

@@ -6,7 +6,7 @@
 #include <span>
 
 #include "codewake/event.hpp"
-#include "connection.hpp"
+#include "pipeline.hpp"
 
 namespace codewake::internal {
 
@@ -21,12 +21,12 @@ struct NumberedBatch {
 /// Whether a COPY, which takes a round trip of its own, is worth it.
 bool is_worth_a_copy(const Batch& batch);
 
-/// Within a transaction. Throws Failure.
-void copy_events(Connection& connection, const NumberedBatch& numbered);
+/// Within a transaction. Throws pqxx::failure.
+void copy_events(Pipeline& pipeline, const NumberedBatch& numbered);
 
 /// Trace events, however few: they come by the hundred, or singly where nobody waits. Within a transaction.
-/// Throws Failure.
-void copy_trace_events(Connection& connection, const NumberedBatch& numbered);
+/// Throws pqxx::failure.
+void copy_trace_events(Pipeline& pipeline, const NumberedBatch& numbered);
 
 /// Which traces the events are of; nothing where they are of none. A statement, for there are seldom many.
 std::optional<Statement> insert_ties(const NumberedBatch& numbered);

@@ -1,6 +1,9 @@
 // WHERE clauses that are put together from what a query asks for.
 #pragma once
 
+#include <fmt/format.h>
+
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -12,12 +15,11 @@ namespace codewake::internal {
 /// Parts that must all be true, and what their $1, $2, … are.
 class Condition {
  public:
-  /// Where a part needs a value, it stands in braces' place: `add("e.id < {}", bind(id))`.
-  template <class Value>
-  std::string bind(const Value& value) {
-    arguments_.add(value);
-    return "$" + std::to_string(arguments_.size());
-  }
+  /// What stands for the value in a part, with its type: `$1::bigint`.
+  std::string bind(std::int64_t number) { return bind(number, "bigint"); }
+  std::string bind(double number) { return bind(number, "float8"); }
+  std::string bind(const std::string& text) { return bind(text, "text"); }
+  std::string bind(const Array& array) { return bind(array, array.sql_type()); }
 
   void add(std::string_view sql) {
     if (!sql_.empty()) sql_ += " AND ";
@@ -36,6 +38,12 @@ class Condition {
   const Arguments& arguments() const noexcept { return arguments_; }
 
  private:
+  template <class Value>
+  std::string bind(const Value& value, std::string_view type) {
+    arguments_.add(value);
+    return fmt::format("${}::{}", arguments_.size(), type);
+  }
+
   std::string sql_;
   Arguments arguments_;
 };

@@ -1,43 +1,33 @@
-// One connection to the server.
+// One connection to the server, and the transactions on it.
 //
 // Invariants:
-//  - Nothing waits for ever: libpq's descriptor does not block, and every wait here ends when the server has
-//    been silent for longer than its own statement_timeout allows.
+//  - Nothing waits for ever: the watchdog ends every exchange in which the server has been silent for longer
+//  than its own statement_timeout allows.
 //  - A failure that is not a plain answer of the server leaves the connection unusable; whoever has it throws
-//    it away. So a connection that is usable is always between two exchanges.
+//  it away. So a connection that is usable is always between two exchanges.
+//  - No setting outlives its transaction: behind a pooler, the next transaction on the server's side is
+//  another client's.
 #pragma once
 
-#include <libpq-fe.h>
-
+#include <array>
 #include <chrono>
-#include <exception>
 #include <memory>
-#include <span>
 #include <string>
-#include <string_view>
-#include <unordered_map>
-#include <vector>
+#include <utility>
 
 #include "arguments.hpp"
+#include "handle.hpp"
 #include "parameters.hpp"
-#include "postgres_error.hpp"
-#include "rows.hpp"
+#include "pipeline.hpp"
+#include "watchdog.hpp"
 
 namespace codewake::internal {
 
-/// A statement and its arguments.
-struct Statement {
-  std::string sql;
-  Arguments arguments = {};
-  /// Whether the server shall keep it parsed and planned for the next time.
-  bool keep = false;
-};
-
-/// Thread-bound to whoever holds the lock that guards it. Every call throws Failure.
+/// Thread-bound to whoever holds the lock that guards it.
 class Connection {
  public:
-  /// Connects, and sets the session up. Takes `connect_timeout` at most for each address of the host. Throws
-  /// StoreError (unavailable) too, where the database's encoding cannot hold every text.
+  /// Connects. Takes `connect_timeout` at most for each address of the host. Throws pqxx::failure, and
+  /// StoreError (unavailable) where the database's encoding cannot hold every text.
   explicit Connection(const PostgresParameters& parameters);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -45,64 +35,79 @@ class Connection {
 
   /// Whether it is between two exchanges; false once it was lost.
   bool usable() const noexcept;
-  bool in_transaction() const noexcept;
-  /// The socket.
-  int descriptor() const noexcept { return PQsocket(handle_.get()); }
-
-  /// Sends all of them, then reads the answers, in their order: one round trip. What comes after a statement
-  /// that fails is not done.
-  std::vector<Rows> run(std::span<const Statement> statements);
-  Rows run(Statement statement);
-  /// The same in two steps, so that there is something to be done while the server works; nothing else may
-  /// happen on the connection in between.
-  void send(std::span<const Statement> statements);
-  std::vector<Rows> receive(std::span<const Statement> statements);
-  /// Any number of statements without arguments, separated by semicolons.
-  void exec(const std::string& sql);
-
-  /// From now on the server plans each statement once, whatever its arguments are: for statements that leave
-  /// no choice. Where it is too old for that (before 12) it decides by itself.
-  void plan_once();
-
-  /// `COPY … FROM STDIN`: begins, takes bytes as they come, and ends. A copy that was begun and not ended
-  /// leaves the connection unusable.
-  void begin_copy(const std::string& sql);
-  void copy(std::string_view bytes);
-  void end_copy();
+  TransactionState state() const noexcept { return transaction_state(*connected_.handle); }
+  /// The sockets of it that a child of fork() has to close.
+  std::array<int, 2> descriptors() const { return {connected_.pqxx->sock(), watchdog_.descriptor()}; }
+  int server_version() const { return connected_.pqxx->server_version(); }
 
   /// How long the server may be silent; zero: for ever.
   std::chrono::milliseconds patience() const noexcept { return patience_; }
   void set_patience(std::chrono::milliseconds patience) noexcept { patience_ = patience; }
 
+  /// What bounds the statements of a transaction: `SET LOCAL …; …`.
+  std::string settings() const;
+  /// How long a statement may take.
+  std::chrono::milliseconds statement_timeout() const noexcept { return parameters_.statement_timeout; }
+
+  /// Runs `exchange(PqxxConnection&)`, which waits for the server no longer than it may. Throws
+  /// pqxx::failure, and whatever `exchange` throws.
+  template <class Exchange>
+  decltype(auto) with(Exchange exchange) {
+    if (!usable()) throw pqxx::broken_connection("the connection was lost before");
+    const Watchdog::Guard guard(watchdog_, patience_);
+    try {
+      return exchange(*connected_.pqxx);
+    } catch (const pqxx::failure&) {
+      explain_silence();
+      throw;
+    }
+  }
+
+  /// For what libpqxx has no form for.
+  Pipeline& pipeline() noexcept { return pipeline_; }
+
  private:
-  struct Finish {
-    void operator()(PGconn* connection) const noexcept { PQfinish(connection); }
+  void check_encoding() const;
+  /// Throws what says so, where the failure that is being handled comes of the watchdog.
+  void explain_silence() const;
+
+  const PostgresParameters& parameters_;
+  std::chrono::milliseconds patience_{0};
+  Connected connected_;
+  Watchdog watchdog_;
+  Pipeline pipeline_;
+};
+
+/// A transaction by libpqxx; rolled back where it is not committed. There is one at a time on a connection.
+/// Every call throws pqxx::failure.
+class Transaction {
+ public:
+  enum class Kind {
+    writes,
+    reads,    ///< each statement sees what is there when it begins
+    of_once,  ///< reads; all statements see what was there when the first began
   };
 
-  void set_up(const PostgresParameters& parameters);
-  /// Whether the server was told to prepare it before.
-  bool send(const Statement& statement);
-  /// One answer within a pipeline.
-  Rows receive(std::exception_ptr& failure);
-  /// Everything that is left of the answers to what PQsendQuery sent.
-  void receive_rest();
-  /// The next result, or null where the statement has no more.
-  PGresult* next_result();
-  /// Throws where the result is an error.
-  Rows checked(PGresult* result);
-  void flush();
-  void wait(short events);
-  /// What libpq says of the connection; it is unusable from now on.
-  [[noreturn]] void fail_lost(const std::string& message = {});
+  /// `connection` must outlive it.
+  Transaction(Connection& connection, Kind kind);
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+  ~Transaction();
 
-  std::unique_ptr<PGconn, Finish> handle_;
-  std::chrono::milliseconds patience_{0};
-  bool usable_ = true;
-  /// The names of statements that the server keeps, by their text.
-  std::unordered_map<std::string, std::string> kept_;
-  unsigned names_ = 0;
-  /// Of the statements that were sent, whether the server knew them.
-  std::vector<bool> known_;
+  /// One statement, whose $1, $2, … are the arguments; all of its rows.
+  pqxx::result run(const std::string& sql, const Arguments& arguments = {});
+  /// Any number of statements without arguments, separated by semicolons.
+  void exec(const std::string& sql);
+  /// Of one that writes. Throws pqxx::in_doubt_error where no answer came, and never takes for committed what
+  /// the server rolled back.
+  void commit();
+
+  Connection& connection() noexcept { return connection_; }
+
+ private:
+  Connection& connection_;
+  const Kind kind_;
+  std::unique_ptr<pqxx::transaction_base> transaction_;
 };
 
 }  // namespace codewake::internal

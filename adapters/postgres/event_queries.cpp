@@ -12,6 +12,7 @@
 #include "condition.hpp"
 #include "reader.hpp"
 #include "removal.hpp"
+#include "row.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -48,15 +49,15 @@ void add_ids(Condition& condition, std::string_view column, std::span<const Id> 
 }
 
 /// The parts of the index of pairs that there are, found by leaping from each to the next.
-Array parts_of_index(Connection& connection) {
+Array parts_of_index(Transaction& transaction) {
   Array parts(Type::int8);
   const std::string key = pair_key_of("d");
-  const Rows rows = connection.run({fmt::format(
-      "WITH RECURSIVE parts(part) AS ((SELECT {0} >> 32 FROM events_data d ORDER BY {0} LIMIT 1) "
-      "UNION ALL SELECT (SELECT {0} >> 32 FROM events_data d WHERE {0} >= (p.part + 1) << 32 "
-      "ORDER BY {0} LIMIT 1) FROM parts p WHERE p.part IS NOT NULL) "
-      "SELECT part FROM parts WHERE part IS NOT NULL",
-      key)});
+  const pqxx::result rows = transaction.run(
+      fmt::format("WITH RECURSIVE parts(part) AS ((SELECT {0} >> 32 FROM events_data d ORDER BY {0} LIMIT 1) "
+                  "UNION ALL SELECT (SELECT {0} >> 32 FROM events_data d WHERE {0} >= (p.part + 1) << 32 "
+                  "ORDER BY {0} LIMIT 1) FROM parts p WHERE p.part IS NOT NULL) "
+                  "SELECT part FROM parts WHERE part IS NOT NULL",
+                  key));
   for (const Row row : rows) parts.add(row.integer(0));
   return parts;
 }
@@ -88,7 +89,7 @@ Place parse_cursor(std::string_view cursor) {
 // The term with the fewest rows decides, the events that have it are asked for the others.
 std::optional<std::vector<Id>> Reader::find(const std::vector<Attribute>& where, std::size_t limit) {
   const bool indexed = schema_.version >= kAdditionsVersion;
-  const Array parts = indexed ? parts_of_index(connection_) : Array(Type::int8);
+  const Array parts = indexed ? parts_of_index(transaction_) : Array(Type::int8);
   std::vector<Condition> terms(where.size());
   for (std::size_t i = 0; i < where.size(); ++i) {
     if (indexed) {
@@ -100,9 +101,9 @@ std::optional<std::vector<Id>> Reader::find(const std::vector<Attribute>& where,
   const auto rarest = rarest_of(terms, limit);
   if (!rarest) return std::nullopt;
   std::vector<Id> ids;
-  const Rows rows = connection_.run(
-      {fmt::format("SELECT DISTINCT d.event_id FROM events_data d WHERE {} ORDER BY 1", terms[*rarest].sql()),
-       terms[*rarest].arguments()});
+  const pqxx::result rows = transaction_.run(
+      fmt::format("SELECT DISTINCT d.event_id FROM events_data d WHERE {} ORDER BY 1", terms[*rarest].sql()),
+      terms[*rarest].arguments());
   for (const Row row : rows) ids.push_back(row.integer(0));
   for (std::size_t i = 0; i < where.size(); ++i) {
     if (i != *rarest) ids = keep_those_that_say(where[i], ids);
@@ -114,18 +115,16 @@ std::optional<std::size_t> Reader::rarest_of(const std::vector<Condition>& terms
   if (limit == kUnlimited && terms.size() == 1) return 0;
   for (std::size_t few : {std::size_t{1'024}, std::size_t{65'536}, std::size_t{1'000'000}}) {
     few = std::min(few, limit);
-    std::vector<Statement> counts;
-    for (Condition term : terms) {
-      const std::string most = term.bind(few + 1);
-      counts.push_back({fmt::format("SELECT count(*) FROM (SELECT 1 FROM events_data d WHERE {} LIMIT {}) c",
-                                    term.sql(), most),
-                        term.arguments()});
-    }
-    const auto answers = connection_.run(counts);
     std::optional<std::size_t> rarest;
     auto fewest = static_cast<std::int64_t>(few);
-    for (std::size_t i = 0; i < answers.size(); ++i) {
-      const std::int64_t count = answers[i].front().integer(0);
+    for (std::size_t i = 0; i < terms.size(); ++i) {
+      Condition term = terms[i];
+      const std::string most = term.bind(fewest + 1);
+      const pqxx::result counted = transaction_.run(
+          fmt::format("SELECT count(*) FROM (SELECT 1 FROM events_data d WHERE {} LIMIT {}) c", term.sql(),
+                      most),
+          term.arguments());
+      const std::int64_t count = Row(counted.front()).integer(0);
       if (count <= fewest) rarest = i, fewest = count;
     }
     if (rarest || few == limit) return rarest;
@@ -141,9 +140,9 @@ std::vector<Id> Reader::keep_those_that_say(const Attribute& term, std::span<con
     Condition condition;
     condition.add("d.event_id = ANY(" + condition.bind(to_array(chunk)) + ")");
     condition.add(says(condition, term));
-    const Rows rows = connection_.run(
-        {fmt::format("SELECT DISTINCT d.event_id FROM events_data d WHERE {} ORDER BY 1", condition.sql()),
-         condition.arguments()});
+    const pqxx::result rows = transaction_.run(
+        fmt::format("SELECT DISTINCT d.event_id FROM events_data d WHERE {} ORDER BY 1", condition.sql()),
+        condition.arguments());
     for (const Row row : rows) kept.push_back(row.integer(0));
   }
   return kept;
@@ -151,12 +150,11 @@ std::vector<Id> Reader::keep_those_that_say(const Attribute& term, std::span<con
 
 std::vector<EventRecord> Reader::events_by_data(const std::vector<Attribute>& terms,
                                                 std::optional<Id> process_id) {
-  const Snapshot snapshot(connection_);
   std::vector<Id> ids;
   if (terms.empty()) {
-    const Rows rows =
-        connection_.run({"SELECT id FROM events WHERE $1::bigint IS NULL OR process_id = $1 ORDER BY id",
-                         Arguments(process_id)});
+    const pqxx::result rows = transaction_.run(
+        "SELECT id FROM events WHERE $1::bigint IS NULL OR process_id = $1::bigint ORDER BY id",
+        Arguments(process_id));
     for (const Row row : rows) ids.push_back(row.integer(0));
   } else {
     ids = find(fit(terms), kUnlimited).value();
@@ -184,8 +182,8 @@ std::optional<std::vector<Id>> Reader::processes_of(const std::optional<std::str
                               condition.bind(to_storable(*env_name))));
   }
   std::vector<Id> ids;
-  const Rows rows =
-      connection_.run({"SELECT id FROM processes WHERE " + condition.sql(), condition.arguments()});
+  const pqxx::result rows =
+      transaction_.run("SELECT id FROM processes WHERE " + condition.sql(), condition.arguments());
   for (const Row row : rows) ids.push_back(row.integer(0));
   return ids;
 }
@@ -200,7 +198,7 @@ struct Reader::Search {
 
 std::vector<Place> Reader::places(const std::string& sql, const Arguments& arguments) {
   std::vector<Place> places;
-  const Rows rows = connection_.run({sql, arguments});
+  const pqxx::result rows = transaction_.run(sql, arguments);
   for (const Row row : rows) places.push_back({row.real(1), row.integer(0)});
   return places;
 }
@@ -247,7 +245,6 @@ std::vector<Place> Reader::next_places(Search& search, std::size_t most) {
 }
 
 EventPage Reader::events(const EventQuery& query) {
-  const Snapshot snapshot(connection_);
   const std::size_t limit = std::max<std::size_t>(query.limit, 1);
   const std::vector<Attribute> where = fit(query.where);
   Search search;
@@ -289,8 +286,7 @@ EventPage Reader::events(const EventQuery& query) {
 
 // The groups of the newest stack traces have the newest groups among them: the others are not looked at.
 std::vector<ExceptionGroup> Reader::exceptions(const ExceptionQuery& query) {
-  const Snapshot snapshot(connection_);
-  connection_.run(use_indexes());
+  transaction_.exec(kUseIndexes);
   std::vector<ExceptionGroup> groups;
   Condition condition;
   condition.add("e.stacktrace_id IS NOT NULL");
@@ -324,7 +320,7 @@ std::vector<ExceptionGroup> Reader::exceptions(const ExceptionQuery& query) {
       "WHERE place = 1 ORDER BY when_ts DESC, id DESC LIMIT {2}",
       condition.sql(), newest, condition.bind(most));
   std::vector<Id> ids;
-  const Rows rows = connection_.run({sql, condition.arguments()});
+  const pqxx::result rows = transaction_.run(sql, condition.arguments());
   for (const Row row : rows) {
     ExceptionGroup& group = groups.emplace_back();
     group.stacktrace_id = row.integer(0);

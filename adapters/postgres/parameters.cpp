@@ -1,18 +1,18 @@
 #include "parameters.hpp"
 
 #include <fmt/format.h>
-#include <libpq-fe.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdint>
-#include <memory>
+#include <map>
 #include <optional>
 #include <string_view>
 
 #include "codewake/dsn.hpp"
 #include "codewake/errors.hpp"
+#include "handle.hpp"
 #include "raised_privileges.hpp"
 
 namespace codewake::internal {
@@ -51,28 +51,21 @@ void refuse_variables_of_another_user() {
       "unset the variables that begin with PG before the store is made");
 }
 
-/// What libpq takes, with the values that it would use by itself: of the environment, or built in.
+/// What libpq takes, with the values that it would use by itself.
 class Keywords {
  public:
-  Keywords() : options_(PQconndefaults(), &PQconninfoFree) {
-    if (!options_) refuse("libpq has no memory left, or its service file is broken", "see PGSERVICE");
+  Keywords() : values_(connection_keywords()) {
+    if (values_.empty()) refuse("libpq has no memory left, or its service file is broken", "see PGSERVICE");
   }
 
-  bool contains(const std::string& name) const { return find(name) != nullptr; }
+  bool contains(const std::string& name) const { return values_.contains(name); }
   std::string value(const std::string& name) const {
-    const PQconninfoOption* option = find(name);
-    return option == nullptr || option->val == nullptr ? "" : option->val;
+    const auto found = values_.find(name);
+    return found == values_.end() ? "" : found->second;
   }
 
  private:
-  const PQconninfoOption* find(const std::string& name) const {
-    for (const PQconninfoOption* option = options_.get(); option->keyword != nullptr; ++option) {
-      if (name == option->keyword) return option;
-    }
-    return nullptr;
-  }
-
-  std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options_;
+  const std::map<std::string, std::string> values_;
 };
 
 /// `500ms`, `60s` or `2m`; a bare number is seconds.
@@ -178,6 +171,13 @@ class Parser {
       parsed_.statement_timeout = *duration;
       return;
     }
+    if (key == "prepared_statements") {
+      if (value != "on" && value != "off")
+        refuse(fmt::format("prepared_statements={} is neither on nor off", value),
+               "write prepared_statements=off where a pooler cannot keep them");
+      parsed_.prepared_statements = value == "on";
+      return;
+    }
     if (key == "client_encoding") {
       std::string upper;
       for (const char c : value) upper += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
@@ -186,9 +186,10 @@ class Parser {
       return;
     }
     if (!keywords_.contains(key)) {
-      refuse(fmt::format("PostgreSQL parameter \"{}\" is unknown", key),
-             "known are statement_timeout=60s and the connection parameters of libpq, such as sslmode, "
-             "connect_timeout, options and application_name");
+      refuse(
+          fmt::format("PostgreSQL parameter \"{}\" is unknown", key),
+          "known are statement_timeout=60s, prepared_statements=off and the connection parameters of libpq, "
+          "such as sslmode, connect_timeout, options and application_name");
     }
     if (is_among(kNumbers, key) && !is_integer(value))
       refuse(fmt::format("{}={} is no number", key, value), "write a whole number");

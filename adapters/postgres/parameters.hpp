@@ -17,6 +17,8 @@ struct PostgresParameters {
   std::string identity;
   /// How long one statement may take; zero: for as long as it likes.
   std::chrono::milliseconds statement_timeout{60'000};
+  /// Whether the server may keep statements parsed and planned from one transaction to the next.
+  bool prepared_statements = true;
 };
 
 /// Reads the DSN and the `key=value` parameters behind it. Throws ConfigError.

@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
+#include <cstddef>
+#include <initializer_list>
 
 namespace codewake::internal {
 namespace {
@@ -64,6 +65,14 @@ const Meaning& meaning_of(std::string_view sqlstate) {
   return found == kMeanings.end() ? kOther : *found;
 }
 
+/// libpqxx has all that the server said: its severity, the message, then lines of details, which may tell of
+/// data.
+std::string primary_of(std::string text) {
+  text.resize(std::min(text.size(), text.find('\n')));
+  const std::size_t colon = text.find(":  ");
+  return colon == std::string::npos ? text : text.substr(colon + 3);
+}
+
 std::string on_one_line(std::string text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
   std::replace(text.begin(), text.end(), '\n', ' ');
@@ -71,40 +80,62 @@ std::string on_one_line(std::string text) {
   return text;
 }
 
+bool is_any_of(const std::string& sqlstate, std::initializer_list<std::string_view> any) {
+  return std::find(any.begin(), any.end(), sqlstate) != any.end();
+}
+
+constexpr const char* kSerializationFailure = "40001";
+
 }  // namespace
 
-Failure::Failure(const std::string& message, std::string sqlstate, Connection connection)
-    : runtime_error(on_one_line(message)), sqlstate_(std::move(sqlstate)), connection_(connection) {}
+// Not all that libpqxx 6 throws has it.
+std::string sqlstate_of(const pqxx::failure& error) {
+  if (const auto* sql = dynamic_cast<const pqxx::sql_error*>(&error)) return sql->sqlstate();
+  if (dynamic_cast<const pqxx::serialization_failure*>(&error) != nullptr) return kSerializationFailure;
+  if (dynamic_cast<const pqxx::deadlock_detected*>(&error) != nullptr) return "40P01";
+  if (dynamic_cast<const pqxx::statement_completion_unknown*>(&error) != nullptr) return "40003";
+  if (dynamic_cast<const pqxx::transaction_rollback*>(&error) != nullptr) return "40000";
+  if (dynamic_cast<const pqxx::too_many_connections*>(&error) != nullptr) return "53300";
+  return {};
+}
 
-Failure Failure::at_commit() const {
-  return {what(), sqlstate_, connection_ == Connection::lost ? Connection::lost_at_commit : connection_};
+Failure to_failure(const pqxx::failure& error, bool is_lost) {
+  Failure failure{.kind = is_lost ? Failure::Kind::lost : Failure::Kind::answered,
+                  .message = {},
+                  .sqlstate = sqlstate_of(error)};
+  failure.message = on_one_line(failure.sqlstate.empty() ? error.what() : primary_of(error.what()));
+  if (dynamic_cast<const pqxx::in_doubt_error*>(&error) != nullptr) failure.kind = Failure::Kind::in_doubt;
+  return failure;
 }
 
 StoreError to_store_error(const Failure& failure, std::string_view display, std::string_view doing) {
-  const Meaning& meaning = meaning_of(failure.sqlstate());
-  const std::string code =
-      failure.sqlstate().empty() ? "" : fmt::format(" (SQLSTATE {})", failure.sqlstate());
-  if (failure.connection() == Failure::Connection::lost_at_commit) {
+  const Meaning& meaning = meaning_of(failure.sqlstate);
+  const std::string code = failure.sqlstate.empty() ? "" : fmt::format(" (SQLSTATE {})", failure.sqlstate);
+  if (failure.kind == Failure::Kind::in_doubt) {
     return {kInDoubt,
             fmt::format("PostgreSQL database {}: {}: the connection was lost while COMMIT was under "
                         "way, so that it may be stored or not: {}{}; look it up",
-                        display, doing, failure.what(), code)};
+                        display, doing, failure.message, code)};
   }
-  const auto kind = failure.connection() == Failure::Connection::lost ? kUnavailable : meaning.kind;
-  return {kind, fmt::format("PostgreSQL database {}: {} failed: {}{}; {}", display, doing, failure.what(),
+  const auto kind = failure.kind == Failure::Kind::lost ? kUnavailable : meaning.kind;
+  return {kind, fmt::format("PostgreSQL database {}: {} failed: {}{}; {}", display, doing, failure.message,
                             code, meaning.remedy)};
 }
 
-bool is_transient(const Failure& failure) noexcept {
-  return failure.sqlstate() == "40001" || failure.sqlstate() == "40P01";
+bool is_transient(const pqxx::failure& error) {
+  return is_any_of(sqlstate_of(error), {kSerializationFailure, "40P01", "26000", "42P05"});
 }
 
-bool is_read_only(const Failure& failure) noexcept {
-  return failure.sqlstate() == "25006" || failure.sqlstate() == "42501";
+bool is_read_only(const pqxx::failure& error) {
+  return is_any_of(sqlstate_of(error), {"25006", "42501"});
 }
 
-bool is_missing_table(const Failure& failure) noexcept {
-  return failure.sqlstate() == "42P01" || failure.sqlstate() == "42703";
+bool is_missing_table(const pqxx::failure& error) {
+  return is_any_of(sqlstate_of(error), {"42P01", "42703"});
+}
+
+pqxx::sql_error changed_meanwhile(const std::string& what) {
+  return pqxx::sql_error(what, "", kSerializationFailure);
 }
 
 }  // namespace codewake::internal

@@ -87,7 +87,9 @@ std::vector<EventRecord> PostgresStore::get_events_of_trace(const TraceId& trace
 }
 
 std::vector<StoredPosition> PostgresStore::get_positions(std::string_view prefix) {
-  return impl_->read("reading journal positions", [&](Reader& reader) { return reader.positions(prefix); });
+  return impl_->read(
+      "reading journal positions", [&](Reader& reader) { return reader.positions(prefix); },
+      internal::Transaction::Kind::reads);
 }
 
 void PostgresStore::forget_positions(std::string_view prefix) {

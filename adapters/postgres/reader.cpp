@@ -8,6 +8,7 @@
 
 #include "condition.hpp"
 #include "removal.hpp"
+#include "row.hpp"
 #include "stored_frames.hpp"
 #include "writer.hpp"
 
@@ -40,50 +41,47 @@ AppVersionRecord to_version(const Row& row) {
 
 }  // namespace
 
-Snapshot::~Snapshot() {
-  if (!connection_.usable()) return;
-  try {
-    connection_.exec("ROLLBACK");
-  } catch (const Failure&) {
-    // Ending a transaction that only read has no result that could be lost; the next call connects anew.
-  }
-}
-
 std::optional<EnvironmentRecord> Reader::environment(Id id) {
-  const Rows rows = connection_.run({"SELECT id, name FROM environments WHERE id = $1", Arguments(id)});
+  const pqxx::result rows =
+      transaction_.run("SELECT id, name FROM environments WHERE id = $1::bigint", Arguments(id));
   if (rows.empty()) return std::nullopt;
-  return EnvironmentRecord{rows.front().integer(0), rows.front().text(1)};
+  const Row row = rows.front();
+  return EnvironmentRecord{row.integer(0), row.text(1)};
 }
 
 std::optional<AppRecord> Reader::app(Id id) {
-  const Rows rows = connection_.run({"SELECT id, name FROM apps WHERE id = $1", Arguments(id)});
+  const pqxx::result rows =
+      transaction_.run("SELECT id, name FROM apps WHERE id = $1::bigint", Arguments(id));
   if (rows.empty()) return std::nullopt;
-  return AppRecord{rows.front().integer(0), rows.front().text(1)};
+  const Row row = rows.front();
+  return AppRecord{row.integer(0), row.text(1)};
 }
 
 std::optional<AppVersionRecord> Reader::app_vsn(Id id) {
-  const Rows rows = connection_.run({"SELECT id, vsn, app_id FROM app_vsns WHERE id = $1", Arguments(id)});
+  const pqxx::result rows =
+      transaction_.run("SELECT id, vsn, app_id FROM app_vsns WHERE id = $1::bigint", Arguments(id));
   if (rows.empty()) return std::nullopt;
   return to_version(rows.front());
 }
 
 std::vector<AppRecord> Reader::apps() {
   std::vector<AppRecord> apps;
-  const Rows rows = connection_.run({"SELECT id, name FROM apps ORDER BY id"});
+  const pqxx::result rows = transaction_.run("SELECT id, name FROM apps ORDER BY id");
   for (const Row row : rows) apps.push_back({row.integer(0), row.text(1)});
   return apps;
 }
 
 std::vector<AppVersionRecord> Reader::app_vsns(Id app_id) {
   std::vector<AppVersionRecord> versions;
-  const Rows rows = connection_.run(
-      {"SELECT id, vsn, app_id FROM app_vsns WHERE app_id = $1 ORDER BY id", Arguments(app_id)});
+  const pqxx::result rows = transaction_.run(
+      "SELECT id, vsn, app_id FROM app_vsns WHERE app_id = $1::bigint ORDER BY id", Arguments(app_id));
   for (const Row row : rows) versions.push_back(to_version(row));
   return versions;
 }
 
 std::optional<ProcessRecord> Reader::process(Id id) {
-  const Rows rows = connection_.run({std::string(kProcess) + "WHERE p.id = $1", Arguments(id)});
+  const pqxx::result rows =
+      transaction_.run(std::string(kProcess) + "WHERE p.id = $1::bigint", Arguments(id));
   if (rows.empty()) return std::nullopt;
   return to_process(rows.front());
 }
@@ -94,8 +92,8 @@ std::vector<ProcessRecord> Reader::processes(const ProcessQuery& query) {
   if (query.from) condition.add("p.run_ts >= " + condition.bind(rounds_up_to(*query.from)));
   if (query.to) condition.add("p.run_ts < " + condition.bind(rounds_up_to(*query.to)));
   std::vector<ProcessRecord> processes;
-  const Rows rows = connection_.run(
-      {fmt::format("{} WHERE {} ORDER BY p.id", kProcess, condition.sql()), condition.arguments()});
+  const pqxx::result rows = transaction_.run(
+      fmt::format("{} WHERE {} ORDER BY p.id", kProcess, condition.sql()), condition.arguments());
   for (const Row row : rows) processes.push_back(to_process(row));
   return processes;
 }
@@ -104,37 +102,32 @@ std::vector<ProcessRecord> Reader::processes(const ProcessQuery& query) {
 std::vector<StoredPosition> Reader::positions(std::string_view prefix) {
   std::vector<StoredPosition> positions;
   if (schema_.version < kAdditionsVersion) return positions;
-  std::vector<Statement> statements = {{"BEGIN ISOLATION LEVEL READ COMMITTED"}};
   if (const std::string_view run = run_of(prefix); !run.empty()) {
-    statements.push_back({fmt::format("SELECT pg_advisory_xact_lock({})", kRunLock), Arguments(run)});
+    transaction_.run(fmt::format("SELECT pg_advisory_xact_lock({})", kRunLock), Arguments(run));
   }
-  statements.push_back(
-      {"SELECT segment, position, process_id FROM journals WHERE starts_with(segment, $1) ORDER BY segment",
-       Arguments(prefix)});
-  statements.push_back({"COMMIT"});
-  const auto answers = connection_.run(statements);
-  for (const Row row : answers[answers.size() - 2]) {
+  const pqxx::result rows = transaction_.run(
+      "SELECT segment, position, process_id FROM journals WHERE starts_with(segment, $1::text) "
+      "ORDER BY segment",
+      Arguments(prefix));
+  for (const Row row : rows) {
     positions.push_back({row.text(0), static_cast<std::uint64_t>(row.integer(1)), row.integer(2)});
   }
   return positions;
 }
 
 Removed Reader::count_older(Time before) {
-  const Snapshot snapshot(connection_);
-  return count_old(connection_, schema_, rounds_up_to(before));
+  return count_old(transaction_, schema_, rounds_up_to(before));
 }
 
 std::vector<StacktraceRecord> Reader::stacktraces_to_symbolize(Id after, std::size_t limit) {
-  const Snapshot snapshot(connection_);
-  return internal::stacktraces_to_symbolize(connection_, schema_, after, limit);
+  return internal::stacktraces_to_symbolize(transaction_, schema_, after, limit);
 }
 
 std::uint64_t Reader::count_to_symbolize() {
-  return internal::count_to_symbolize(connection_, schema_);
+  return internal::count_to_symbolize(transaction_, schema_);
 }
 
 std::optional<EventRecord> Reader::event(Id id) {
-  const Snapshot snapshot(connection_);
   auto events = load(std::span(&id, 1));
   if (events.empty()) return std::nullopt;
   return std::move(events.front());
@@ -144,14 +137,14 @@ std::vector<EventRecord> Reader::load(std::span<const Id> ids, std::optional<Id>
   std::vector<EventRecord> events;
   events.reserve(ids.size());
   const bool has_traces = schema_.version >= kTracesVersion;
-  const Rows rows = connection_.run(
-      {fmt::format(
-           "SELECT e.id, e.when_ts, e.process_id, e.digest, e.stacktrace_id, {} "
-           "FROM unnest($1) WITH ORDINALITY AS wanted(id, place) JOIN events e ON e.id = wanted.id {} "
-           "WHERE $2::bigint IS NULL OR e.process_id = $2 ORDER BY wanted.place",
-           has_traces ? "t.trace_id, t.span_id" : "NULL, NULL",
-           has_traces ? "LEFT JOIN event_traces t ON t.event_id = e.id" : ""),
-       Arguments(to_array(ids), process_id)});
+  const pqxx::result rows = transaction_.run(
+      fmt::format("SELECT e.id, e.when_ts, e.process_id, encode(e.digest, 'hex'), e.stacktrace_id, {} "
+                  "FROM unnest($1::bigint[]) WITH ORDINALITY AS wanted(id, place) JOIN events e ON e.id = "
+                  "wanted.id {} "
+                  "WHERE $2::bigint IS NULL OR e.process_id = $2::bigint ORDER BY wanted.place",
+                  has_traces ? "t.trace_id, t.span_id" : "NULL, NULL",
+                  has_traces ? "LEFT JOIN event_traces t ON t.event_id = e.id" : ""),
+      Arguments(to_array(ids), process_id));
   for (const Row row : rows) {
     EventRecord& event = events.emplace_back();
     event.id = row.integer(0);
@@ -172,9 +165,9 @@ std::vector<EventRecord> Reader::load(std::span<const Id> ids, std::optional<Id>
 void Reader::load_data(std::span<const Id> ids, std::vector<EventRecord>& events) {
   if (events.empty()) return;
   std::unordered_map<Id, std::vector<Attribute>> data;
-  const Rows rows =
-      connection_.run({"SELECT event_id, \"key\", val FROM events_data WHERE event_id = ANY($1) ORDER BY id",
-                       Arguments(to_array(ids))});
+  const pqxx::result rows = transaction_.run(
+      "SELECT event_id, \"key\", val FROM events_data WHERE event_id = ANY($1::bigint[]) ORDER BY id",
+      Arguments(to_array(ids)));
   for (const Row row : rows) data[row.integer(0)].emplace_back(row.text(1), row.optional_text(2));
   for (EventRecord& event : events) {
     if (const auto found = data.find(event.id); found != data.end()) {
@@ -191,7 +184,7 @@ void Reader::load_frames(std::vector<EventRecord>& events) {
   if (ids.empty()) return;
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-  std::unordered_map<Id, std::vector<Frame>> frames = frames_of(connection_, schema_, ids);
+  std::unordered_map<Id, std::vector<Frame>> frames = frames_of(transaction_, schema_, ids);
   for (EventRecord& event : events) {
     if (event.stacktrace_id) event.frames = frames[*event.stacktrace_id];
   }

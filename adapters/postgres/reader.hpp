@@ -16,21 +16,6 @@
 
 namespace codewake::internal {
 
-/// All that is read while one of these lives is of one moment.
-class Snapshot {
- public:
-  /// Throws Failure.
-  explicit Snapshot(Connection& connection) : connection_(connection) {
-    connection.exec("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-  }
-  Snapshot(const Snapshot&) = delete;
-  Snapshot& operator=(const Snapshot&) = delete;
-  ~Snapshot();
-
- private:
-  Connection& connection_;
-};
-
 /// Where an event stands among all: the exact time as it is stored, and the id.
 struct Place {
   double when = 0;
@@ -42,12 +27,14 @@ std::string to_cursor(const Place& place);
 /// Throws StoreError (rejected) where it is none.
 Place parse_cursor(std::string_view cursor);
 
-/// Thread-bound to whoever holds the lock that guards its connection. Every call throws StoreError or
-/// Failure.
+/// One transaction. Thread-bound to whoever holds the lock that guards its connection. Every call throws
+/// StoreError or pqxx::failure.
 class Reader {
  public:
-  /// `connection` must outlive it. `schema`: which tables and columns there are.
-  Reader(Connection& connection, SchemaState schema) : connection_(connection), schema_(schema) {}
+  /// `connection` must outlive it. `schema`: which tables and columns there are. `kind`: whether all that is
+  /// read is of one moment.
+  Reader(Connection& connection, SchemaState schema, Transaction::Kind kind = Transaction::Kind::of_once)
+      : transaction_(connection, kind), schema_(schema) {}
 
   std::optional<EnvironmentRecord> environment(Id id);
   std::optional<AppRecord> app(Id id);
@@ -60,6 +47,7 @@ class Reader {
   std::vector<EventRecord> events_by_data(const std::vector<Attribute>& terms, std::optional<Id> process_id);
   EventPage events(const EventQuery& query);
   std::vector<ExceptionGroup> exceptions(const ExceptionQuery& query);
+  /// Of one that is not of one moment.
   std::vector<StoredPosition> positions(std::string_view prefix);
   Removed count_older(Time before);
   TraceEventPage trace_events(const TraceEventQuery& query);
@@ -93,7 +81,7 @@ class Reader {
   /// The ids, ascending, of those of these events that have the term.
   std::vector<Id> keep_those_that_say(const Attribute& term, std::span<const Id> ids);
 
-  Connection& connection_;
+  Transaction transaction_;
   SchemaState schema_;
 };
 

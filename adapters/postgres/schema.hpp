@@ -22,17 +22,19 @@ struct SchemaState {
 };
 
 /// Reads what there is. Throws StoreError (unavailable) where it was made by a newer version of this library,
-/// and Failure.
-SchemaState inspect_schema(Connection& connection, const PostgresParameters& parameters);
+/// and pqxx::failure.
+SchemaState inspect_schema(Transaction& transaction, const PostgresParameters& parameters);
 
 /// Makes or upgrades the tables, unless another process has done so in the meantime. An older database's
 /// ids become eight bytes wide, which rewrites its tables: this takes as long as it takes, an hour at most.
-/// Throws StoreError (unavailable) where a table of one of our names is somebody else's, and Failure. Changes
-/// nothing where it throws.
+/// Throws StoreError (unavailable) where a table of one of our names is somebody else's, and pqxx::failure.
+/// Changes nothing where it throws.
 void upgrade_schema(Connection& connection, const PostgresParameters& parameters);
 
 /// Throws StoreError (unavailable) where `version`, as codewake_schema has it, is newer than this library.
 void check_version(std::int64_t version, std::string_view display);
+/// The same, of the version that the database has; throws pqxx::failure, too.
+void check_version(Transaction& transaction, const PostgresParameters& parameters);
 
 // The index of pairs finds the events that say `key` = `value`. Its key is a part, 2^16 events in the order
 // of their ids, above 32 bits of hash. So what is inserted now goes into a part of the index that fits into

@@ -30,22 +30,21 @@ Stacktraces::Stacktraces(const Batch& batch) {
 std::vector<Statement> Stacktraces::find() const {
   Array digests(Type::bytea);
   for (const auto& [digest, known] : known_) digests.add(digest);
-  return {{"INSERT INTO stacktraces(digest) SELECT wanted.digest FROM unnest($1) AS wanted(digest) "
+  return {{"INSERT INTO stacktraces(digest) SELECT wanted.digest FROM unnest($1::bytea[]) AS wanted(digest) "
            "WHERE NOT EXISTS (SELECT 1 FROM stacktraces s WHERE s.digest = wanted.digest) "
            "ORDER BY 1 ON CONFLICT DO NOTHING RETURNING id, digest",
            Arguments(digests), true},
-          {"SELECT id, digest FROM stacktraces WHERE digest = ANY($1) ORDER BY digest FOR KEY SHARE",
+          {"SELECT id, digest FROM stacktraces WHERE digest = ANY($1::bytea[]) ORDER BY digest FOR KEY SHARE",
            Arguments(digests), true}};
 }
 
-void Stacktraces::note(const Rows& inserted, const Rows& found) {
-  for (const Row row : found) known_.at(row.digest(1).value()).id = row.integer(0);
-  for (const Row row : inserted) known_.at(row.digest(1).value()).is_new = true;
+void Stacktraces::note(const Answer& inserted, const Answer& found) {
+  for (int i = 0; i < found.size(); ++i) known_.at(found.digest(i, 1).value()).id = found.integer(i, 0);
+  for (int i = 0; i < inserted.size(); ++i) known_.at(inserted.digest(i, 1).value()).is_new = true;
   for (const auto& [digest, known] : known_) {
     if (known.id != 0) continue;
-    // As the server says it of a row that another transaction changed: the next attempt inserts it anew.
-    throw Failure("a stack trace that is being stored was removed meanwhile", "40001",
-                  Failure::Connection::usable);
+    // The next attempt inserts it anew.
+    throw changed_meanwhile("a stack trace that is being stored was removed meanwhile");
   }
 }
 

@@ -22,8 +22,8 @@ class Stacktraces {
   /// Two statements, to be run one after the other, for `note`: what is new is inserted, and all are locked
   /// against being deleted before this transaction ends.
   std::vector<Statement> find() const;
-  /// Takes what the statements answered. Throws Failure (transient) where one was removed in between.
-  void note(const Rows& inserted, const Rows& found);
+  /// Takes what the statements answered. Throws pqxx::sql_error (transient) where one was removed in between.
+  void note(const Answer& inserted, const Answer& found);
   /// Inserts the frames of those that are new; nothing where there are none.
   std::optional<Statement> insert_frames() const;
 

@@ -13,6 +13,7 @@ namespace codewake {
 using internal::Connection;
 using internal::Failure;
 using internal::SchemaState;
+using internal::Transaction;
 
 namespace {
 
@@ -44,25 +45,39 @@ void PostgresStore::Impl::check_open() const {
 void PostgresStore::Impl::open(Session& session) {
   auto connection = std::make_unique<Connection>(parameters_);
   session.schema = prepare_database(*connection, session.writes);
-  if (session.writes) connection->plan_once();
   session.connection = std::move(connection);
+  const std::array<int, 2> descriptors = session.connection->descriptors();
   struct stat socket {};
-  if (fstat(session.connection->descriptor(), &socket) != 0) return;
+  if (fstat(descriptors[0], &socket) != 0) return;
   session.inode = socket.st_ino;
-  session.descriptor = session.connection->descriptor();
+  for (std::size_t i = 0; i < descriptors.size(); ++i) session.descriptors[i] = descriptors[i];
+}
+
+Failure PostgresStore::Impl::after(const pqxx::failure& error, Session& session) {
+  const Failure failure = internal::to_failure(error, session.is_lost());
+  if (session.is_lost() || session.connection->state() != internal::TransactionState::none ||
+      internal::is_missing_table(error) || internal::is_read_only(error)) {
+    session.close();
+  }
+  return failure;
+}
+
+SchemaState PostgresStore::Impl::inspect(Connection& connection) {
+  Transaction transaction(connection, Transaction::Kind::of_once);
+  return internal::inspect_schema(transaction, parameters_);
 }
 
 SchemaState PostgresStore::Impl::prepare_database(Connection& connection, bool writes) {
-  SchemaState state = internal::inspect_schema(connection, parameters_);
+  const SchemaState state = inspect(connection);
   if (state.version >= internal::kSchemaVersion) return state;
   try {
     internal::upgrade_schema(connection, parameters_);
-  } catch (const Failure& failure) {
+  } catch (const pqxx::failure& failure) {
     // What the older package wrote can be read as it is.
     if (writes || !state.complete || !internal::is_read_only(failure) || !connection.usable()) throw;
     return state;
   }
-  return internal::inspect_schema(connection, parameters_);
+  return inspect(connection);
 }
 
 bool PostgresStore::Impl::shutdown(std::chrono::nanoseconds timeout) {
@@ -92,11 +107,12 @@ void PostgresStore::Impl::at_fork(ForkPhase phase) noexcept {
       break;
     case ForkPhase::after_in_child: {
       for (const Session* session : {&shared_->write, &shared_->read}) {
-        struct stat file {};
-        const int descriptor = session->descriptor;
-        const bool is_it = descriptor >= 0 && fstat(descriptor, &file) == 0 && S_ISSOCK(file.st_mode) &&
-                           file.st_ino == session->inode;
-        if (is_it) ::close(descriptor);
+        for (const int descriptor : session->descriptors) {
+          struct stat file {};
+          const bool is_it = descriptor >= 0 && fstat(descriptor, &file) == 0 && S_ISSOCK(file.st_mode) &&
+                             file.st_ino == session->inode;
+          if (is_it) ::close(descriptor);
+        }
       }
       auto fresh = std::make_unique<Shared>();
       fresh->closed = shared_->closed.load();

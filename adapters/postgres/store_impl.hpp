@@ -13,6 +13,7 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -47,9 +48,10 @@ class PostgresStore::Impl {
 
   /// Runs `work(Reader&)` with the reading connection. Throws StoreError.
   template <class Work>
-  auto read(std::string_view doing, Work work) {
+  auto read(std::string_view doing, Work work,
+            internal::Transaction::Kind kind = internal::Transaction::Kind::of_once) {
     return with(shared_->read, doing, [&](Session& session) {
-      internal::Reader reader(*session.connection, session.schema);
+      internal::Reader reader(*session.connection, session.schema, kind);
       return work(reader);
     });
   }
@@ -66,16 +68,17 @@ class PostgresStore::Impl {
     // Guarded by `mutex`.
     std::unique_ptr<internal::Connection> connection;
     internal::SchemaState schema;
-    /// The connection's socket, for a child that is forked while somebody else holds the mutex; -1: none. The
-    /// inode tells it from another file that has got its number since.
-    std::atomic<int> descriptor{-1};
+    /// The connection's descriptors of its socket, for a child that is forked while somebody else holds the
+    /// mutex; -1: none. The inode tells it from another file that has got a number since.
+    std::array<std::atomic<int>, 2> descriptors{-1, -1};
     std::atomic<ino_t> inode{0};
     /// Written around fork() only, by the thread that forks.
     bool locked = false;
 
     explicit Session(bool w) : writes(w) {}
+    bool is_lost() const noexcept { return connection == nullptr || !connection->usable(); }
     void close() noexcept {
-      descriptor = -1;
+      for (std::atomic<int>& descriptor : descriptors) descriptor = -1;
       connection.reset();
     }
   };
@@ -91,39 +94,27 @@ class PostgresStore::Impl {
   auto with(Session& session, std::string_view doing, Work work) {
     const std::lock_guard lock(session.mutex);
     check_open();
-    try {
-      if (const bool was_idle = session.connection != nullptr; was_idle) {
-        try {
-          return attempt(session, work);
-        } catch (const internal::Failure& failure) {
-          if (failure.connection() != internal::Failure::Connection::lost) throw;
-        }
+    const bool was_idle = session.connection != nullptr;
+    for (bool is_first = true;; is_first = false) {
+      try {
+        if (!session.connection) open(session);
+        return work(session);
+      } catch (const pqxx::failure& error) {
+        const internal::Failure failure = after(error, session);
+        const bool again = is_first && was_idle && failure.kind == internal::Failure::Kind::lost;
+        if (!again) throw internal::to_store_error(failure, parameters_.display, doing);
+      } catch (...) {
+        if (session.is_lost()) session.close();
+        throw;
       }
-      return attempt(session, work);
-    } catch (const internal::Failure& failure) {
-      throw internal::to_store_error(failure, parameters_.display, doing);
     }
   }
 
-  template <class Work>
-  auto attempt(Session& session, Work& work) {
-    try {
-      if (!session.connection) open(session);
-      return work(session);
-    } catch (const internal::Failure& failure) {
-      if (session.connection && (!session.connection->usable() || session.connection->in_transaction() ||
-                                 internal::is_missing_table(failure) || internal::is_read_only(failure))) {
-        session.close();
-      }
-      throw;
-    } catch (...) {
-      if (session.connection && !session.connection->usable()) session.close();
-      throw;
-    }
-  }
-
+  /// Throws the connection away where it is of no more use.
+  static internal::Failure after(const pqxx::failure& error, Session& session);
   void check_open() const;
   void open(Session& session);
+  internal::SchemaState inspect(internal::Connection& connection);
   internal::SchemaState prepare_database(internal::Connection& connection, bool writes);
 
   const internal::PostgresParameters parameters_;

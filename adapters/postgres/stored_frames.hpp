@@ -31,19 +31,19 @@ class FrameRows {
   Array functions_{Type::text}, modules_{Type::text}, build_ids_{Type::text}, offsets_{Type::int8};
 };
 
-// Each throws Failure. `schema`: which columns there are.
+// Each throws pqxx::failure. `schema`: which columns there are.
 
 /// Of these stack traces, innermost first.
-std::unordered_map<Id, std::vector<Frame>> frames_of(Connection& connection, const SchemaState& schema,
+std::unordered_map<Id, std::vector<Frame>> frames_of(Transaction& transaction, const SchemaState& schema,
                                                      std::span<const Id> ids);
 
 /// As Store::get_stacktraces_to_symbolize and count_stacktraces_to_symbolize, within a snapshot of the
 /// caller's.
-std::vector<StacktraceRecord> stacktraces_to_symbolize(Connection& connection, const SchemaState& schema,
+std::vector<StacktraceRecord> stacktraces_to_symbolize(Transaction& transaction, const SchemaState& schema,
                                                        Id after, std::size_t limit);
-std::uint64_t count_to_symbolize(Connection& connection, const SchemaState& schema);
+std::uint64_t count_to_symbolize(Transaction& transaction, const SchemaState& schema);
 
 /// As Store::replace_frames, within a transaction at READ COMMITTED that holds the lock of removal.
-FramesReplaced replace_frames(Connection& connection, const std::vector<StacktraceRecord>& stacktraces);
+FramesReplaced replace_frames(Transaction& transaction, const std::vector<StacktraceRecord>& stacktraces);
 
 }  // namespace codewake::internal

@@ -6,13 +6,16 @@
 #include <limits>
 #include <map>
 #include <set>
+#include <type_traits>
 #include <utility>
 
 #include "bulk.hpp"
 #include "codewake/errors.hpp"
 #include "codewake/utf8.hpp"
 #include "condition.hpp"
+#include "postgres_error.hpp"
 #include "removal.hpp"
+#include "row.hpp"
 #include "schema.hpp"
 #include "stacktraces.hpp"
 #include "stored_frames.hpp"
@@ -24,29 +27,43 @@ namespace {
 constexpr int kAttempts = 4;
 
 constexpr const char* kBegin = "BEGIN ISOLATION LEVEL READ COMMITTED";
+constexpr const char* kCommit = "COMMIT";
+
+// Of the transaction alone, as Connection::settings. Plans are made once, whatever the arguments are: these
+// statements leave no choice. A server before 12 decides by itself.
+constexpr const char* kSettings =
+    "SELECT set_config('statement_timeout', $1::text, true), set_config('lock_timeout', $1::text, true), "
+    "set_config('idle_in_transaction_session_timeout', $1::text, true)";
+constexpr const char* kPlanOnce = "SELECT set_config('plan_cache_mode', 'force_generic_plan', true)";
+constexpr int kFirstToPlanOnce = 120'000;
 
 // The look before the insert keeps a name that is there from using up an id.
 constexpr const char* kInsertApp =
-    "INSERT INTO apps(name) SELECT $1 WHERE NOT EXISTS (SELECT 1 FROM apps WHERE name = $1) "
+    "INSERT INTO apps(name) SELECT $1::text WHERE NOT EXISTS (SELECT 1 FROM apps WHERE name = $1::text) "
     "ON CONFLICT DO NOTHING";
 constexpr const char* kInsertVersion =
-    "INSERT INTO app_vsns(vsn, app_id) SELECT $2, a.id FROM apps a WHERE a.name = $1 AND NOT EXISTS "
-    "(SELECT 1 FROM app_vsns v WHERE v.app_id = a.id AND v.vsn = $2) ON CONFLICT DO NOTHING";
+    "INSERT INTO app_vsns(vsn, app_id) SELECT $2::text, a.id FROM apps a WHERE a.name = $1::text AND NOT "
+    "EXISTS "
+    "(SELECT 1 FROM app_vsns v WHERE v.app_id = a.id AND v.vsn = $2::text) ON CONFLICT DO NOTHING";
 constexpr const char* kInsertEnvironment =
-    "INSERT INTO environments(name) SELECT $1 WHERE NOT EXISTS (SELECT 1 FROM environments WHERE name = $1) "
+    "INSERT INTO environments(name) SELECT $1::text WHERE NOT EXISTS (SELECT 1 FROM environments WHERE "
+    "name = $1::text) "
     "ON CONFLICT DO NOTHING";
 constexpr const char* kInsertProcess =
     "INSERT INTO processes(run_ts, environment_id, pid, username, fqdn, exe_path, app_id, app_vsn_id) "
-    "SELECT $1, (SELECT id FROM environments WHERE name = $2), $3, $4, $5, $6, a.id, "
-    "(SELECT id FROM app_vsns WHERE app_id = a.id AND vsn = $8) FROM apps a WHERE a.name = $7 RETURNING id";
+    "SELECT $1::float8, (SELECT id FROM environments WHERE name = $2::text), $3::bigint, $4::text, $5::text, "
+    "$6::text, a.id, "
+    "(SELECT id FROM app_vsns WHERE app_id = a.id AND vsn = $8::text) FROM apps a WHERE a.name = $7::text "
+    "RETURNING id";
 constexpr const char* kFindProcesses =
-    "SELECT id FROM processes WHERE id = ANY($1) ORDER BY id FOR KEY SHARE";
+    "SELECT id FROM processes WHERE id = ANY($1::bigint[]) ORDER BY id FOR KEY SHARE";
 constexpr const char* kNumberEvents =
     "SELECT (SELECT max(version) FROM codewake_schema), array_agg(nextval((SELECT "
     "pg_get_serial_sequence('events', 'id')::regclass))) "
-    "FROM generate_series(1, $1)";
+    "FROM generate_series(1, $1::bigint)";
 constexpr const char* kSetPositions =
-    "INSERT INTO journals(segment, position, process_id) SELECT * FROM unnest($1, $2, $3) "
+    "INSERT INTO journals(segment, position, process_id) SELECT * FROM unnest($1::text[], $2::bigint[], "
+    "$3::bigint[]) "
     "ON CONFLICT (segment) DO UPDATE SET position = excluded.position, process_id = excluded.process_id";
 
 std::string fit(std::string_view text) {
@@ -89,13 +106,13 @@ class Flight {
     statements_.push_back(std::move(statement));
     return statements_.size() - 1;
   }
-  void send(Connection& connection) const { connection.send(statements_); }
-  void receive(Connection& connection) { answers_ = connection.receive(statements_); }
-  const Rows& operator[](std::size_t index) const { return answers_.at(index); }
+  void send(Pipeline& pipeline) const { pipeline.send(statements_); }
+  void receive(Pipeline& pipeline) { answers_ = pipeline.receive(); }
+  const Answer& operator[](std::size_t index) const { return answers_.at(index); }
 
  private:
   std::vector<Statement> statements_;
-  std::vector<Rows> answers_;
+  std::vector<Answer> answers_;
 };
 
 void lock_runs(Flight& flight, const Batch& batch) {
@@ -141,7 +158,8 @@ class Processes {
   std::vector<Id> ids(const Flight& flight, std::string_view display) const {
     std::set<Id> known;
     if (found_) {
-      for (const Row row : flight[*found_]) known.insert(row.integer(0));
+      const Answer& found = flight[*found_];
+      for (int i = 0; i < found.size(); ++i) known.insert(found.integer(i, 0));
     }
     std::vector<Id> ids;
     for (std::size_t i = 0; i < answers_.size(); ++i) {
@@ -159,8 +177,8 @@ class Processes {
   }
 
  private:
-  static Id new_id(const Rows& inserted, std::string_view display) {
-    if (!inserted.empty()) return inserted.front().integer(0);
+  static Id new_id(const Answer& inserted, std::string_view display) {
+    if (!inserted.empty()) return inserted.integer(0, 0);
     throw StoreError(
         StoreError::Kind::unavailable,
         fmt::format("PostgreSQL database {}: another program deletes apps that are being stored; try again",
@@ -192,51 +210,92 @@ std::string_view run_of(std::string_view segment) {
   return slash == std::string_view::npos ? std::string_view() : segment.substr(0, slash);
 }
 
-template <class Work>
-auto Writer::transact(Work work) {
-  for (int attempt = 1;; ++attempt) {
+namespace {
+
+/// Again where somebody else was in the way and the connection is of use.
+template <class Attempt>
+auto try_again(const Connection& connection, Attempt attempt) {
+  for (int attempts = 1;; ++attempts) {
     try {
-      return work();
-    } catch (const Failure& failure) {
-      roll_back();
-      const bool again = failure.connection() == Failure::Connection::usable && is_transient(failure);
-      if (!again || attempt == kAttempts) throw;
-    } catch (...) {
-      roll_back();
-      throw;
+      return attempt();
+    } catch (const pqxx::failure& failure) {
+      if (attempts == kAttempts || !connection.usable() || !is_transient(failure)) throw;
     }
   }
 }
 
-void Writer::roll_back() noexcept {
-  if (!connection_.usable() || !connection_.in_transaction()) return;
-  try {
-    connection_.exec("ROLLBACK");
-  } catch (const Failure&) {
-    // The connection is unusable now, and with it the transaction is gone.
+/// Ends what a batch has begun by itself where it was not committed.
+class RollBack {
+ public:
+  explicit RollBack(Connection& connection) : connection_(connection) {}
+  RollBack(const RollBack&) = delete;
+  RollBack& operator=(const RollBack&) = delete;
+  ~RollBack() {
+    if (!connection_.usable() || connection_.state() == TransactionState::none) return;
+    try {
+      connection_.with([](PqxxConnection& pqxx) { pqxx::nontransaction(pqxx).exec("ROLLBACK"); });
+    } catch (const pqxx::failure&) {
+      // The connection is unusable now, and with it the transaction is gone.
+    }
   }
-}
+
+ private:
+  Connection& connection_;
+};
+
+}  // namespace
 
 void Writer::commit(std::vector<Statement> last) {
-  last.push_back({"COMMIT", {}, true});
+  last.push_back({kCommit, {}, true});
   try {
-    const auto answers = connection_.run(last);
-    if (answers.back().command() == "COMMIT") return;
-  } catch (const Failure& failure) {
-    throw failure.at_commit();
+    const auto answers = connection_.pipeline().run(last);
+    if (answers.back().command() == kCommit) return;
+  } catch (const pqxx::failure& failure) {
+    if (connection_.usable()) throw;
+    throw pqxx::in_doubt_error(failure.what());
   }
-  throw Failure("the server rolled the transaction back", "40000", Failure::Connection::usable);
+  throw pqxx::sql_error("the server rolled the transaction back", kCommit, "40000");
+}
+
+template <class Work>
+auto Writer::transact(Work work) {
+  return try_again(connection_, [&] {
+    Transaction transaction(connection_, Transaction::Kind::writes);
+    if constexpr (std::is_void_v<decltype(work(transaction))>) {
+      work(transaction);
+      transaction.commit();
+    } else {
+      auto result = work(transaction);
+      transaction.commit();
+      return result;
+    }
+  });
+}
+
+template <class Work>
+auto Writer::transact_removal(Work work) {
+  return transact([&](Transaction& transaction) {
+    check_version(transaction, parameters_);
+    lock_removal(transaction);
+    transaction.exec(kUseIndexes);
+    return work(transaction);
+  });
 }
 
 BatchResult Writer::write(const Batch& batch) {
   check_batch(batch);
   if (batch.processes.empty()) return {};  // nothing can be of no process
-  return transact([&] { return write_all(batch); });
+  return try_again(connection_, [&] { return write_all(batch); });
 }
 
 BatchResult Writer::write_all(const Batch& batch) {
+  Pipeline& pipeline = connection_.pipeline();
+  const RollBack roll_back(connection_);
   Flight flight;
-  flight.add({kBegin, {}, true});
+  const Statement begin{kBegin, {}, true};
+  if (!pipeline.begin_by_asking(begin)) flight.add(begin);
+  flight.add({kSettings, Arguments(std::to_string(connection_.statement_timeout().count())), true});
+  if (connection_.server_version() >= kFirstToPlanOnce) flight.add({kPlanOnce, {}, true});
   lock_runs(flight, batch);
   const Processes processes(flight, batch);
   Stacktraces stacktraces(batch);
@@ -247,14 +306,14 @@ BatchResult Writer::write_all(const Batch& batch) {
     flight.add(std::move(find));
   }
   const std::size_t numbers = flight.add({kNumberEvents, Arguments(batch.events.size()), true});
-  flight.send(connection_);
+  flight.send(pipeline);
   std::optional<EventsInsert> insert;  // prepared while the server works
   if (!batch.events.empty() && !is_worth_a_copy(batch)) insert.emplace(batch);
-  flight.receive(connection_);
-  check_version(flight[numbers].front().integer(0), parameters_.display);
+  flight.receive(pipeline);
+  check_version(flight[numbers].integer(0, 0), parameters_.display);
 
   BatchResult result{.process_ids = processes.ids(flight, parameters_.display),
-                     .event_ids = flight[numbers].front().integers(1)};
+                     .event_ids = flight[numbers].integers(0, 1)};
   std::vector<Statement> last;
   if (!stacktraces.empty()) {
     stacktraces.note(flight[inserted], flight[inserted + 1]);
@@ -265,10 +324,10 @@ BatchResult Writer::write_all(const Batch& batch) {
   if (insert) {
     last.push_back(insert->statement(numbered));
   } else if (!batch.events.empty()) {
-    copy_events(connection_, numbered);
+    copy_events(pipeline, numbered);
   }
   if (auto ties = insert_ties(numbered)) last.push_back(std::move(*ties));
-  if (!batch.trace_events.empty()) copy_trace_events(connection_, numbered);
+  if (!batch.trace_events.empty()) copy_trace_events(pipeline, numbered);
   if (auto positions = set_positions(batch, result.process_ids)) last.push_back(std::move(*positions));
   commit(std::move(last));
   return result;
@@ -279,59 +338,42 @@ AppInserted Writer::insert_app(std::string_view name, std::optional<std::string_
   const std::string app = fit(name);
   std::optional<std::string> version;
   if (vsn && !vsn->empty()) version = fit(*vsn);
-  return transact([&] {
-    std::vector<Statement> statements = {{kBegin, {}, true}, {kInsertApp, Arguments(app), true}};
-    if (version) statements.push_back({kInsertVersion, Arguments(app, *version), true});
-    statements.push_back(
-        {"SELECT a.id, v.id FROM apps a LEFT JOIN app_vsns v ON v.app_id = a.id AND v.vsn = $2 "
-         "WHERE a.name = $1",
-         Arguments(app, version), true});
-    statements.push_back({"SELECT max(version) FROM codewake_schema", {}, true});
-    const auto answers = connection_.run(statements);
-    check_version(answers.back().front().integer(0), parameters_.display);
-    const Row found = answers[answers.size() - 2].front();
+  return transact([&](Transaction& transaction) {
+    transaction.run(kInsertApp, Arguments(app));
+    if (version) transaction.run(kInsertVersion, Arguments(app, *version));
+    const pqxx::result rows = transaction.run(
+        "SELECT a.id, v.id FROM apps a LEFT JOIN app_vsns v ON v.app_id = a.id AND v.vsn = $2::text "
+        "WHERE a.name = $1::text",
+        Arguments(app, version));
+    check_version(transaction, parameters_);
+    const Row found = rows.at(0);
     AppInserted inserted{.app = {found.integer(0), app}, .app_vsn = std::nullopt};
     if (version) inserted.app_vsn = AppVersionRecord{found.integer(1), *version, inserted.app.id};
-    commit({});
     return inserted;
   });
 }
 
 void Writer::forget_positions(std::string_view prefix) {
-  connection_.run({"DELETE FROM journals WHERE starts_with(segment, $1)", Arguments(prefix)});
+  transact([&](Transaction& transaction) {
+    transaction.run("DELETE FROM journals WHERE starts_with(segment, $1::text)", Arguments(prefix));
+  });
 }
 
 Removed Writer::remove_older(Time before, std::size_t most) {
   constexpr std::size_t kMost = std::numeric_limits<std::int64_t>::max();
   const auto limit = static_cast<std::int64_t>(std::clamp<std::size_t>(most, 1, kMost));
-  return transact([&] { return remove_slice(rounds_up_to(before), limit); });
-}
-
-FramesReplaced Writer::replace_frames(const std::vector<StacktraceRecord>& stacktraces) {
-  return transact([&] {
-    begin_removal();
-    const FramesReplaced replaced = internal::replace_frames(connection_, stacktraces);
-    commit({});
-    return replaced;
+  const double limit_time = rounds_up_to(before);
+  return transact_removal([&](Transaction& transaction) {
+    Removed removed = remove_events(transaction, limit_time, limit);
+    if (removed.events == 0) removed.trace_events = remove_trace_events(transaction, limit_time, limit);
+    if (removed.empty()) removed.processes = remove_processes(transaction, limit_time, limit);
+    return removed;
   });
 }
 
-void Writer::begin_removal() {
-  const auto answers =
-      connection_.run(std::vector<Statement>{{kBegin, {}, true},
-                                             {"SELECT max(version) FROM codewake_schema", {}, true},
-                                             lock_removal(),
-                                             use_indexes()});
-  check_version(answers[1].front().integer(0), parameters_.display);
-}
-
-Removed Writer::remove_slice(double before, std::int64_t most) {
-  begin_removal();
-  Removed removed = remove_events(connection_, before, most);
-  if (removed.events == 0) removed.trace_events = remove_trace_events(connection_, before, most);
-  if (removed.empty()) removed.processes = remove_processes(connection_, before, most);
-  commit({});
-  return removed;
+FramesReplaced Writer::replace_frames(const std::vector<StacktraceRecord>& stacktraces) {
+  return transact_removal(
+      [&](Transaction& transaction) { return internal::replace_frames(transaction, stacktraces); });
 }
 
 }  // namespace codewake::internal

@@ -23,8 +23,8 @@
 
 namespace codewake::internal {
 
-/// Thread-bound to whoever holds the lock that guards it. Every call throws StoreError or Failure, and has
-/// changed nothing then, except where the connection was lost at COMMIT.
+/// Thread-bound to whoever holds the lock that guards it. Every call throws StoreError or pqxx::failure, and
+/// has changed nothing then, except where that is a pqxx::in_doubt_error.
 class Writer {
  public:
   /// `connection` and `parameters` must outlive it.
@@ -38,16 +38,15 @@ class Writer {
   FramesReplaced replace_frames(const std::vector<StacktraceRecord>& stacktraces);
 
  private:
-  /// Runs `work` in a transaction of its own, again where somebody else was in the way. `work` commits.
+  BatchResult write_all(const Batch& batch);
+  /// Sends the last statements of a batch, and COMMIT with them.
+  void commit(std::vector<Statement> last);
+  /// Runs `work(Transaction&)` in a transaction, and commits it; again where somebody else was in the way.
   template <class Work>
   auto transact(Work work);
-  void roll_back() noexcept;
-  BatchResult write_all(const Batch& batch);
-  Removed remove_slice(double before, std::int64_t most);
-  /// Begins a transaction that takes rows away: there is one at a time in a database.
-  void begin_removal();
-  /// Sends the last statements of the transaction, and COMMIT with them.
-  void commit(std::vector<Statement> last);
+  /// The same for what takes rows away: there is one at a time in a database.
+  template <class Work>
+  auto transact_removal(Work work);
 
   Connection& connection_;
   const PostgresParameters& parameters_;
@@ -58,6 +57,6 @@ class Writer {
 std::string_view run_of(std::string_view segment);
 
 /// An SQL expression: the number by which the run that is its text argument is locked.
-inline constexpr std::string_view kRunLock = "hashtextextended('codewake/' || $1, 0)";
+inline constexpr std::string_view kRunLock = "hashtextextended('codewake/' || $1::text, 0)";
 
 }  // namespace codewake::internal

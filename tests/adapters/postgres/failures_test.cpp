@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <chrono>
+#include <functional>
 #include <future>
 #include <map>
 #include <string>
@@ -136,6 +138,97 @@ TEST_CASE("a server that hangs holds nobody up for longer than the timeouts") {
   CHECK((contains(message, "silent") || contains(message, "timeout expired")));
   CHECK(took < seconds(20));  // two seconds each, on a machine that is not loaded
   CHECK(store.insert_app("other", {}).app.id > 1);
+}
+
+TEST_CASE("a network that drops everything holds nobody up for longer than the timeouts") {
+  CODEWAKE_NEEDS_SERVER();
+  const Database database;
+  Proxy proxy(Server::instance().socket());
+  PostgresStore store("postgresql://tester@127.0.0.1:" + std::to_string(proxy.port()) + "/" +
+                      database.name() +
+                      "?sslmode=disable&gssencmode=disable&connect_timeout=2&statement_timeout=1s");
+  const std::vector<std::string> few = numbered("v", 10), many = numbered("v", 50'000);
+  const std::map<std::string, std::function<void()>> calls = {
+      {"a read", [&] { store.get_apps(); }},
+      {"a small batch", [&] { write_events(store, "app", "key", few); }},
+      {"a large batch, in the middle of COPY", [&] { write_events(store, "app", "key", many); }},
+      {"a transaction by libpqxx", [&] { store.insert_app("app", {}); }}};
+  std::int64_t stored = 0;
+  for (const auto& each : calls) {
+    const std::string what = each.first;
+    CAPTURE(what);
+    CHECK_NOTHROW(each.second());
+    const std::int64_t before = database.number("SELECT count(*) FROM events");
+    proxy.be_silent_after(what.starts_with("a large") ? 1 << 20 : 1);
+    const auto began = std::chrono::steady_clock::now();
+    // Connecting anew takes two seconds more, and fails as well.
+    store_error(kUnavailable, each.second);
+    CHECK(std::chrono::steady_clock::now() - began < seconds(20));
+    proxy.be_silent(false);
+    CHECK_NOTHROW(store.get_apps());
+    stored = database.number("SELECT count(*) FROM events");
+    CHECK(stored == before);
+  }
+  CHECK(stored == 50'010);
+}
+
+TEST_CASE("connections that the server ends in the middle of anything lose and double nothing") {
+  CODEWAKE_NEEDS_SERVER();
+  const Database database;
+  PostgresStore store(database.dsn());
+  store.get_apps();
+  std::atomic<bool> done{false};
+  std::thread killer([&] {
+    const Database elsewhere;
+    while (!done) {
+      elsewhere.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '" +
+                     database.name() + "' AND application_name = 'codewake'");
+      std::this_thread::sleep_for(milliseconds(20));
+    }
+  });
+  const ProcessInfo info{.app_name = "app"};
+  const BatchProcess process{.info = &info};
+  const std::vector<std::string> values = numbered("v", 400);
+  std::uint64_t told = 0, next = 1;
+  std::size_t failures = 0;
+  for (int round = 0; round < 150; ++round) {
+    const bool copies = round % 3 == 0;  // 1,200 rows
+    std::vector<AttributeView> attributes;
+    for (std::size_t i = 0; i < (copies ? values.size() : 20); ++i) attributes.push_back({"key", values[i]});
+    std::vector<BatchEvent> events;
+    for (const AttributeView& attribute : attributes) {
+      events.push_back({.when = info.run_ts, .has_data = true, .data = std::span(&attribute, 1)});
+    }
+    const JournalPosition position{.segment = "run/1", .position = next};
+    try {
+      store.write(
+          {.processes = std::span(&process, 1), .events = events, .positions = std::span(&position, 1)});
+      told += events.size();
+      ++next;
+    } catch (const StoreError& error) {
+      ++failures;
+      REQUIRE(error.kind() != kRejected);
+      std::vector<StoredPosition> positions;
+      while (true) {
+        try {
+          positions = store.get_positions("run/");
+          break;
+        } catch (const StoreError&) {
+          std::this_thread::sleep_for(milliseconds(1));
+        }
+      }
+      if (!positions.empty() && positions[0].position == next) {
+        CHECK(error.kind() == kInDoubt);
+        told += events.size();
+        ++next;
+      }
+    }
+  }
+  done = true;
+  killer.join();
+  MESSAGE("calls that failed: ", failures);
+  CHECK(database.number("SELECT count(*) FROM events") == static_cast<std::int64_t>(told));
+  CHECK(database.number("SELECT position FROM journals") == static_cast<std::int64_t>(next - 1));
 }
 
 TEST_CASE("a server that is not there is one clear error, and the store goes on when it comes") {

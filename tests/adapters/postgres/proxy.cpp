@@ -95,6 +95,10 @@ void Proxy::accept_all() {
 
 // A new connection's first COMMIT is sent in words, to be prepared.
 bool Proxy::forward_to_server(Pair& pair, const char* bytes, std::size_t size) {
+  if (until_silent_.fetch_sub(static_cast<std::int64_t>(size)) <= static_cast<std::int64_t>(size)) {
+    until_silent_ = std::numeric_limits<std::int64_t>::max();
+    silent_ = true;
+  }
   const bool commits =
       std::string_view(bytes, size).find(std::string_view("COMMIT\0", 7)) != std::string_view::npos;
   const Fate fate = commits ? fate_.exchange(Fate::pass) : Fate::pass;
@@ -113,6 +117,7 @@ void Proxy::serve(const std::shared_ptr<Pair>& pair) {
   pollfd ends[2] = {{pair->client, POLLIN, 0}, {pair->server, POLLIN, 0}};
   while (poll(ends, 2, -1) > 0 || errno == EINTR) {
     bool goes_on = true;
+    while (silent_ && !stopping_) std::this_thread::sleep_for(std::chrono::milliseconds(5));
     for (int i = 0; i < 2 && goes_on; ++i) {
       if (ends[i].revents == 0) continue;
       const ssize_t size = recv(ends[i].fd, buffer.data(), buffer.size(), 0);

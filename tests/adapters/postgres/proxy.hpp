@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -26,6 +28,11 @@ class Proxy {
 
   /// Cuts every connection, and the next one at its COMMIT.
   void cut_at_commit(Fate fate);
+  /// Whether nothing that either side sends arrives, as in a network that drops all: it neither fails nor
+  /// ends.
+  void be_silent(bool silent) noexcept { silent_ = silent; }
+  /// The same once so many bytes more have been sent to the server.
+  void be_silent_after(std::int64_t bytes) noexcept { until_silent_ = bytes; }
   /// How many COMMITs have met their fate.
   int met() const noexcept { return met_; }
 
@@ -37,7 +44,8 @@ class Proxy {
 
   const std::string socket_;
   int listener_ = -1, port_ = 0;
-  std::atomic<bool> stopping_{false};
+  std::atomic<bool> stopping_{false}, silent_{false};
+  std::atomic<std::int64_t> until_silent_{std::numeric_limits<std::int64_t>::max()};
   std::atomic<Fate> fate_{Fate::pass};
   std::atomic<int> met_{0};
   std::mutex mutex_;

@@ -92,10 +92,7 @@ Server::~Server() {
 }
 
 void Server::initialize() {
-  if (const passwd* user = server_user()) {
-    if (chown(folder_.path().c_str(), user->pw_uid, user->pw_gid) != 0)
-      throw std::system_error(errno, std::generic_category(), "chown");
-  }
+  give_to_server(folder_.path());
   if (setup_.primary != nullptr) {
     run({"pg_basebackup", "--pgdata=" + (folder_ / "data").string(),
          "--host=" + setup_.primary->socket_folder(), "--username=tester", "--write-recovery-conf",
@@ -136,36 +133,60 @@ void Server::mount_disk() const {
 }
 
 pid_t Server::spawn(const std::vector<std::string>& command, std::string_view log) const {
+  std::vector<std::string> words = command;
+  // With its folder: these programs look for each other where argv[0] says that they are.
+  words.front() = (programs_ / command.front()).string();
+  return start_for_server(words, folder_ / log, [this] {
+    if (!setup_.disk.empty()) mount_disk();
+  });
+}
+
+pid_t start_for_server(const std::vector<std::string>& command, const std::filesystem::path& log,
+                       const std::function<void()>& prepare) {
   std::fflush(nullptr);
   const pid_t child = fork();
   if (child < 0) throw std::system_error(errno, std::generic_category(), "fork");
   if (child != 0) return child;
-  const int out = open((folder_ / log).c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+  const int out = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
   const int in = open("/dev/null", O_RDONLY);
   if (out < 0 || in < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0) std::_Exit(71);
-  if (!setup_.disk.empty()) mount_disk();
+  if (prepare) prepare();
   if (const passwd* user = server_user()) {
     if (setgroups(0, nullptr) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0) std::_Exit(72);
   }
   prctl(PR_SET_PDEATHSIG, SIGQUIT);
   if (chdir("/") != 0) std::_Exit(73);
-  // With its folder: these programs look for each other where argv[0] says that they are.
-  std::string program = (programs_ / command.front()).string();
-  std::vector<char*> arguments = {program.data()};
-  for (std::size_t i = 1; i < command.size(); ++i) arguments.push_back(const_cast<char*>(command[i].c_str()));
+  std::vector<char*> arguments;
+  for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
-  execv(program.c_str(), arguments.data());
+  execv(arguments.front(), arguments.data());
   std::_Exit(74);
+}
+
+void wait_until_it_answers(const std::string& conninfo, pid_t process, const std::filesystem::path& log) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (true) {
+    try {
+      const pqxx::connection connection(conninfo);
+      return;
+    } catch (const pqxx::failure&) {
+      if (waitpid(process, nullptr, WNOHANG) == process || std::chrono::steady_clock::now() > deadline)
+        throw std::runtime_error(log.stem().string() + ": " + read_file(log));
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  }
+}
+
+void give_to_server(const std::filesystem::path& folder) {
+  const passwd* const user = server_user();
+  if (user != nullptr && chown(folder.c_str(), user->pw_uid, user->pw_gid) != 0)
+    throw std::system_error(errno, std::generic_category(), "chown");
 }
 
 void Server::start() {
   process_ = spawn({"postgres", "-D", (folder_ / "data").string()}, "server.log");
-  const std::string where = "host=" + socket_folder() + " port=5432 user=tester dbname=postgres";
-  while (PQping(where.c_str()) != PQPING_OK) {
-    if (waitpid(process_, nullptr, WNOHANG) == process_)
-      throw std::runtime_error("postgres: " + read_file(folder_ / "server.log"));
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
+  wait_until_it_answers(fmt::format("host={} port=5432 user=tester dbname=postgres", socket_folder()),
+                        process_, folder_ / "server.log");
 }
 
 void Server::stop() {
@@ -195,12 +216,8 @@ void Server::promote() {
 }
 
 void Server::exec(const std::string& sql) const {
-  const std::unique_ptr<PGconn, decltype(&PQfinish)> connection(
-      PQconnectdb(fmt::format("host={} port=5432 user=tester dbname=postgres", socket_folder()).c_str()),
-      &PQfinish);
-  const std::unique_ptr<PGresult, decltype(&PQclear)> result(PQexec(connection.get(), sql.c_str()), &PQclear);
-  if (PQresultStatus(result.get()) != PGRES_COMMAND_OK)
-    throw std::runtime_error(sql + ": " + PQerrorMessage(connection.get()));
+  pqxx::connection connection(fmt::format("host={} port=5432 user=tester dbname=postgres", socket_folder()));
+  pqxx::nontransaction(connection).exec(sql);
 }
 
 Database::Database(std::string_view options, const Server& server) : server_(&server) {
@@ -222,25 +239,13 @@ std::string Database::dsn(std::string_view query) const {
   return fmt::format("postgresql://tester@/{}?host={}&port=5432{}", name_, server_->socket_folder(), query);
 }
 
+// As a program at a prompt: a transaction lasts from one call to another.
 std::vector<std::vector<std::string>> Database::rows(const std::string& sql) const {
-  if (!connection_ || PQstatus(connection_.get()) != CONNECTION_OK) {
-    connection_.reset(PQconnectdb(dsn().c_str()));
-    if (PQstatus(connection_.get()) != CONNECTION_OK)
-      throw std::runtime_error(PQerrorMessage(connection_.get()));
-    PQsetNoticeProcessor(
-        connection_.get(), [](void*, const char*) {}, nullptr);
-  }
-  const std::unique_ptr<PGresult, decltype(&PQclear)> result(PQexec(connection_.get(), sql.c_str()),
-                                                             &PQclear);
-  const auto status = PQresultStatus(result.get());
-  if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
-    throw std::runtime_error(sql + ": " + PQerrorMessage(connection_.get()));
+  if (!connection_ || !connection_->is_open()) connection_ = std::make_unique<pqxx::connection>(dsn());
   std::vector<std::vector<std::string>> rows;
-  for (int row = 0; row < PQntuples(result.get()); ++row) {
+  for (const pqxx::row& row : pqxx::nontransaction(*connection_).exec(sql)) {
     auto& columns = rows.emplace_back();
-    for (int i = 0; i < PQnfields(result.get()); ++i) {
-      columns.push_back(PQgetisnull(result.get(), row, i) != 0 ? "NULL" : PQgetvalue(result.get(), row, i));
-    }
+    for (const pqxx::field& field : row) columns.emplace_back(field.is_null() ? "NULL" : field.c_str());
   }
   return rows;
 }

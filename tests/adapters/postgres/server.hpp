@@ -1,12 +1,13 @@
 // A real PostgreSQL server for one test program, and a look into its databases without the store.
 #pragma once
 
-#include <libpq-fe.h>
 #include <sys/types.h>
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <pqxx/pqxx>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,7 +51,7 @@ class Server {
   void crash();
   /// Has a standby take over as primary.
   void promote();
-  /// In its database `postgres`. Throws std::runtime_error with what the server said.
+  /// In its database `postgres`. Throws pqxx::failure with what the server said.
   void exec(const std::string& sql) const;
   /// As the server names it.
   std::string disk() const { return socket_folder() + "/disk"; }
@@ -70,6 +71,17 @@ class Server {
   pid_t owner_;
   pid_t process_ = -1;
 };
+
+/// Runs a program in a child, as the user without rights that servers run as, with its output at the end of
+/// the file `log`; the child ends with this program. `prepare` runs in the child before, as the user that we
+/// are. The first word is the program's path. Throws std::system_error.
+pid_t start_for_server(const std::vector<std::string>& command, const std::filesystem::path& log,
+                       const std::function<void()>& prepare = {});
+/// Waits until connections can be made. Throws std::runtime_error with what is in `log` where the process
+/// ends before.
+void wait_until_it_answers(const std::string& conninfo, pid_t process, const std::filesystem::path& log);
+/// Gives a folder to that user.
+void give_to_server(const std::filesystem::path& folder);
 
 /// A database of its own for a test case, empty; dropped with the object.
 class Database {
@@ -99,13 +111,9 @@ class Database {
   }
 
  private:
-  struct Finish {
-    void operator()(PGconn* connection) const { PQfinish(connection); }
-  };
-
   const Server* server_;
   std::string name_;
-  mutable std::unique_ptr<PGconn, Finish> connection_;
+  mutable std::unique_ptr<pqxx::connection> connection_;
 };
 
 /// Leaves the test case, or the void function, that it stands in, where there is no server.
