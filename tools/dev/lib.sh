@@ -18,9 +18,9 @@ die() {
 
 # packages_of GROUP…: their packages, as tools/dev/packages lists them.
 packages_of() {
-  local group name package
+  local group name package rest
   for group in "$@"; do
-    while read -r name package; do
+    while read -r name package rest; do
       [[ $name != "$group" ]] || printf '%s\n' "$package"
     done <"$root/tools/dev/packages"
   done
