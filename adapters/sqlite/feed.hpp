@@ -1,7 +1,8 @@
 // A batch, shown to SQLite as tables to select from.
 //
 // One `INSERT … SELECT … FROM feed` runs all of a batch inside SQLite's virtual machine: more than twice as
-// fast as a prepared statement that is bound and stepped for each row.
+// fast as a prepared statement that is bound and stepped for each row. Virtual tables are sqlite3's own;
+// SQLiteCpp has no form for them.
 #pragma once
 
 #include <sqlite3.h>

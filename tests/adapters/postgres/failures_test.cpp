@@ -312,6 +312,24 @@ TEST_CASE("where the answer to COMMIT is lost, the write is in doubt, stored or 
   CHECK(proxy.met() == 3);
 }
 
+TEST_CASE("the same for a transaction that is no batch") {
+  CODEWAKE_NEEDS_SERVER();
+  const Database database;
+  Proxy proxy(Server::instance().socket());
+  PostgresStore store("postgresql://tester@127.0.0.1:" + std::to_string(proxy.port()) + "/" +
+                      database.name() + "?sslmode=disable&gssencmode=disable");
+  store.get_apps();
+  for (const Proxy::Fate fate : {Proxy::Fate::done, Proxy::Fate::dropped}) {
+    const std::string app = "app-" + std::to_string(proxy.met());
+    proxy.cut_at_commit(fate);
+    const std::string message = store_error(kInDoubt, [&] { store.insert_app(app, "1"); });
+    CHECK(contains(message, "while COMMIT was under way"));
+    CHECK(store.insert_app(app, "1").app.name == app);
+  }
+  CHECK(proxy.met() == 2);
+  CHECK(store.get_apps().size() == 2);
+}
+
 TEST_CASE("a value of 10 MiB is stored, found and read") {
   CODEWAKE_NEEDS_SERVER();
   const Database database;
