@@ -3,7 +3,6 @@
 #include <dlfcn.h>
 #include <link.h>
 #include <time.h>
-#include <unwind.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +11,7 @@
 #include <iterator>
 
 #include "codewake/stacktrace.hpp"
+#include "stacktrace/boost_functions.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -20,6 +20,8 @@ using Unwinder = int (*)(void** addresses, int size);
 
 // So many frames of our own lie at most between a caller and `capture`.
 constexpr std::size_t kOwnFrames = 16;
+// unwind_by_boost writes one entry less than it has room for.
+constexpr std::size_t kEndMark = 1;
 
 // Set together, the unwinder last. No guard protects them: a thread that waits for another here could hold
 // the dynamic linker's lock, which the other needs. Whoever finds nothing looks for itself, and finds the
@@ -44,34 +46,15 @@ std::atomic<int>& my_count() noexcept {
   return at_work[(address >> 40) % at_work.size()].count;
 }
 
-struct UnwindOutput {
-  void** addresses;
-  int size;
-  int capacity;
-};
-
-_Unwind_Reason_Code add_frame(_Unwind_Context* context, void* data) {
-  auto& output = *static_cast<UnwindOutput*>(data);
-  if (output.size == output.capacity) return _URC_END_OF_STACK;
-  output.addresses[output.size++] = reinterpret_cast<void*>(_Unwind_GetIP(context));
-  return _URC_NO_REASON;
-}
-
-int unwind_by_runtime(void** addresses, int size) {
-  UnwindOutput output{addresses, 0, size};
-  _Unwind_Backtrace(&add_frame, &output);
-  return output.size;
-}
-
 // libunwind takes a tenth of the time of the C++ runtime's unwinder. It must not be linked: its own _Unwind_*
 // would replace the runtime's, and each throw would take ten times longer.
 Unwinder find_unwinder() {
   // In a program under ThreadSanitizer, libunwind tidies up at a thread's end after the sanitizer has left
   // the thread: it locks a mutex then, which crashes.
-  if (dlsym(RTLD_DEFAULT, "__tsan_init") != nullptr) return &unwind_by_runtime;
+  if (dlsym(RTLD_DEFAULT, "__tsan_init") != nullptr) return &unwind_by_boost;
   void* library = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
   void* function = library == nullptr ? nullptr : dlsym(library, "unw_backtrace");
-  return function == nullptr ? &unwind_by_runtime : reinterpret_cast<Unwinder>(function);
+  return function == nullptr ? &unwind_by_boost : reinterpret_cast<Unwinder>(function);
 }
 
 int find_own_code(dl_phdr_info* info, std::size_t, void*) {
@@ -106,8 +89,8 @@ namespace {
 
 __attribute__((always_inline)) inline std::size_t capture_by(Unwinder unwind,
                                                              std::span<void*> addresses) noexcept {
-  void* found[Stacktrace::kMaxFrames + kOwnFrames];
-  const std::size_t capacity = std::min(addresses.size() + kOwnFrames, std::size(found));
+  void* found[Stacktrace::kMaxFrames + kOwnFrames + kEndMark];
+  const std::size_t capacity = std::min(addresses.size() + kOwnFrames + kEndMark, std::size(found));
   const int count = unwind(found, static_cast<int>(capacity));
 
   const std::uintptr_t begin = own_begin.load(std::memory_order_relaxed);
@@ -130,7 +113,7 @@ std::size_t capture(std::span<void*> addresses) noexcept {
   const bool is_free = !is_forking.load();
   if (!is_free) count.fetch_sub(1);
   const std::size_t size =
-      capture_by(is_free ? unwinder.load(std::memory_order_acquire) : &unwind_by_runtime, addresses);
+      capture_by(is_free ? unwinder.load(std::memory_order_acquire) : &unwind_by_boost, addresses);
   if (is_free) count.fetch_sub(1, std::memory_order_release);
   return size;
 }
@@ -160,7 +143,7 @@ void let_captures_go_on(bool in_child) noexcept {
 }
 
 std::size_t capture_without_memory(std::span<void*> addresses) noexcept {
-  return capture_by(&unwind_by_runtime, addresses);
+  return capture_by(&unwind_by_boost, addresses);
 }
 
 }  // namespace codewake::internal

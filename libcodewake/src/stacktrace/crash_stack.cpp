@@ -63,6 +63,8 @@ struct Unwinding {
   bool has_begun;
 };
 
+// Not boost::stacktrace::safe_dump_to, as in boost_functions.cpp: it does not tell which frame a signal
+// interrupted, and reports frames only at the end, where a walk that faults would leave none.
 _Unwind_Reason_Code on_frame(_Unwind_Context* context, void* data) {
   auto& unwinding = *static_cast<Unwinding*>(data);
   int is_interrupted = 0;
