@@ -72,3 +72,20 @@ TEST_CASE("A shared object comes and goes, and has one identity wherever it is")
     CHECK(modules.find(address) == nullptr);
   }
 }
+
+TEST_CASE(
+    "The exported functions of a shared object have names without its file, for as long as it is loaded") {
+  LoadedModules modules;
+  void* handle = dlopen(plugin_path().c_str(), RTLD_NOW | RTLD_LOCAL);
+  REQUIRE_MESSAGE(handle != nullptr, dlerror());
+  const std::uintptr_t address = address_of(dlsym(handle, "call_back"));
+  CHECK(modules.exported_function(address) == "");  // nothing was looked at yet
+  modules.refresh();
+  const Module* plugin = modules.find(address);
+  REQUIRE(plugin != nullptr);
+  CHECK(modules.exported_function(address) == "call_back");
+  CHECK(modules.exported_function(plugin->begin) == "");
+  CHECK(modules.exported_function(0) == "");
+  dlclose(handle);
+  CHECK(modules.exported_function(address) == "");
+}

@@ -1,5 +1,6 @@
 #include "stacktrace/loaded_modules.hpp"
 
+#include <dlfcn.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <link.h>
@@ -19,6 +20,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "stacktrace/boost_functions.hpp"
 #include "stacktrace/sanitizers.hpp"
 
 namespace codewake::internal {
@@ -97,6 +99,7 @@ Module describe_module(const dl_phdr_info& info, bool is_program) {
     }
   }
   module.path = path_of(info, is_program, module.begin);
+  if (!is_program && info.dlpi_name != nullptr) module.link_name = info.dlpi_name;
   module.identity = module.identify();
   return module;
 }
@@ -128,6 +131,28 @@ int add_module(dl_phdr_info* info, std::size_t, void* data) {
     return 1;
   }
 }
+
+int read_unloads(dl_phdr_info* info, std::size_t, void* unloads) {
+  *static_cast<unsigned long long*>(unloads) = info->dlpi_subs;
+  return 1;
+}
+
+// Keeps a module loaded whose names are read. If the program closes it meanwhile, its destructors run here.
+class KeptLoaded {
+ public:
+  explicit KeptLoaded(const Module& module)
+      : handle_(dlopen(module.link_name.c_str(), RTLD_LAZY | RTLD_NOLOAD)) {}
+  KeptLoaded(const KeptLoaded&) = delete;
+  KeptLoaded& operator=(const KeptLoaded&) = delete;
+  ~KeptLoaded() {
+    if (handle_ != nullptr) dlclose(handle_);
+  }
+
+  explicit operator bool() const noexcept { return handle_ != nullptr; }
+
+ private:
+  void* handle_;
+};
 
 // The dynamic linker does not free its lock in the child of a fork(): nobody of us may hold it then. Shared
 // by those who look, for the dynamic linker's lock is recursive, and one of them may hold it already.
@@ -165,6 +190,18 @@ void LoadedModules::refresh() {
   modules_ = std::move(refresh.modules);
   loads_ = refresh.loads;
   unloads_ = refresh.unloads;
+}
+
+std::string LoadedModules::exported_function(std::uintptr_t address) const {
+  const Module* const module = find(address);
+  if (module == nullptr) return {};
+  const std::shared_lock lock(walk_mutex);
+  const KeptLoaded kept(*module);
+  // Where nothing was unloaded since `find`, what is kept is that module, and no later one of the same name.
+  unsigned long long unloads = 0;
+  dl_iterate_phdr(&read_unloads, &unloads);
+  if (!kept || unloads != unloads_) return {};
+  return exported_function_at(reinterpret_cast<const void*>(address));
 }
 
 const Module* LoadedModules::find(std::uintptr_t address) const noexcept {

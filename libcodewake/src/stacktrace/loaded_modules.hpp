@@ -11,6 +11,7 @@ namespace codewake::internal {
 /// A loaded ELF file.
 struct Module {
   std::string path;
+  std::string link_name;    ///< what the dynamic linker calls it; empty for the program itself
   std::string build_id;     ///< lower-case hexadecimal; empty where it has none
   std::uintptr_t base = 0;  ///< what is added to the addresses in the file
   std::uintptr_t begin = 0;
@@ -29,6 +30,10 @@ class LoadedModules {
 
   /// The module that an address lies in; null where there is none. Valid until the next `refresh`.
   const Module* find(std::uintptr_t address) const noexcept;
+
+  /// The demangled name of the function at an address of one of these modules, without its file: as the
+  /// dynamic linker knows it. Empty where the function is not exported, or the module is no longer loaded.
+  std::string exported_function(std::uintptr_t address) const;
 
   /// In the order of their addresses.
   const std::vector<Module>& all() const noexcept { return modules_; }

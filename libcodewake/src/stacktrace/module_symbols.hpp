@@ -44,6 +44,9 @@ class ModuleSymbols {
   /// Whether the files are ours, so that a source path that they name is as trusted as the effective user.
   bool may_name_sources() const noexcept;
 
+  /// Whether the module's file was found and is the expected one.
+  bool has_file() const noexcept { return module_ != nullptr; }
+
   /// Whether a later try can find more: the module's file is there, but could not be read.
   bool is_unreadable() const noexcept { return module_ == nullptr && is_unreadable_; }
 

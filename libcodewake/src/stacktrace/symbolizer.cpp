@@ -268,7 +268,10 @@ const Symbolizer::Frames& Symbolizer::frames_at(const Module& module, std::uint6
 
 Symbolizer::Frames Symbolizer::resolve_in(ModuleSymbols& symbols, const Module& module,
                                           std::uint64_t offset) {
-  const std::vector<Call> calls = symbols.calls_at(offset);
+  std::vector<Call> calls = symbols.calls_at(offset);
+  // A file that was deleted or replaced: what the dynamic linker has loaded is still that module's.
+  if (options_.trust == Trust::own_process && !symbols.has_file() && calls.back().function.empty())
+    calls.back().function = modules_.exported_function(module.base + offset);
   const bool may_read_sources = options_.trust == Trust::stored || symbols.may_name_sources();
   Frames frames;
   for (const Call& call : calls) {
