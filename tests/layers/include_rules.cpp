@@ -50,6 +50,7 @@ const std::map<std::string_view, std::string_view> kPublicHeaders = {
     {"trace_tasks", "tracing"},
     {"trace_coroutine", "tracing"},
     {"process", "process"},
+    {"boost_stacktrace", "process"},
     {"codewake", "process"},
 };
 

@@ -16,6 +16,7 @@
 
 #include "codewake/errors.hpp"
 #include "codewake/process.hpp"
+#include "codewake/stacktrace.hpp"
 #include "process/scripted_store.hpp"
 #include "process/show.hpp"
 #include "support/child.hpp"
@@ -48,6 +49,12 @@ ChildResult with_process(Body body, codewake::ProcessOptions options = {}) {
   if (depth == 0) throw std::out_of_range("shelf 9");
   fail_deep_inside(depth - 1);
   asm volatile("");  // keeps the call from becoming a jump
+}
+
+[[gnu::noinline]] codewake::Stacktrace capture_elsewhere() {
+  codewake::Stacktrace stack = codewake::Stacktrace::current();
+  asm volatile("" : : "r"(&stack));
+  return stack;
 }
 
 [[gnu::noinline]] void take_order() {
@@ -141,6 +148,37 @@ TEST_CASE("inc_st decides about the stack trace of one event, st_len about its l
     fmt::print("{}\n", process.log({{"a", 1}}, {.sync = true})->stacktrace_id.has_value());
   });
   CHECK(child.out == "true true 2\nfalse false 2\ntrue false 2\nfalse false 2\n1\nfalse\n");
+}
+
+TEST_CASE(
+    "A stack that was captured before is recorded instead of the event's own, also where none is "
+    "configured") {
+  const ChildResult child = with_process(
+      [](Process& process, ScriptedStore&) {
+        const codewake::Stacktrace captured = capture_elsewhere();
+        const auto show_top = [](const std::optional<EventRecord>& record) {
+          fmt::print("{} {}\n", record->frames.size() == 2,
+                     record->frames.empty() ? "none" : record->frames.front().function);
+        };
+        show_top(process.log({{"a", 1}}, {.st_len = 2, .sync = true, .stacktrace = &captured}));
+        try {
+          fail_deep_inside(2);
+        } catch (const std::exception& e) {
+          show_top(process.log({}, e, {.st_len = 2, .sync = true, .stacktrace = &captured}));
+          show_top(process.log({}, std::current_exception(),
+                               {.st_len = 2, .sync = true, .stacktrace = &captured}));
+          show_top(process.log({}, e, {.inc_st = false, .sync = true, .stacktrace = &captured}));
+        }
+        show_top(process.log({}, {.st_len = 0, .sync = true, .stacktrace = &captured}));
+        fmt::print("{}\n", captured.addresses().size() > 2);
+      },
+      {.st_for_non_exceptions = false, .st_from_exceptions = false});
+  CHECK(child.err == "");
+  CHECK(child.out ==
+        "true (anonymous namespace)::capture_elsewhere()\n"
+        "true (anonymous namespace)::capture_elsewhere()\n"
+        "true (anonymous namespace)::capture_elsewhere()\n"
+        "false none\nfalse none\ntrue\n");
 }
 
 TEST_CASE("The stack of an ordinary event begins in the function that logs, never in the library") {

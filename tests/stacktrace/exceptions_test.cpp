@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <boost/exception/all.hpp>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -104,6 +105,20 @@ TEST_CASE("An exception thrown as a pointer has the pointer's type and the messa
   CHECK(describe_thrown([&] { throw constant; }) == Descriptions{{"shop::Error const*", "pointed at"}});
   CHECK(describe_thrown([] { throw static_cast<shop::Error*>(nullptr); }) ==
         Descriptions{{"shop::Error*", std::nullopt}});
+}
+
+TEST_CASE("An exception that Boost wraps to throw it has the type that was given") {
+  const Descriptions expected = {{"shop::Error", "late"}};
+  CHECK(describe_thrown([] { throw boost::enable_error_info(shop::Error("late")); }) == expected);
+  CHECK(describe_thrown([] { boost::throw_exception(shop::Error("late")); }) == expected);
+  const auto rethrow = [] {
+    try {
+      throw boost::enable_current_exception(boost::enable_error_info(shop::Error("late")));
+    } catch (...) {
+      boost::rethrow_exception(boost::current_exception());
+    }
+  };
+  CHECK(describe_thrown(rethrow) == expected);
 }
 
 TEST_CASE("Nested exceptions follow, outermost first") {

@@ -44,7 +44,8 @@ struct ProcessOptions {
 
 /// What one call of `log` may decide for itself.
 struct LogOptions {
-  /// Whether the event gets a stack trace: of the exception's throw, or of this call. Empty: as configured.
+  /// Whether the event gets a stack trace: `stacktrace` if given, else of the exception's throw, or of this
+  /// call. Empty: where `stacktrace` is given, or as configured.
   std::optional<bool> inc_st = std::nullopt;
   /// At most so many frames of it, the innermost; 0 leaves it out. Empty: stacktraces.max_frames.
   std::optional<std::size_t> st_len = std::nullopt;
@@ -52,6 +53,9 @@ struct LogOptions {
   std::optional<Time> when_ts = std::nullopt;
   /// Wait until the event is stored, and return its record.
   bool sync = false;
+  /// Null, or a stack that was captured before, on whatever thread: the event gets this one. Borrowed for the
+  /// call, and not changed. See boost_stacktrace.hpp for those of Boost.
+  const Stacktrace* stacktrace = nullptr;
 };
 
 /// An event on its way to the store, as a filter sees it.

@@ -26,7 +26,8 @@ class CODEWAKE_API Stacktrace {
 
   /// No frames.
   Stacktrace() noexcept;
-  /// Return addresses of this process, innermost first; those beyond kMaxFrames are left out.
+  /// Return addresses of this process, innermost first. Those of this library, and those beyond kMaxFrames,
+  /// are left out.
   explicit Stacktrace(std::span<void* const> addresses) noexcept;
   /// Frames known already, innermost first: from elsewhere, or for a test. Their text is made fit (utf8.hpp).
   explicit Stacktrace(std::vector<Frame> frames);

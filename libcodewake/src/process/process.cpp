@@ -16,6 +16,7 @@
 #include "codewake/tracing.hpp"
 #include "codewake/visible.hpp"
 #include "model/current_tie.hpp"
+#include "process/event_stacks.hpp"
 #include "process/exception_attributes.hpp"
 #include "process/identity.hpp"
 #include "process/process_tracer.hpp"
@@ -136,9 +137,6 @@ class Process::Impl {
   bool watches_for_crashes() const noexcept { return config.crashes.signals || config.crashes.uncaught; }
   static Config configured(const ProcessOptions& options);
 
-  std::size_t frames_wanted(const LogOptions& options) const noexcept {
-    return std::min(options.st_len.value_or(config.stacktraces.max_frames), config.stacktraces.max_frames);
-  }
   std::optional<EventRecord> record(EventInput event, bool sync);
   std::optional<EventRecord> filter_and_hand_over(EventInput event, bool sync);
   std::optional<EventRecord> hand_over(EventInput event, bool sync);
@@ -163,7 +161,7 @@ class Process::Impl {
   std::mutex register_mutex_;
   std::atomic<bool> unregistered_{true};
   std::atomic<bool> said_failure_{false};
-  std::atomic<bool> said_no_hook_{false};
+  internal::EventStacks stacks_{config.stacktraces};
 };
 
 Config Process::Impl::configured(const ProcessOptions& options) {
@@ -297,32 +295,16 @@ void Process::Impl::count_failure(const char* what, bool rejected) noexcept {
 
 std::optional<EventRecord> Process::Impl::record_data(std::optional<std::span<const AttributeArgument>> data,
                                                       const LogOptions& options) {
-  EventInput event{.data = data, .when = options.when_ts};
-  const std::size_t frames = frames_wanted(options);
-  if (frames == 0 || !options.inc_st.value_or(config.stacktraces.for_non_exceptions)) {
-    return record(event, options.sync);
-  }
-  const Stacktrace stack = Stacktrace::current(frames);
-  event.stacktrace = &stack;
-  return record(event, options.sync);
+  const std::optional<Stacktrace> stack = stacks_.of_call(options);
+  return record({.data = data, .when = options.when_ts, .stacktrace = stack ? &*stack : nullptr},
+                options.sync);
 }
 
 template <class Exception>
 std::optional<EventRecord> Process::Impl::record_exception(std::span<const AttributeArgument> data,
                                                            const Exception& exception,
                                                            const LogOptions& options) {
-  std::optional<Stacktrace> stack;
-  const std::size_t frames = frames_wanted(options);
-  if (frames != 0 && options.inc_st.value_or(config.stacktraces.from_exceptions)) {
-    stack = Stacktrace::thrown_at(exception);
-    if (stack) {
-      stack->truncate(frames);
-    } else if (!throw_hook_in_force()) {
-      say_once(said_no_hook_,
-               "exceptions are recorded without the stack of their throw: ", throw_hook_problem().c_str());
-    }
-    if (!stack && options.inc_st == true) stack = Stacktrace::current(frames);
-  }
+  const std::optional<Stacktrace> stack = stacks_.of_exception(exception, options);
   const internal::ExceptionAttributes attributes(data, internal::describe(exception));
   return record(
       {.data = attributes.arguments(), .when = options.when_ts, .stacktrace = stack ? &*stack : nullptr},

@@ -85,23 +85,27 @@ void prepare_capture() noexcept {
   unwinder.store(find_unwinder(), std::memory_order_release);
 }
 
+std::size_t copy_without_own_code(std::span<void* const> from, std::span<void*> to) noexcept {
+  const std::uintptr_t begin = own_begin.load(std::memory_order_relaxed);
+  const std::uintptr_t end = own_end.load(std::memory_order_relaxed);
+  std::size_t copied = 0;
+  for (void* const address : from) {
+    if (copied == to.size()) break;
+    const std::uintptr_t call = reinterpret_cast<std::uintptr_t>(address) - 1;
+    if (call < begin || call >= end) to[copied++] = address;
+  }
+  return copied;
+}
+
 namespace {
 
 __attribute__((always_inline)) inline std::size_t capture_by(Unwinder unwind,
                                                              std::span<void*> addresses) noexcept {
   void* found[Stacktrace::kMaxFrames + kOwnFrames + kEndMark];
   const std::size_t capacity = std::min(addresses.size() + kOwnFrames + kEndMark, std::size(found));
-  const int count = unwind(found, static_cast<int>(capacity));
-
-  const std::uintptr_t begin = own_begin.load(std::memory_order_relaxed);
-  const std::uintptr_t end = own_end.load(std::memory_order_relaxed);
-  std::size_t size = 0;
-  for (int i = 0; i < count && size < addresses.size(); ++i) {
-    const auto address = reinterpret_cast<std::uintptr_t>(found[i]);
-    const bool is_own = address - 1 >= begin && address - 1 < end;
-    if (address != 0 && !is_own) addresses[size++] = found[i];
-  }
-  return size;
+  int count = unwind(found, static_cast<int>(capacity));
+  while (count > 0 && found[count - 1] == nullptr) --count;  // the outermost may have no caller
+  return copy_without_own_code(std::span(found, static_cast<std::size_t>(std::max(count, 0))), addresses);
 }
 
 }  // namespace

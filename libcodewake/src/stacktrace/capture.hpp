@@ -14,6 +14,10 @@ void prepare_capture() noexcept;
 /// number. After the thread's first call: no allocation, no lock, no system call. Thread-safe.
 std::size_t capture(std::span<void*> addresses) noexcept;
 
+/// Copies return addresses without those in this library, as many as there is room for; the result is their
+/// number. Until `prepare_capture` none is left out. Async-signal-safe, thread-safe.
+std::size_t copy_without_own_code(std::span<void* const> from, std::span<void*> to) noexcept;
+
 /// Makes the calling thread's first call now: it takes memory that belongs to the thread, and the linker ends
 /// a program that has none left by then. For threads that may throw once memory is short.
 void prepare_captures_here() noexcept;

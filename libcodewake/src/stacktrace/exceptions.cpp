@@ -1,5 +1,7 @@
 #include "stacktrace/exceptions.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <string_view>
 
@@ -21,12 +23,25 @@ std::optional<std::string> message_of(const ThrownObject& thrown) {
 }
 
 // std::throw_with_nested throws a class of its own that is derived from the given one: the given one is
-// meant.
+// meant. So do Boost's ways to throw, which wrap each other.
+constexpr std::array<std::string_view, 5> kWrappers = {
+    "std::_Nested_exception<", "boost::wrapexcept<", "boost::exception_detail::clone_impl<",
+    "boost::exception_detail::error_info_injector<",
+    "boost::exception_detail::current_exception_std_exception_wrapper<"};
+
 std::string type_of(const std::type_info& type) {
-  constexpr std::string_view kWrapper = "std::_Nested_exception<";
-  std::string name = demangle(type.name());
-  if (!name.starts_with(kWrapper) || !name.ends_with('>')) return name;
-  return name.substr(kWrapper.size(), name.size() - kWrapper.size() - 1);
+  const std::string name = demangle(type.name());
+  std::string_view given = name;
+  const auto is_wrapped_by = [&](std::string_view wrapper) {
+    return given.starts_with(wrapper) && given.ends_with('>');
+  };
+  for (auto wrapper = kWrappers.begin();
+       (wrapper = std::ranges::find_if(kWrappers, is_wrapped_by)) != kWrappers.end();) {
+    given.remove_prefix(wrapper->size());
+    given.remove_suffix(1);
+    if (given.ends_with(' ')) given.remove_suffix(1);  // `a<b<c> >`
+  }
+  return std::string(given);
 }
 
 std::exception_ptr cause_of(const std::nested_exception* nested) noexcept {

@@ -11,7 +11,8 @@
 
 namespace codewake::internal {
 
-/// An exception's demangled type (of one from std::throw_with_nested, that which was given to it), and its
+/// An exception's demangled type (of one from std::throw_with_nested, or one that Boost wraps to throw it,
+/// that which was given to it), and its
 /// text: what() of a std::exception, or the thrown text; bytes as they are.
 struct ExceptionDescription {
   std::string type;

@@ -46,9 +46,7 @@ bool stems_from(const std::exception& exception, const ThrownObject& handled) no
 Stacktrace::Stacktrace() noexcept = default;
 
 Stacktrace::Stacktrace(std::span<void* const> addresses) noexcept
-    : size_(std::min(addresses.size(), kMaxFrames)) {
-  std::copy_n(addresses.begin(), size_, addresses_);
-}
+    : size_(internal::copy_without_own_code(addresses, addresses_)) {}
 
 Stacktrace::Stacktrace(std::vector<Frame> frames) : resolved_(true), frames_(std::move(frames)) {
   truncate(kMaxFrames);

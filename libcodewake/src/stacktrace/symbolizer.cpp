@@ -17,10 +17,16 @@
 namespace codewake::internal {
 namespace {
 
+// Of a stack that a program captured by Boost: the constructor, which is inlined in the caller.
+bool is_of_boost_stacktrace(std::string_view function) {
+  return function.starts_with("_ZN5boost10stacktrace") || function.starts_with("_ZNK5boost10stacktrace");
+}
+
 // Functions that our headers define are compiled into the program and still are ours. Both conditions are
 // needed: the program may have a namespace or a folder of this name.
-bool in_public_header(const Call& call) {
+bool is_capturing(const Call& call) {
   const std::string_view function(call.function);
+  if (is_of_boost_stacktrace(function)) return true;
   if (!function.starts_with("_ZN8codewake") && !function.starts_with("_ZNK8codewake")) return false;
   const std::string_view file(call.file);
   const std::size_t name = file.rfind('/');
@@ -195,7 +201,7 @@ std::vector<Frame> Symbolizer::resolve_by(std::span<void* const> addresses, std:
 
 void Symbolizer::append(const Frames& found, std::vector<Frame>& frames) {
   for (const CachedFrame& cached : found) {
-    if (!(frames.empty() && cached.in_public_header)) frames.push_back(cached.frame);
+    if (!(frames.empty() && cached.is_capturing)) frames.push_back(cached.frame);
   }
 }
 
@@ -276,7 +282,7 @@ Symbolizer::Frames Symbolizer::resolve_in(ModuleSymbols& symbols, const Module& 
   Frames frames;
   for (const Call& call : calls) {
     CachedFrame& cached = frames.emplace_back();
-    cached.in_public_header = in_public_header(call);
+    cached.is_capturing = is_capturing(call);
     Frame& frame = cached.frame;
     frame.function = demangle_function(call.function);
     frame.module = module.path;

@@ -21,7 +21,8 @@
 namespace codewake::internal {
 
 /// Resolves return addresses of this process, innermost first, as Stacktrace::frames promises it, up to so
-/// many frames; leading calls that a public header of this library makes are left out. The text is fit for
+/// many frames; leading calls that a public header of this library makes, or
+/// Boost.Stacktrace, are left out. The text is fit for
 /// storing. Throws nothing but std::bad_alloc and std::system_error. Thread-safe, also in the child of a
 /// fork(); one thread at a time. The first address of a module takes milliseconds, blocking on the disk.
 std::vector<Frame> symbolize(std::span<void* const> addresses, std::size_t max_frames);
@@ -70,7 +71,7 @@ class Symbolizer {
  private:
   struct CachedFrame {
     Frame frame;
-    bool in_public_header = false;
+    bool is_capturing = false;  // left out where it is innermost
   };
   // The frames of one address, inlined ones first.
   using Frames = std::vector<CachedFrame>;
