@@ -120,9 +120,11 @@ TEST_CASE("A stack of Boost has the same addresses here, and goes back as it cam
     for (std::size_t i = 0; i < boosts.size(); ++i) CHECK(ours.addresses()[i] == boosts[i].address());
     CHECK(codewake::to_boost(ours) == boosts);
   }
-  const Stacktrace current = Stacktrace::current();
-  const Stacktrace back = codewake::from_boost(codewake::to_boost(current));
-  CHECK(std::ranges::equal(back.addresses(), current.addresses()));
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{2}, Stacktrace::kMaxFrames}) {
+    const Stacktrace current = Stacktrace::current(size);
+    const Stacktrace back = codewake::from_boost(codewake::to_boost(current));
+    CHECK(std::ranges::equal(back.addresses(), current.addresses()));
+  }
 }
 
 TEST_CASE("A stack of Boost that is deeper than ours keeps the innermost frames") {

@@ -65,3 +65,18 @@ TEST_CASE("Opened with dlopen the hook is not in force") {
   REQUIRE(result.exit_code == 0);
   CHECK(result.out == "in force: no\n");
 }
+
+TEST_CASE("Boost's capture of throws and the hook see each throw, whichever is linked first") {
+  if (std::string(std::getenv("CODEWAKE_TEST_BOOST_THROWS")) != "yes")
+    CODEWAKE_SKIP("Boost has libboost_stacktrace_from_exception since 1.85, and it is not installed here");
+  for (const char* program : {"boost_throws_first", "boost_throws_last"}) {
+    CAPTURE(program);
+    const ChildResult result = run(program);
+    CHECK(result.exit_code == 0);
+    CHECK(result.err == "");
+    CHECK(result.out ==
+          "in force: yes\n"
+          "boost: culprit take_order\ncodewake: culprit take_order\n"
+          "boost: culprit take_order\ncodewake: culprit take_order\n");
+  }
+}

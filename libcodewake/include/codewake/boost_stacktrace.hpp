@@ -41,7 +41,10 @@ Stacktrace from_boost(const boost::stacktrace::basic_stacktrace<Allocator>& stac
 /// The same stack for Boost. Empty where the trace was made from frames, which have no addresses in this
 /// process. Allocates its memory at once: throws std::bad_alloc. Takes about 30 ns. Reentrant.
 inline boost::stacktrace::stacktrace to_boost(const Stacktrace& stack) {
-  return boost::stacktrace::stacktrace::from_dump(stack.addresses().data(), stack.addresses().size_bytes());
+  // Ends with a null, as Boost dumps them: without it, Boost reads a dump of one frame as none.
+  void* dump[Stacktrace::kMaxFrames + 1];
+  *std::ranges::copy(stack.addresses(), dump).out = nullptr;
+  return boost::stacktrace::stacktrace::from_dump(dump, (stack.addresses().size() + 1) * sizeof *dump);
 }
 
 namespace internal {
