@@ -20,6 +20,10 @@ std::uintptr_t address_of(const void* object) {
   return reinterpret_cast<std::uintptr_t>(object);
 }
 
+std::string exported_function_at(const LoadedModules& modules, std::uintptr_t address) {
+  return codewake::internal::exported_function(modules.at(address));
+}
+
 std::string plugin_path() {
   return std::string(std::getenv("CODEWAKE_TEST_PROGRAMS")) + "/frames_plugin.so";
 }
@@ -79,13 +83,13 @@ TEST_CASE(
   void* handle = dlopen(plugin_path().c_str(), RTLD_NOW | RTLD_LOCAL);
   REQUIRE_MESSAGE(handle != nullptr, dlerror());
   const std::uintptr_t address = address_of(dlsym(handle, "call_back"));
-  CHECK(modules.exported_function(address) == "");  // nothing was looked at yet
+  CHECK(exported_function_at(modules, address) == "");  // nothing was looked at yet
   modules.refresh();
   const Module* plugin = modules.find(address);
   REQUIRE(plugin != nullptr);
-  CHECK(modules.exported_function(address) == "call_back");
-  CHECK(modules.exported_function(plugin->begin) == "");
-  CHECK(modules.exported_function(0) == "");
+  CHECK(exported_function_at(modules, address) == "call_back");
+  CHECK(exported_function_at(modules, plugin->begin) == "");
+  CHECK(exported_function_at(modules, 0) == "");
   dlclose(handle);
-  CHECK(modules.exported_function(address) == "");
+  CHECK(exported_function_at(modules, address) == "");
 }

@@ -100,6 +100,10 @@ TEST_CASE(
   const Stacktrace stack = shop.fail();
   CAPTURE(to_text(stack));
   check_names_alone(shop.frames_of(stack));
+  Stacktrace innermost(stack.addresses());
+  innermost.truncate(1);
+  REQUIRE(innermost.frames().size() == 1);
+  CHECK(innermost.frames().front().lineno == 0);
 }
 
 TEST_CASE("A module whose file is gone has the names of its exported functions") {

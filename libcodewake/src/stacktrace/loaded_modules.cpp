@@ -132,16 +132,11 @@ int add_module(dl_phdr_info* info, std::size_t, void* data) {
   }
 }
 
-int read_unloads(dl_phdr_info* info, std::size_t, void* unloads) {
-  *static_cast<unsigned long long*>(unloads) = info->dlpi_subs;
-  return 1;
-}
-
 // Keeps a module loaded whose names are read. If the program closes it meanwhile, its destructors run here.
 class KeptLoaded {
  public:
-  explicit KeptLoaded(const Module& module)
-      : handle_(dlopen(module.link_name.c_str(), RTLD_LAZY | RTLD_NOLOAD)) {}
+  explicit KeptLoaded(const std::string& link_name)
+      : handle_(dlopen(link_name.c_str(), RTLD_LAZY | RTLD_NOLOAD)) {}
   KeptLoaded(const KeptLoaded&) = delete;
   KeptLoaded& operator=(const KeptLoaded&) = delete;
   ~KeptLoaded() {
@@ -154,9 +149,21 @@ class KeptLoaded {
   void* handle_;
 };
 
-// The dynamic linker does not free its lock in the child of a fork(): nobody of us may hold it then. Shared
-// by those who look, for the dynamic linker's lock is recursive, and one of them may hold it already.
+// The dynamic linker does not free its lock of walks in the child of a fork(): nobody of us may hold it then.
+// The lock that dlopen and dladdr take is made anew there. Shared by those who look, for the dynamic linker's
+// lock is recursive, and one of them may hold it already.
 std::shared_mutex walk_mutex;
+
+unsigned long long count_unloads() {
+  unsigned long long unloads = 0;
+  const auto read = [](dl_phdr_info* info, std::size_t, void* data) {
+    *static_cast<unsigned long long*>(data) = info->dlpi_subs;
+    return 1;
+  };
+  const std::shared_lock lock(walk_mutex);
+  dl_iterate_phdr(read, &unloads);
+  return unloads;
+}
 
 }  // namespace
 
@@ -192,16 +199,17 @@ void LoadedModules::refresh() {
   unloads_ = refresh.unloads;
 }
 
-std::string LoadedModules::exported_function(std::uintptr_t address) const {
+LoadedAddress LoadedModules::at(std::uintptr_t address) const {
   const Module* const module = find(address);
   if (module == nullptr) return {};
-  const std::shared_lock lock(walk_mutex);
-  const KeptLoaded kept(*module);
-  // Where nothing was unloaded since `find`, what is kept is that module, and no later one of the same name.
-  unsigned long long unloads = 0;
-  dl_iterate_phdr(&read_unloads, &unloads);
-  if (!kept || unloads != unloads_) return {};
-  return exported_function_at(reinterpret_cast<const void*>(address));
+  return {address, module->link_name, unloads_};
+}
+
+std::string exported_function(const LoadedAddress& at) {
+  const KeptLoaded kept(at.link_name);
+  // Where nothing was unloaded since `at`, what is kept is that module, and no later one of the same name.
+  if (!kept || count_unloads() != at.unloads) return {};
+  return exported_function_at(reinterpret_cast<const void*>(at.address));
 }
 
 const Module* LoadedModules::find(std::uintptr_t address) const noexcept {

@@ -22,6 +22,18 @@ struct Module {
   bool contains(std::uintptr_t address) const noexcept { return address >= begin && address < end; }
 };
 
+/// An address in a module, which may be unloaded meanwhile.
+struct LoadedAddress {
+  std::uintptr_t address = 0;
+  std::string link_name;           ///< of the module
+  unsigned long long unloads = 0;  ///< of any module, by when it was looked at
+};
+
+/// The demangled name of the function at the address, without the module's file: as the dynamic linker knows
+/// it. Empty where the function is not exported, and where a module was unloaded meanwhile. Thread-safe.
+/// Takes the lock that dlopen() holds while constructors run: call it without a lock that those may wait for.
+std::string exported_function(const LoadedAddress& at);
+
 /// What is loaded, as of the last `refresh`. Reentrant.
 class LoadedModules {
  public:
@@ -31,9 +43,8 @@ class LoadedModules {
   /// The module that an address lies in; null where there is none. Valid until the next `refresh`.
   const Module* find(std::uintptr_t address) const noexcept;
 
-  /// The demangled name of the function at an address of one of these modules, without its file: as the
-  /// dynamic linker knows it. Empty where the function is not exported, or the module is no longer loaded.
-  std::string exported_function(std::uintptr_t address) const;
+  /// For `exported_function`: an address of one of these modules; address 0 where it is of none.
+  LoadedAddress at(std::uintptr_t address) const;
 
   /// In the order of their addresses.
   const std::vector<Module>& all() const noexcept { return modules_; }

@@ -161,27 +161,43 @@ Symbolizer::Symbolizer(SymbolOptions options)
       sources_(opener(options_, source_folders_)) {}
 
 std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, std::size_t max_frames) {
-  const std::lock_guard lock(mutex_);
-  forget_other_user();
-  const LetGo let_go(*this);
-  modules_.refresh();
-  return resolve_by(addresses, max_frames, [this](std::uintptr_t address) { return modules_.find(address); });
+  std::vector<Unnamed> unnamed;
+  std::vector<LoadedAddress> places;
+  std::vector<Frame> frames;
+  {
+    const std::lock_guard lock(mutex_);
+    forget_other_user();
+    const LetGo let_go(*this);
+    modules_.refresh();
+    const auto find = [this](std::uintptr_t address) { return modules_.find(address); };
+    frames = resolve_by(addresses, max_frames, find, unnamed);
+    for (const Unnamed& one : unnamed) places.push_back(modules_.at(one.address));
+  }
+  // Without the lock: a constructor that dlopen() runs may look at stacks, too.
+  for (std::size_t i = 0; i < unnamed.size(); ++i) {
+    Frame& frame = frames[unnamed[i].index];
+    frame.function = demangle_function(exported_function(places[i]));
+    make_storable(frame);
+  }
+  return frames;
 }
 
 std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, const std::vector<Module>& modules) {
   const std::lock_guard lock(mutex_);
   forget_other_user();
   const LetGo let_go(*this);
-  return resolve_by(addresses, SIZE_MAX, [&](std::uintptr_t address) -> const Module* {
+  const auto find = [&](std::uintptr_t address) -> const Module* {
     const auto module =
         std::find_if(modules.begin(), modules.end(), [&](const Module& m) { return m.contains(address); });
     return module == modules.end() ? nullptr : &*module;
-  });
+  };
+  std::vector<Unnamed> unnamed;  // stay so: other code may be loaded here at these addresses
+  return resolve_by(addresses, SIZE_MAX, find, unnamed);
 }
 
 template <class Find>
 std::vector<Frame> Symbolizer::resolve_by(std::span<void* const> addresses, std::size_t max_frames,
-                                          Find find_module) {
+                                          Find find_module, std::vector<Unnamed>& unnamed) {
   std::vector<Frame> frames;
   frames.reserve(std::min(2 * addresses.size(), max_frames));  // about as many were inlined
   for (void* const return_address : addresses) {
@@ -193,9 +209,12 @@ std::vector<Frame> Symbolizer::resolve_by(std::span<void* const> addresses, std:
       frames.push_back(unknown_frame(address));
       continue;
     }
-    append(frames_at(*module, address - module->base), frames);
+    const Frames& found = frames_at(*module, address - module->base);
+    append(found, frames);
+    if (!found.empty() && found.back().lacks_file) unnamed.push_back({frames.size() - 1, address});
   }
   if (frames.size() > max_frames) frames.resize(max_frames);
+  while (!unnamed.empty() && unnamed.back().index >= frames.size()) unnamed.pop_back();
   return frames;
 }
 
@@ -274,10 +293,7 @@ const Symbolizer::Frames& Symbolizer::frames_at(const Module& module, std::uint6
 
 Symbolizer::Frames Symbolizer::resolve_in(ModuleSymbols& symbols, const Module& module,
                                           std::uint64_t offset) {
-  std::vector<Call> calls = symbols.calls_at(offset);
-  // A file that was deleted or replaced: what the dynamic linker has loaded is still that module's.
-  if (options_.trust == Trust::own_process && !symbols.has_file() && calls.back().function.empty())
-    calls.back().function = modules_.exported_function(module.base + offset);
+  const std::vector<Call> calls = symbols.calls_at(offset);
   const bool may_read_sources = options_.trust == Trust::stored || symbols.may_name_sources();
   Frames frames;
   for (const Call& call : calls) {
@@ -296,6 +312,7 @@ Symbolizer::Frames Symbolizer::resolve_in(ModuleSymbols& symbols, const Module& 
       find_source(call, may_read_sources, frame);
     }
     make_storable(frame);
+    cached.lacks_file = !symbols.has_file() && frame.function.empty();
   }
   return frames;
 }

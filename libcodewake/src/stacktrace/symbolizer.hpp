@@ -72,9 +72,16 @@ class Symbolizer {
   struct CachedFrame {
     Frame frame;
     bool is_capturing = false;  // left out where it is innermost
+    bool lacks_file = false;    // of its module, and so its function's name
   };
   // The frames of one address, inlined ones first.
   using Frames = std::vector<CachedFrame>;
+
+  // A frame of a stack whose function only the dynamic linker may know.
+  struct Unnamed {
+    std::size_t index;
+    std::uintptr_t address;
+  };
 
   struct Key {
     std::size_t module_identity;
@@ -113,7 +120,8 @@ class Symbolizer {
   void forget_other_user();
   static void append(const Frames& found, std::vector<Frame>& frames);
   template <class Find>
-  std::vector<Frame> resolve_by(std::span<void* const> addresses, std::size_t max_frames, Find find_module);
+  std::vector<Frame> resolve_by(std::span<void* const> addresses, std::size_t max_frames, Find find_module,
+                                std::vector<Unnamed>& unnamed);
   const Frames& frames_at(const Module& module, std::uint64_t offset);
   Frames resolve_in(ModuleSymbols& symbols, const Module& module, std::uint64_t offset);
   void find_source(const Call& call, bool may_read, Frame& frame);
