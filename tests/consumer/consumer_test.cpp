@@ -14,9 +14,11 @@
 using codewake::testing::build_setting;
 using codewake::testing::Installation;
 using codewake::testing::Outcome;
+using codewake::testing::read_file;
 using codewake::testing::run;
 using codewake::testing::shell_word;
 using codewake::testing::TemporaryFolder;
+using codewake::testing::test_data;
 
 namespace {
 
@@ -71,12 +73,12 @@ void check_records(const std::filesystem::path& executable) {
   CHECK_MESSAGE(shown.find("third_of") != std::string::npos, shown);
 }
 
-void compile_by_pkg_config(const std::string& compiler, std::string_view package, std::string_view name,
-                           const std::filesystem::path& executable) {
+void compile_by_pkg_config(const std::string& compiler, std::string_view package,
+                           const std::filesystem::path& source, const std::filesystem::path& executable) {
   const Installation& installation = Installation::instance();
   const std::string flags =
       must(fmt::format("pkg-config --cflags --libs {}", package), installation.pkg_config_environment());
-  must(fmt::format("{} {} {} -o {} {}", compiler, compiler_flags(), shell_word(program(name)),
+  must(fmt::format("{} {} {} -o {} {}", compiler, compiler_flags(), shell_word(source),
                    shell_word(executable), flags.substr(0, flags.find('\n'))));
 }
 
@@ -84,7 +86,7 @@ void compile_by_pkg_config(const std::string& compiler, std::string_view package
 
 TEST_CASE("a program built with pkg-config and g++ records through configuration alone and is read back") {
   const TemporaryFolder folder;
-  compile_by_pkg_config("g++", "codewake", "consumer.cpp", folder / "consumer");
+  compile_by_pkg_config("g++", "codewake", program("consumer.cpp"), folder / "consumer");
   check_records(folder / "consumer");
 }
 
@@ -94,23 +96,45 @@ TEST_CASE(
   if (!build_setting("CODEWAKE_SANITIZE").empty())
     CODEWAKE_SKIP("the sanitizers of two compilers do not mix");
   const TemporaryFolder folder;
-  compile_by_pkg_config("clang++", "codewake", "consumer.cpp", folder / "consumer");
+  compile_by_pkg_config("clang++", "codewake", program("consumer.cpp"), folder / "consumer");
   check_records(folder / "consumer");
 }
 
 TEST_CASE("a program built with pkg-config makes the SQLite store itself") {
   const TemporaryFolder folder;
-  compile_by_pkg_config("g++", "codewake-sqlite", "direct.cpp", folder / "direct");
+  compile_by_pkg_config("g++", "codewake-sqlite", program("direct.cpp"), folder / "direct");
   must(fmt::format("{} sqlite:///{}", shell_word(folder / "direct"), (folder / "direct.sqlite").string()),
        Installation::instance().run_environment(folder.write("empty.conf", "")));
 }
 
 TEST_CASE("a test built with pkg-config finds whether its program has races") {
   const TemporaryFolder folder;
-  compile_by_pkg_config("g++", "codewake-analysis", "race_free.cpp", folder / "race_free");
+  compile_by_pkg_config("g++", "codewake-analysis", program("race_free.cpp"), folder / "race_free");
   const std::string environment = Installation::instance().run_environment(folder.write("empty.conf", ""));
   must(shell_word(folder / "race_free"), environment);
   must(shell_word(folder / "race_free") + " racy", environment);
+}
+
+TEST_CASE("the program of the guide to Boost.Stacktrace records the stack that its exception carries") {
+  const std::string guide = read_file(test_data("../../libcodewake/docs/boost_stacktrace.md"));
+  constexpr std::string_view kBegin = "```cpp\n";
+  const std::size_t begin = guide.find(kBegin) + kBegin.size();
+  const TemporaryFolder folder;
+  const std::filesystem::path source =
+      folder.write("guide.cpp", guide.substr(begin, guide.find("```", begin) - begin));
+  compile_by_pkg_config("g++ -g", "codewake", source, folder / "guide");
+  const std::filesystem::path configuration = write_configuration(folder);
+  const Installation& installation = Installation::instance();
+  must(shell_word(folder / "guide"), installation.run_environment(configuration));
+  const std::vector<nlohmann::json> events = events_of(configuration);
+  REQUIRE(events.size() == 1);
+  const std::string shown =
+      must(fmt::format("{} event {}", shell_word(installation.tool()), events[0].at("id").dump()),
+           installation.run_environment(configuration));
+  CAPTURE(shown);
+  CHECK(shown.find("exception.type     std::out_of_range\n") != std::string::npos);
+  CHECK(shown.find("    0  ship(int)\n") != std::string::npos);
+  CHECK(shown.find("    1  main\n") != std::string::npos);
 }
 
 TEST_CASE(
