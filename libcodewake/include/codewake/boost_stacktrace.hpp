@@ -109,8 +109,8 @@ std::optional<EventRecord> log_carried(const Data& data, const std::exception& e
 ///
 /// `Tag` is the tag, or the whole boost::error_info<…>. Where both stacks are known and the exception was not
 /// thrown by the call that captured the carried one, the stack of the throw is kept too: in an event
-/// `codewake.rethrow` of the same time, with the same `exception.…` attributes and without `data`. It is
-/// never waited for, and `.inc_st = false` leaves it out with the stack.
+/// `codewake.rethrow` of the same time, with the same `exception.…` attributes and without `data`. That one
+/// is logged without `.sync`, and left out where the options leave out the stack.
 ///
 /// Results, errors, blocking and what survives are those of Process::instance() and log(). Thread-safe.
 template <class Tag>
