@@ -2,9 +2,10 @@
 // is recorded with it.
 //
 //     typedef boost::error_info<struct tag_stacktrace, boost::stacktrace::stacktrace> traced;
-//     throw boost::enable_error_info(std::logic_error("empty order")) <<
-//     traced(boost::stacktrace::stacktrace()); … catch (const std::exception& e) {
-//     codewake::log_traced<traced>({{"event", "fault"}}, e); }
+//
+//     throw boost::enable_error_info(std::logic_error("empty")) << traced(boost::stacktrace::stacktrace());
+//
+//     catch (const std::exception& e) { codewake::log_traced<traced>({{"event", "fault"}}, e); }
 //
 // For programs that use Boost 1.74 or later: this header includes Boost's, and links nothing. libcodewake
 // needs neither to run. Define BOOST_STACKTRACE_… as the program does; docs/boost_stacktrace.md tells more.
