@@ -31,10 +31,13 @@ constexpr const char* kCommit = "COMMIT";
 
 // Of the transaction alone, as Connection::settings. Plans are made once, whatever the arguments are: these
 // statements leave no choice. A server before 12 decides by itself.
+#define CODEWAKE_SETTINGS                                                                                \
+  "SELECT set_config('statement_timeout', $1::text, true), set_config('lock_timeout', $1::text, true), " \
+  "set_config('idle_in_transaction_session_timeout', $1::text, true)"
+constexpr const char* kOlderSettings = CODEWAKE_SETTINGS;
 constexpr const char* kSettings =
-    "SELECT set_config('statement_timeout', $1::text, true), set_config('lock_timeout', $1::text, true), "
-    "set_config('idle_in_transaction_session_timeout', $1::text, true)";
-constexpr const char* kPlanOnce = "SELECT set_config('plan_cache_mode', 'force_generic_plan', true)";
+    CODEWAKE_SETTINGS ", set_config('plan_cache_mode', 'force_generic_plan', true)";
+#undef CODEWAKE_SETTINGS
 constexpr int kFirstToPlanOnce = 120'000;
 
 // The look before the insert keeps a name that is there from using up an id.
@@ -55,12 +58,12 @@ constexpr const char* kInsertProcess =
     "$6::text, a.id, "
     "(SELECT id FROM app_vsns WHERE app_id = a.id AND vsn = $8::text) FROM apps a WHERE a.name = $7::text "
     "RETURNING id";
-constexpr const char* kFindProcesses =
-    "SELECT id FROM processes WHERE id = ANY($1::bigint[]) ORDER BY id FOR KEY SHARE";
-constexpr const char* kNumberEvents =
-    "SELECT (SELECT max(version) FROM codewake_schema), array_agg(nextval((SELECT "
-    "pg_get_serial_sequence('events', 'id')::regclass))) "
-    "FROM generate_series(1, $1::bigint)";
+/// The version of the schema, which of the processes there are, and the numbers of the events.
+constexpr const char* kPrepareEvents =
+    "SELECT (SELECT max(version) FROM codewake_schema), (SELECT array_agg(p.id) FROM (SELECT id FROM "
+    "processes "
+    "WHERE id = ANY($1::bigint[]) ORDER BY id FOR KEY SHARE) p), (SELECT array_agg(nextval((SELECT "
+    "pg_get_serial_sequence('events', 'id')::regclass))) FROM generate_series(1, $2::bigint))";
 constexpr const char* kSetPositions =
     "INSERT INTO journals(segment, position, process_id) SELECT * FROM unnest($1::text[], $2::bigint[], "
     "$3::bigint[]) "
@@ -141,32 +144,27 @@ std::size_t insert_process(Flight& flight, const ProcessInfo& info) {
 class Processes {
  public:
   Processes(Flight& flight, const Batch& batch) : batch_(batch), answers_(batch.processes.size()) {
-    std::set<Id> known;
     for (std::size_t i = 0; i < answers_.size(); ++i) {
       const BatchProcess& process = batch.processes[i];
       if (process.id != 0) {
-        known.insert(process.id);
+        known_.insert(process.id);
       } else {
         answers_[i] = insert_process(flight, *process.info);
       }
     }
-    if (known.empty()) return;
-    const std::vector<Id> ids(known.begin(), known.end());
-    found_ = flight.add({kFindProcesses, Arguments(to_array(ids)), true});
   }
 
-  std::vector<Id> ids(const Flight& flight, std::string_view display) const {
-    std::set<Id> known;
-    if (found_) {
-      const Answer& found = flight[*found_];
-      for (int i = 0; i < found.size(); ++i) known.insert(found.integer(i, 0));
-    }
+  /// Those that have ids already.
+  std::vector<Id> known() const { return {known_.begin(), known_.end()}; }
+
+  /// Of all; `found`: those of the known ones that are there.
+  std::vector<Id> ids(const Flight& flight, const std::vector<Id>& found, std::string_view display) const {
     std::vector<Id> ids;
     for (std::size_t i = 0; i < answers_.size(); ++i) {
       const Id id = batch_.processes[i].id;
       if (id == 0) {
         ids.push_back(new_id(flight[answers_[i]], display));
-      } else if (known.contains(id)) {
+      } else if (std::find(found.begin(), found.end(), id) != found.end()) {
         ids.push_back(id);
       } else {
         throw StoreError(StoreError::Kind::rejected,
@@ -187,7 +185,7 @@ class Processes {
 
   const Batch& batch_;
   std::vector<std::size_t> answers_;
-  std::optional<std::size_t> found_;
+  std::set<Id> known_;
 };
 
 std::optional<Statement> set_positions(const Batch& batch, std::span<const Id> process_ids) {
@@ -294,8 +292,8 @@ BatchResult Writer::write_all(const Batch& batch) {
   Flight flight;
   const Statement begin{kBegin, {}, true};
   if (!pipeline.begin_by_asking(begin)) flight.add(begin);
-  flight.add({kSettings, Arguments(std::to_string(connection_.statement_timeout().count())), true});
-  if (connection_.server_version() >= kFirstToPlanOnce) flight.add({kPlanOnce, {}, true});
+  flight.add({connection_.server_version() >= kFirstToPlanOnce ? kSettings : kOlderSettings,
+              Arguments(std::to_string(connection_.statement_timeout().count())), true});
   lock_runs(flight, batch);
   const Processes processes(flight, batch);
   Stacktraces stacktraces(batch);
@@ -305,15 +303,17 @@ BatchResult Writer::write_all(const Batch& batch) {
     inserted = flight.add(std::move(insert));
     flight.add(std::move(find));
   }
-  const std::size_t numbers = flight.add({kNumberEvents, Arguments(batch.events.size()), true});
+  const std::size_t prepared =
+      flight.add({kPrepareEvents, Arguments(to_array(processes.known()), batch.events.size()), true});
   flight.send(pipeline);
   std::optional<EventsInsert> insert;  // prepared while the server works
   if (!batch.events.empty() && !is_worth_a_copy(batch)) insert.emplace(batch);
   flight.receive(pipeline);
-  check_version(flight[numbers].integer(0, 0), parameters_.display);
+  const Answer& known = flight[prepared];
+  check_version(known.integer(0, 0), parameters_.display);
 
-  BatchResult result{.process_ids = processes.ids(flight, parameters_.display),
-                     .event_ids = flight[numbers].integers(0, 1)};
+  BatchResult result{.process_ids = processes.ids(flight, known.integers(0, 1), parameters_.display),
+                     .event_ids = known.integers(0, 2)};
   std::vector<Statement> last;
   if (!stacktraces.empty()) {
     stacktraces.note(flight[inserted], flight[inserted + 1]);
