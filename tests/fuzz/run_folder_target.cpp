@@ -84,7 +84,10 @@ void write_files(const Folder& folder, std::string_view input) {
   while (input.size() >= 4) {
     const char* const name = kNames[static_cast<unsigned char>(input[0]) % kNames.size()];
     const bool repair = (input[1] & 1) != 0;
-    const std::size_t size = static_cast<unsigned char>(input[2]) | static_cast<unsigned char>(input[3]) << 8;
+    const auto byte = [&](std::size_t at) {
+      return static_cast<std::size_t>(static_cast<unsigned char>(input[at]));
+    };
+    const std::size_t size = byte(2) | byte(3) << 8;
     std::string bytes(input.substr(4, size));
     input.remove_prefix(std::min(4 + size, input.size()));
     const std::string_view file(name);
