@@ -34,7 +34,7 @@ Pooler::Pooler(const Server& server, int connections, std::string_view settings)
 }
 
 Pooler::~Pooler() {
-  kill(process_, SIGQUIT);
+  kill(process_, SIGTERM);  // at once: SIGINT would wait for its clients
   while (waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {
   }
 }

@@ -154,6 +154,8 @@ pid_t start_for_server(const std::vector<std::string>& command, const std::files
   if (const passwd* user = server_user()) {
     if (setgroups(0, nullptr) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0) std::_Exit(72);
   }
+  // A shell that started the tests in the background has had them ignored.
+  for (const int each : {SIGINT, SIGQUIT, SIGTERM}) signal(each, SIG_DFL);
   prctl(PR_SET_PDEATHSIG, SIGQUIT);
   if (chdir("/") != 0) std::_Exit(73);
   std::vector<char*> arguments;
