@@ -13,6 +13,7 @@
 #include "server.hpp"
 #include "support/child.hpp"
 #include "support/journal_folder.hpp"
+#include "support/sanitizers.hpp"
 #include "support/skip.hpp"
 
 namespace codewake::testing {
@@ -82,6 +83,7 @@ TEST_CASE("a process that is killed while it writes to PostgreSQL leaves whole b
 }
 
 TEST_CASE("parent and child of a fork both go on, and the child does not end the parent's connections") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   CODEWAKE_NEEDS_SERVER();
   const Database database;
   PostgresStore store(database.dsn());
@@ -113,6 +115,7 @@ TEST_CASE("parent and child of a fork both go on, and the child does not end the
 }
 
 TEST_CASE("a program logs to PostgreSQL through the queue, whatever its text is, and so does its child") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   CODEWAKE_NEEDS_SERVER();
   const Database database;
   const JournalFolder journal;
