@@ -49,8 +49,11 @@ bool is_still_there(int fd, const Opened& file) noexcept {
   const std::uint64_t inode = file.inode.load(std::memory_order_acquire);
   if (inode == 0) return true;
   struct stat now {};
-  return fstat(fd, &now) == 0 && now.st_ino == inode &&
-         now.st_dev == file.device.load(std::memory_order_relaxed);
+  if (fstat(fd, &now) == 0 && now.st_ino == inode &&
+      now.st_dev == file.device.load(std::memory_order_relaxed)) {
+    return true;
+  }
+  return file.inode.load(std::memory_order_acquire) != inode;  // closed by SQLite itself meanwhile
 }
 
 bool is_ours(int fd) noexcept {

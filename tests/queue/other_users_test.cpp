@@ -26,6 +26,7 @@
 #include "codewake/stacktrace.hpp"
 #include "queue/scripted_queue_store.hpp"
 #include "support/other_user.hpp"
+#include "support/sanitizers.hpp"
 #include "support/skip.hpp"
 
 namespace codewake::testing {
@@ -190,6 +191,7 @@ TEST_CASE("A queue refuses ids that no process has, and goes on") {
 }
 
 TEST_CASE("A run of another user with the name of a run of root's gets neither its ids nor its positions") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   const auto result = with_two_users([] {
     MemoryStore storage({kStorage});
     leave_journal(true, [](Store& store) { log_numbers(store, 3); });
