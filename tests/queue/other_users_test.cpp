@@ -123,6 +123,7 @@ std::vector<fs::path> runs() {
 }
 
 TEST_CASE("Root recovers its own journals, and leaves those of others alone") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   const auto result = with_two_users([] {
     MemoryStore storage({kStorage});
     leave_journal(false, [](Store& store) { log_numbers(store, 3); });
@@ -137,6 +138,7 @@ TEST_CASE("Root recovers its own journals, and leaves those of others alone") {
 }
 
 TEST_CASE("Root recovers the journals of all users, each event once, under their owners' names") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   const auto result = with_two_users([] {
     MemoryStore storage({kStorage});
     leave_journal(true, [](Store& store) {
@@ -159,6 +161,7 @@ TEST_CASE("Root recovers the journals of all users, each event once, under their
 }
 
 TEST_CASE("An id that another user's journal names counts only where the store has it for that run") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   const auto result = with_two_users([] {
     MemoryStore storage({kStorage});
     const Id roots = storage.insert_process({.app_name = "sshd", .username = "root"}, true)->id;
@@ -215,6 +218,7 @@ TEST_CASE("A run of another user with the name of a run of root's gets neither i
 
 TEST_CASE(
     "A run of another user with the name of a run of root's keeps no event of root's from being stored") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   const auto result = with_two_users([] {
     MemoryStore storage({kStorage});
     const fs::path elsewhere = "/tmp/elsewhere";
@@ -248,6 +252,7 @@ TEST_CASE(
 }
 
 TEST_CASE("What root has stored for another user, that user does not store again") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   const auto result = with_two_users([] {
     MemoryStore storage({kStorage});
     leave_journal(true, [](Store& store) { log_numbers(store, 15'000); });
@@ -273,6 +278,7 @@ TEST_CASE("What root has stored for another user, that user does not store again
 }
 
 TEST_CASE("Links in the place of runs, folders and files are not followed") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   const auto result = with_two_users([] {
     MemoryStore storage({kStorage});
     leave_journal(true, [](Store& store) { log_numbers(store, 1); });
@@ -295,6 +301,7 @@ TEST_CASE("Links in the place of runs, folders and files are not followed") {
 }
 
 TEST_CASE("Hard links to files of root in another user's journal are neither read nor removed") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   const auto result = with_two_users([] {
     MemoryStore storage({kStorage});
     leave_journal(true, [](Store& store) { log_numbers(store, 1); });
@@ -318,6 +325,7 @@ TEST_CASE("Hard links to files of root in another user's journal are neither rea
 }
 
 TEST_CASE("A folder that is swapped for a link during recovery leads nowhere, a thousand times") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   const auto result = with_two_users([] {
     MemoryStore storage({kStorage});
     leave_journal(true, [](Store& store) { log_numbers(store, 1); });
@@ -349,6 +357,7 @@ TEST_CASE("A folder that is swapped for a link during recovery leads nowhere, a 
 }
 
 TEST_CASE("A journal that its owner keeps locked holds no recoverer up") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   const auto result = with_two_users([] {
     MemoryStore storage({kStorage});
     leave_journal(true, [](Store& store) { log_numbers(store, 1); });
@@ -372,6 +381,7 @@ TEST_CASE("A journal that its owner keeps locked holds no recoverer up") {
 }
 
 TEST_CASE("A program in mounts of its own, where other files have its paths, is recovered from outside") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   const auto result = with_two_users([] {
     MemoryStore storage({kStorage});
     // What the program saw below /tmp is another file for root; /dev/shm and the journal are the same.
@@ -414,6 +424,7 @@ TEST_CASE("Only root recovers the journals of others") {
 }
 
 TEST_CASE("A front's place that another user has taken is passed over, and memory below /run comes first") {
+  if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
   const auto result = with_two_users([] {
     MemoryStore storage({kStorage});
     leave_journal(false, [](Store& store) { log_numbers(store, 1); });
