@@ -110,7 +110,7 @@ void Transaction::exec(const std::string& sql) {
   connection_.with([&](PqxxConnection&) { transaction_->exec(sql); });
 }
 
-// A failure within the transaction may have been caught by whoever ran the statement; the server's answer to
+// A caller may have caught the failure of a statement within the transaction; the server's answer to
 // COMMIT is ROLLBACK then, and no error.
 void Transaction::commit() {
   if (connection_.state() == TransactionState::failed) {

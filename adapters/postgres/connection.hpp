@@ -3,7 +3,7 @@
 // Invariants:
 //  - Nothing waits for ever: the watchdog ends every exchange in which the server has been silent for longer
 //  than its own statement_timeout allows.
-//  - A failure that is not a plain answer of the server leaves the connection unusable; whoever has it throws
+//  - A failure that is not a plain answer of the server leaves the connection unusable; its owner throws
 //  it away. So a connection that is usable is always between two exchanges.
 //  - No setting outlives its transaction: behind a pooler, the next transaction on the server's side is
 //  another client's.
@@ -23,7 +23,7 @@
 
 namespace codewake::internal {
 
-/// Thread-bound to whoever holds the lock that guards it.
+/// Thread-bound to the holder of the lock that guards it.
 class Connection {
  public:
   /// Connects. Takes `connect_timeout` at most for each address of the host. Throws pqxx::failure, and

@@ -97,7 +97,7 @@ class Pipeline {
   struct Sent {
     std::string sql;
     std::string
-        prepares;  ///< the name under which the server was told to keep it just before; empty: was not
+        prepares;  ///< the name under which it is prepared in the same send; empty: it is not prepared
   };
 
   void send(const Statement& statement);

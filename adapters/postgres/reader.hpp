@@ -27,7 +27,7 @@ std::string to_cursor(const Place& place);
 /// Throws StoreError (rejected) where it is none.
 Place parse_cursor(std::string_view cursor);
 
-/// One transaction. Thread-bound to whoever holds the lock that guards its connection. Every call throws
+/// One transaction. Thread-bound to the holder of the lock that guards its connection. Every call throws
 /// StoreError or pqxx::failure.
 class Reader {
  public:

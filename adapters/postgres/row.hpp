@@ -22,11 +22,11 @@ class Row {
   double real(int column) const;
   /// As it is; empty for NULL.
   std::string_view bytes(int column) const;
-  /// Text, made fit (utf8.hpp).
+  /// Valid UTF-8 without zero bytes (utf8.hpp).
   std::string text(int column) const;
   std::optional<std::string> optional_text(int column) const;
   std::optional<std::int64_t> optional_integer(int column) const;
-  /// Of a column that is selected by kDigest or the like: encode(…, 'hex'). Empty for anything that is not 32
+  /// Of a column that is selected as encode(…, 'hex'). Empty for anything that is not 32
   /// bytes.
   std::optional<Digest> digest(int column) const;
 

@@ -9,8 +9,8 @@
 
 namespace codewake::internal {
 
-/// Shuts a connection's socket down where an exchange on it takes too long; whoever waits for the server then
-/// finds the connection broken. Thread-safe. Not for a child of fork(), which has no such thread.
+/// Shuts a connection's socket down where an exchange on it takes too long; a call that waits for the server
+/// then finds the connection broken. Thread-safe. Not for a child of fork(), which has no such thread.
 class Watchdog {
  public:
   using Clock = std::chrono::steady_clock;
@@ -53,7 +53,7 @@ class Watchdog {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   // Guarded by mutex_.
-  Clock::time_point deadline_ = Clock::time_point::max();  ///< max: nobody waits
+  Clock::time_point deadline_ = Clock::time_point::max();  ///< max: no exchange is under way
   Clock::time_point wakes_ = Clock::time_point::max();     ///< when the thread looks again by itself
   std::chrono::milliseconds patience_{0};                  ///< of the last deadline
   bool fired_ = false, ends_ = false;

@@ -23,7 +23,7 @@
 
 namespace codewake::internal {
 
-/// Thread-bound to whoever holds the lock that guards it. Every call throws StoreError or pqxx::failure, and
+/// Thread-bound to the holder of the lock that guards it. Every call throws StoreError or pqxx::failure, and
 /// has changed nothing then, except where that is a pqxx::in_doubt_error.
 class Writer {
  public:

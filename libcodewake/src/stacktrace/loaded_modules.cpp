@@ -149,9 +149,9 @@ class KeptLoaded {
   void* handle_;
 };
 
-// The dynamic linker does not free its lock of walks in the child of a fork(): nobody of us may hold it then.
-// The lock that dlopen and dladdr take is made anew there. Shared by those who look, for the dynamic linker's
-// lock is recursive, and one of them may hold it already.
+// The dynamic linker does not free its lock of walks in the child of a fork(): no thread of ours may hold it
+// then. The lock that dlopen and dladdr take is made anew there. Shared by those who look, for the dynamic
+// linker's lock is recursive, and one of them may hold it already.
 std::shared_mutex walk_mutex;
 
 unsigned long long count_unloads() {

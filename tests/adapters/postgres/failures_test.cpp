@@ -140,7 +140,7 @@ TEST_CASE("a server that hangs holds nobody up for longer than the timeouts") {
   CHECK(store.insert_app("other", {}).app.id > 1);
 }
 
-TEST_CASE("a network that drops everything holds nobody up for longer than the timeouts") {
+TEST_CASE("a network that drops everything delays no call for longer than the timeouts") {
   CODEWAKE_NEEDS_SERVER();
   const Database database;
   Proxy proxy(Server::instance().socket());
