@@ -58,12 +58,16 @@ constexpr const char* kInsertProcess =
     "$6::text, a.id, "
     "(SELECT id FROM app_vsns WHERE app_id = a.id AND vsn = $8::text) FROM apps a WHERE a.name = $7::text "
     "RETURNING id";
-/// The version of the schema, which of the processes there are, and the numbers of the events.
+/// The version of the schema, which of the processes there are, the numbers of the events, and how many
+/// segments are not where the writer knows them.
 constexpr const char* kPrepareEvents =
     "SELECT (SELECT max(version) FROM codewake_schema), (SELECT array_agg(p.id) FROM (SELECT id FROM "
     "processes "
     "WHERE id = ANY($1::bigint[]) ORDER BY id FOR KEY SHARE) p), (SELECT array_agg(nextval((SELECT "
-    "pg_get_serial_sequence('events', 'id')::regclass))) FROM generate_series(1, $2::bigint))";
+    "pg_get_serial_sequence('events', 'id')::regclass))) FROM generate_series(1, $2::bigint)), (SELECT "
+    "count(*) "
+    "FROM unnest($3::text[], $4::bigint[]) w(segment, noted) LEFT JOIN journals j USING (segment) WHERE "
+    "j.position IS DISTINCT FROM w.noted)";
 constexpr const char* kSetPositions =
     "INSERT INTO journals(segment, position, process_id) SELECT * FROM unnest($1::text[], $2::bigint[], "
     "$3::bigint[]) "
@@ -188,6 +192,26 @@ class Processes {
   std::set<Id> known_;
 };
 
+Statement prepare_events(const Batch& batch, const Processes& processes) {
+  Array segments(Type::text), noted(Type::int8);
+  for (const JournalPosition& position : batch.positions) {
+    if (position.noted == 0) continue;
+    segments.add(position.segment);
+    noted.add(static_cast<std::int64_t>(position.noted));
+  }
+  return {kPrepareEvents, Arguments(to_array(processes.known()), batch.events.size(), segments, noted), true};
+}
+
+/// Another database may have come in the place of the one that the writer knows, or an older copy of it.
+void check_positions(const Answer& prepared, std::string_view display) {
+  if (prepared.integer(0, 3) == 0) return;
+  throw StoreError(
+      StoreError::Kind::in_doubt,
+      fmt::format(
+          "PostgreSQL database {}: it is not the one that was written to before, or an older state of it",
+          display));
+}
+
 std::optional<Statement> set_positions(const Batch& batch, std::span<const Id> process_ids) {
   if (batch.positions.empty()) return std::nullopt;
   std::map<std::string_view, const JournalPosition*> last;
@@ -303,14 +327,14 @@ BatchResult Writer::write_all(const Batch& batch) {
     inserted = flight.add(std::move(insert));
     flight.add(std::move(find));
   }
-  const std::size_t prepared =
-      flight.add({kPrepareEvents, Arguments(to_array(processes.known()), batch.events.size()), true});
+  const std::size_t prepared = flight.add(prepare_events(batch, processes));
   flight.send(pipeline);
   std::optional<EventsInsert> insert;  // prepared while the server works
   if (!batch.events.empty() && !is_worth_a_copy(batch)) insert.emplace(batch);
   flight.receive(pipeline);
   const Answer& known = flight[prepared];
   check_version(known.integer(0, 0), parameters_.display);
+  check_positions(known, parameters_.display);
 
   BatchResult result{.process_ids = processes.ids(flight, known.integers(0, 1), parameters_.display),
                      .event_ids = known.integers(0, 2)};

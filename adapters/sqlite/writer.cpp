@@ -180,6 +180,7 @@ BatchResult Writer::write(const Batch& batch) {
 }
 
 BatchResult Writer::write_all(const Batch& batch) {
+  check_positions(batch);
   feed_.batch = &batch;
   feed_.process_ids.clear();
   for (const BatchProcess& process : batch.processes) feed_.process_ids.push_back(process_id(process));
@@ -263,6 +264,20 @@ void Writer::insert_trace_events(const Batch& batch) {
         "SELECT ?, ?, ?, ?, " CODEWAKE_TRACE_COLUMNS_OF_EVENTS " FROM codewake_feed_traces",
         feed_.process_ids[first.process], first.texts.service, first.texts.instance, first.texts.environment)
       .run();
+}
+
+// Another file may have come in the place of the one that the writer knows, or an older copy of it.
+void Writer::check_positions(const Batch& batch) {
+  for (const JournalPosition& position : batch.positions) {
+    if (position.noted == 0) continue;
+    Query found(connection_, "SELECT position FROM journals WHERE segment = ?", position.segment);
+    if (found.step() && static_cast<std::uint64_t>(found.integer(0)) == position.noted) continue;
+    throw StoreError(
+        StoreError::Kind::in_doubt,
+        fmt::format("SQLite database {}: it is not the one that was written to before, or an older "
+                    "state of it",
+                    parameters_.path));
+  }
 }
 
 void Writer::insert_positions(const Batch& batch) {

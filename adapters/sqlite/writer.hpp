@@ -84,6 +84,7 @@ class Writer {
   void insert_data(const Batch& batch, std::size_t attributes);
   void insert_ties(const Batch& batch);
   void insert_trace_events(const Batch& batch);
+  void check_positions(const Batch& batch);
   void insert_positions(const Batch& batch);
   BatchResult write_all(const Batch& batch);
 

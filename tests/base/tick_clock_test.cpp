@@ -35,7 +35,7 @@ struct Machine {
   }
 };
 
-std::int64_t error_ns(const ClockHistory& clock, std::int64_t ns, std::int64_t step_ns = 0) {
+std::int64_t error_ns(ClockHistory& clock, std::int64_t ns, std::int64_t step_ns = 0) {
   const Time time = clock.to_time(Machine::ticks_at(ns));
   return std::llabs(time.time_since_epoch().count() - (kStart + ns + step_ns));
 }
@@ -59,21 +59,21 @@ ClockHistory usual_history(std::int64_t to_ns) {
 
 }  // namespace
 
-TEST_CASE("Between two samples time is exact to a microsecond") {
-  const ClockHistory clock = usual_history(1000 * kMs);
+TEST_CASE("Among the samples time is exact to two microseconds") {
+  ClockHistory clock = usual_history(1000 * kMs);
   for (std::int64_t ns = 0; ns < 1000 * kMs; ns += 777'777) {
     CAPTURE(ns);
-    CHECK(error_ns(clock, ns) <= 1000);
+    CHECK(error_ns(clock, ns) <= 2000);
   }
 }
 
 TEST_CASE("A second behind the last sample time is exact to ten microseconds") {
-  const ClockHistory clock = usual_history(1000 * kMs);
+  ClockHistory clock = usual_history(1000 * kMs);
   for (std::int64_t ns = 1000 * kMs; ns < 2000 * kMs; ns += 77'777'777) CHECK(error_ns(clock, ns) <= 10'000);
 }
 
 TEST_CASE("Before the first sample time goes on in a straight line") {
-  const ClockHistory clock = usual_history(1000 * kMs);
+  ClockHistory clock = usual_history(1000 * kMs);
   CHECK(error_ns(clock, -10 * kMs) <= 20'000);
 }
 
@@ -98,7 +98,7 @@ TEST_CASE("A step of the wall clock is told from its speed") {
     ClockHistory clock = usual_history(1013 * kMs);
     const Machine later{.step_ns = step};
     sample_for(clock, later, 1063 * kMs, 2063 * kMs);
-    CHECK(error_ns(clock, 1000 * kMs) <= 1000);
+    CHECK(error_ns(clock, 1000 * kMs) <= 2000);
     CHECK(error_ns(clock, 1030 * kMs) <= 10'000);  // before the step, as far as anybody knows
     for (std::int64_t ns = 1063 * kMs; ns < 2500 * kMs; ns += 77'777'777) {
       CAPTURE(ns);
@@ -114,60 +114,71 @@ TEST_CASE("Right behind a step the line is that of the new time") {
   CHECK(error_ns(clock, 1100 * kMs, 5000 * kMs) <= 10'000);
 }
 
-TEST_CASE("Two points of the line are enough to say what the last ticks mean") {
-  ClockHistory clock = usual_history(1013 * kMs);
-  const auto seen_by_reader = [&] {
-    ClockHistory two(TickSource::counter);
-    for (const ClockSample& sample : clock.line()) two.add(sample);
-    return two;
-  };
-  CHECK(clock.line()[1] == clock.samples().back());
-  CHECK(error_ns(seen_by_reader(), 500 * kMs) <= 2000);
-  CHECK(error_ns(seen_by_reader(), 2000 * kMs) <= 10'000);
-  const Machine later{.step_ns = -100'000 * kMs};
-  for (std::int64_t at = 1063 * kMs; at < 1800 * kMs; at += 50 * kMs) {
-    CAPTURE(at);
-    clock.add(later.sample(at));
-    CHECK(error_ns(seen_by_reader(), at, later.step_ns) <= 1000);
-    CHECK(error_ns(seen_by_reader(), at + 500 * kMs, later.step_ns) <= 10'000);
-    CHECK(error_ns(seen_by_reader(), at - 40 * kMs, later.step_ns) <= 10'000);
+TEST_CASE("A time that was told stays what it is, whatever the clocks do later") {
+  for (const std::int64_t drift_ns : {0, 30, 3'000, 40'000}) {  // of each sample, as of a clock that is adjusted
+    CAPTURE(drift_ns);
+    ClockHistory clock(TickSource::counter);
+    Machine machine;
+    std::vector<std::pair<std::uint64_t, Time>> told;
+    ClockLines by_reader(TickSource::counter);
+    for (std::int64_t at = 0; at < 20'000 * kMs; at += 50 * kMs) {
+      machine.step_ns += drift_ns + (at == 10'000 * kMs ? 7'000 * kMs : 0);
+      if (clock.add(machine.sample(at))) by_reader.add(clock.lines().last());
+      if (at < 100 * kMs) continue;
+      const std::uint64_t ticks = Machine::ticks_at(at - 10 * kMs);
+      told.emplace_back(ticks, clock.to_time(ticks));
+      CHECK(error_ns(clock, at, machine.step_ns) <= 2000);
+    }
+    for (const auto& [ticks, time] : told) {
+      CHECK(clock.to_time(ticks) == time);
+      CHECK(by_reader.to_time(ticks) == time);
+      CHECK(time_on(clock.lines().line_of(ticks).points, ticks) == time);
+    }
   }
+}
+
+TEST_CASE("A line that nobody has used gets better, and one that is good enough is not replaced") {
+  ClockHistory clock = usual_history(1000 * kMs);
+  CHECK(clock.lines().last().from_ticks == 0);
+  static_cast<void>(clock.to_time(Machine::ticks_at(1000 * kMs)));
+  const ClockLine used = clock.lines().last();
+  const Machine machine;
+  sample_for(clock, machine, 1050 * kMs, 3000 * kMs);
+  CHECK(clock.lines().last() == used);
 }
 
 TEST_CASE("One sample says when it was, and none says nothing") {
   ClockHistory clock(TickSource::counter);
   CHECK(clock.to_time(kFirstTick) == Time());
-  CHECK(clock.line() == std::array<ClockSample, 2>{});
-  clock.add({kFirstTick, kStart});
+  CHECK(clock.add({kFirstTick, kStart}));
   CHECK(clock.to_time(kFirstTick).time_since_epoch().count() == kStart);
   CHECK(clock.to_time(kFirstTick + 1000).time_since_epoch().count() == kStart);
-  CHECK(clock.line()[0] == clock.line()[1]);
 }
 
 TEST_CASE("Samples that are out of order are left out") {
   ClockHistory clock(TickSource::counter);
-  clock.add({1000, kStart});
-  clock.add({1000, kStart + 5});
-  clock.add({999, kStart + 5});
-  CHECK(clock.samples().size() == 1);
-  clock.add({2000, kStart + 1000});
-  CHECK(clock.samples().size() == 2);
+  CHECK(clock.add({1000, kStart}));
+  CHECK_FALSE(clock.add({1000, kStart + 5}));
+  CHECK_FALSE(clock.add({999, kStart + 5}));
+  CHECK(clock.add({2000, kStart + 1000}));
   CHECK(clock.to_time(1500).time_since_epoch().count() == kStart + 500);
 }
 
-TEST_CASE("The oldest samples go, and the newest stay exact") {
+TEST_CASE("Of very many lines the oldest go, and the newest stay exact") {
   ClockHistory clock(TickSource::counter);
-  const Machine machine;
-  sample_for(clock, machine, 0, 20'000 * kMs);
-  CHECK(clock.samples().size() == ClockHistory::kMaxSamples);
-  CHECK(error_ns(clock, 19'975 * kMs) <= 1000);
+  Machine machine;
+  for (std::int64_t at = 0; at < 200'000 * kMs; at += 50 * kMs) {
+    machine.step_ns += 20'000;
+    static_cast<void>(clock.add(machine.sample(at)));
+    CHECK(error_ns(clock, at, machine.step_ns) <= 2000);
+  }
 }
 
 TEST_CASE("A wall clock as counter is its own time, whatever it was sampled as") {
   ClockHistory clock(TickSource::realtime);
   CHECK(clock.to_time(kStart).time_since_epoch().count() == kStart);
-  clock.add({1, 2});
-  clock.add({3, 1000});
+  static_cast<void>(clock.add({1, 2}));
+  static_cast<void>(clock.add({3, 1000}));
   CHECK(clock.to_time(kStart).time_since_epoch().count() == kStart);
 }
 
@@ -175,17 +186,18 @@ TEST_CASE("Numbers that no clock has give some time, and nothing worse") {
   constexpr std::uint64_t kTicks[] = {0, 1, 1000, 1ull << 63, ~0ull};
   constexpr std::int64_t kTimes[] = {std::numeric_limits<std::int64_t>::min(), -1, 0, kStart,
                                      std::numeric_limits<std::int64_t>::max()};
-  const double slopes[] = {0, -1, 1e300, std::numeric_limits<double>::quiet_NaN(),
-                           std::numeric_limits<double>::infinity()};
-  for (const double slope : slopes) {
-    for (const std::int64_t first : kTimes) {
-      for (const std::int64_t second : kTimes) {
-        ClockHistory clock(TickSource::counter, slope);
-        clock.add({1, first});
-        clock.add({2, second});
-        clock.add({1ull << 63, first});
+  for (const std::int64_t first : kTimes) {
+    for (const std::int64_t second : kTimes) {
+      ClockHistory clock(TickSource::counter);
+      for (const ClockSample sample : {ClockSample{1, first}, {2, second}, {1ull << 63, first}}) {
+        static_cast<void>(clock.add(sample));
         for (const std::uint64_t ticks : kTicks) static_cast<void>(clock.to_time(ticks));
-        static_cast<void>(clock.line());
+      }
+      for (const std::uint64_t from : kTicks) {
+        for (const std::uint64_t to : kTicks) {
+          for (const std::uint64_t ticks : kTicks)
+            static_cast<void>(time_on({ClockSample{from, first}, ClockSample{to, second}}, ticks));
+        }
       }
     }
   }

@@ -323,6 +323,14 @@ BatchResult MemoryStore::write(const Batch& batch) {
     if (event.stacktrace != nullptr) event.stacktrace->frames();
   }
   const auto lock = open_tables();
+  for (const JournalPosition& position : batch.positions) {
+    const auto stored = tables_->positions.find(position.segment);
+    const std::uint64_t noted = stored == tables_->positions.end() ? 0 : stored->second.position;
+    if (position.noted != 0 && position.noted != noted) {
+      throw StoreError(StoreError::Kind::in_doubt,
+                       "the position of " + std::string(position.segment) + " is " + std::to_string(noted));
+    }
+  }
   for (const BatchProcess& process : batch.processes) {
     if (process.id != 0 && !row(tables_->processes, process.id)) {
       throw StoreError(StoreError::Kind::rejected, "there is no process " + std::to_string(process.id));

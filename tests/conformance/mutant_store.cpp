@@ -154,6 +154,9 @@ BatchResult MutantStore::write_altered(const Batch& batch) {
   }
   std::vector<JournalPosition> positions(batch.positions.begin(), batch.positions.end());
   if (has("forgets positions")) positions.clear();
+  if (has("does not look at noted positions")) {
+    for (JournalPosition& position : positions) position.noted = 0;
+  }
   if (has("keeps the first position")) {
     std::erase_if(positions, [&](const auto& position) {
       return !MemoryStore::get_positions(position.segment).empty();

@@ -140,41 +140,29 @@ def read_process(payload):
 
 
 class Clock:
-    def __init__(self, source, samples, rough=0.0):
-        self.source, self.rough = source, rough
-        self.samples = []
-        for sample in samples:
-            if not self.samples or sample[0] > self.samples[-1][0]:
-                self.samples.append(sample)
+    """Lines: from which ticks on each one counts, and two points of it."""
 
-    def slope(self, i):
-        (a, s), (b, t) = self.samples[i - 1], self.samples[i]
-        return (t - s) / (b - a)
-
-    def is_step(self, i):
-        difference = abs(self.slope(i) - self.rough) if self.rough else 0
-        ticks = self.samples[i][0] - self.samples[i - 1][0]
-        return difference > self.rough * 1e-3 and difference * ticks > 20000
+    def __init__(self, source, lines):
+        self.source, self.lines = source, []
+        for line in lines:
+            if self.lines and line[0] < self.lines[-1][0]:
+                continue
+            if self.lines and line[0] == self.lines[-1][0]:
+                self.lines.pop()
+            self.lines.append(line)
 
     def to_ns(self, ticks):
         if self.source == 0:
             return ticks
-        if len(self.samples) < 2:
-            return self.samples[0][1] if self.samples else None
-        after = next((i for i, s in enumerate(self.samples) if s[0] > ticks), len(self.samples))
-        if after == 0:
-            base, line = 0, 1
-        elif after == len(self.samples) or self.is_step(after):
-            base, line = after - 1, after - 1
-        else:
-            base, line = after - 1, after
-        slope = self.rough if line == 0 or self.is_step(line) else self.slope(line)
-        return self.samples[base][1] + round((ticks - self.samples[base][0]) * slope)
+        if not self.lines:
+            return None
+        _, a, s, b, t = next((line for line in reversed(self.lines) if line[0] <= ticks), self.lines[0])
+        return t + round((ticks - b) * (t - s) / (b - a)) if a != b else s
 
 
 def is_front(front):
     return (len(front) >= 4096 and front[:8] == b'CWFRONT\n' and
-            struct.unpack_from('<II', front, 8) == (1, 262144) and
+            struct.unpack_from('<II', front, 8) == (2, 262144) and
             struct.unpack_from('<I', front, 32)[0] == crc32c(front[:32]))
 
 
@@ -182,10 +170,9 @@ def pieces_of_front(front, stored):
     if not is_front(front):
         return
     slot_bytes, slots, lanes, first, source = struct.unpack_from('<IIIII', front, 12)
-    rough = struct.unpack_from('<d', front, 40)[0]
-    count = struct.unpack_from('<Q', front, 72)[0]
-    samples = [struct.unpack_from('<Qq', front, 80 + i % 64 * 16) for i in range(max(0, count - 64), count)]
-    clock = Clock(source, samples, rough)
+    count = struct.unpack_from('<Q', front, 40)[0]
+    lines = [struct.unpack_from('<QQqQq', front, 80 + i % 64 * 40) for i in range(max(0, count - 63), count)]
+    clock = Clock(source, lines)
     for lane in range(lanes):
         position, crc = struct.unpack_from('<QI', front, 4096 + lane * 16)
         if crc == crc32c(place(lane, position)):
@@ -208,8 +195,8 @@ def pieces_of_spill(spill):
             at += 8
             continue
         lane, size, position, source = struct.unpack_from('<IIQI', header, 8)
-        samples = [struct.unpack_from('<Qq', header, 32), struct.unpack_from('<Qq', header, 48)]
-        yield lane, position, spill[at + 64:at + 64 + size], Clock(source, samples)
+        line = (0, *struct.unpack_from('<QqQq', header, 32))
+        yield lane, position, spill[at + 64:at + 64 + size], Clock(source, [line])
         at += 64 + size
 
 

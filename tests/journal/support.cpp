@@ -44,9 +44,9 @@ std::vector<Collected> collect_from(Journal& journal) {
 Piece::Piece(std::uint32_t lane, std::uint64_t position, std::size_t size_bytes)
     : words_(size_bytes / sizeof(std::uint64_t)), lane_(lane), position_(position) {
   char* const begin = bytes().data();
-  lane_.writer = {.at = begin,
-                  .end = begin + bytes().size() - internal::kEndOfSlotBytes,
-                  .position_offset = position - reinterpret_cast<std::uintptr_t>(begin)};
+  lane_.writer.at = begin;
+  lane_.writer.end = begin + bytes().size() - internal::kEndOfSlotBytes;
+  lane_.writer.position_offset = position - reinterpret_cast<std::uintptr_t>(begin);
 }
 
 std::size_t Piece::add(std::string_view text, internal::RecordContext context) {

@@ -133,7 +133,9 @@ class CODEWAKE_API Store {
 
   /// Stores all of the batch, or nothing of it: apps, versions, environments and stack traces that are not
   /// there yet, the processes without an id, the events, and the positions, in one transaction where the
-  /// storage has such a thing. Survives whatever the storage survives once it returns. Throws StoreError.
+  /// storage has such a thing. Survives whatever the storage survives once it returns. Throws StoreError:
+  /// `in_doubt` also where a position with `noted` differs from what the store remembers, before anything
+  /// else is looked at.
   virtual BatchResult write(const Batch& batch) = 0;
 
   /// Whether `write` takes Batch::trace_events and BatchEvent::trace, and the queries of traces answer. Where

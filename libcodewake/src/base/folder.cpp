@@ -257,6 +257,16 @@ bool Folder::names(const std::string& name, int descriptor) const noexcept {
          held.st_ino == now.inode;
 }
 
+bool Folder::is_at_path() const noexcept {
+  const Use use(*this);
+  struct stat held {
+  }, now{};
+  const bool is_known =
+      use.number() >= 0 && fstat(use.number(), &held) == 0 && stat(path_.c_str(), &now) == 0;
+  if (!is_known) return errno != ENOENT && errno != ENOTDIR && errno != ESTALE;
+  return held.st_dev == now.st_dev && held.st_ino == now.st_ino;
+}
+
 std::vector<std::string> Folder::entries() const {
   const Use use(*this);
   if (use.number() < 0) fail(errno, path_);

@@ -72,6 +72,9 @@ class Folder {
   /// Whether `descriptor` is of the file of this name.
   bool names(const std::string& name, int descriptor) const noexcept;
 
+  /// Whether its path still leads to it, or that cannot be told.
+  bool is_at_path() const noexcept;
+
   /// Of all that is in it, without order. Throws std::system_error.
   std::vector<std::string> entries() const;
   /// Of the folders in it that belong to this user. Throws std::system_error.

@@ -36,6 +36,16 @@ std::int64_t difference_ns(std::int64_t to, std::int64_t from) noexcept {
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(to) - static_cast<std::uint64_t>(from));
 }
 
+/// A line is made of so many samples: a longer base is more exact.
+constexpr std::size_t kLineSamples = 10;
+/// How far a sample may lie from a line that was used, before there is a new one.
+constexpr std::int64_t kMostErrorNs = 1'000;
+/// And from one that was not.
+constexpr std::int64_t kWorthANewFitNs = 200;
+/// What the wall clock is moved by where it is set, at least; and what shows that it is being adjusted.
+constexpr std::int64_t kLeastStepNs = 20'000;
+constexpr std::int64_t kMovingNs = 5'000;
+
 double slope(const ClockSample& a, const ClockSample& b) noexcept {
   return static_cast<double>(difference_ns(b.realtime_ns, a.realtime_ns)) /
          static_cast<double>(b.ticks - a.ticks);
@@ -84,73 +94,91 @@ ClockSample sample_clock(TickSource source) noexcept {
   return best;
 }
 
-void ClockHistory::add(ClockSample sample) {
-  if (!samples_.empty() && sample.ticks <= samples_.back().ticks) return;
-  if (samples_.size() == kMaxSamples) samples_.erase(samples_.begin());
-  samples_.push_back(sample);
-  measure_nominal();
+Time time_on(const ClockPoints& points, std::uint64_t ticks) noexcept {
+  const auto& [first, second] = points;
+  if (first.ticks == second.ticks) return Time(std::chrono::nanoseconds(first.realtime_ns));
+  return on_line(second, slope(first, second), ticks);
 }
 
-// The first samples lie close together, so that an error of one of them weighs much: those that follow on the
-// same line make it good.
-void ClockHistory::measure_nominal() noexcept {
-  const std::size_t last = samples_.size() - 1;
-  if (nominal_is_known_ || last == 0) return;
-  if (last > 1 && is_step(last)) {
-    nominal_is_known_ = true;
-    return;
-  }
-  nominal_ns_per_tick_ = slope(samples_.front(), samples_.back());
-  nominal_is_known_ = last >= kLineSamples;
+void ClockLines::add(const ClockLine& line) {
+  if (!lines_.empty() && line.from_ticks < lines_.back().from_ticks) return;
+  if (!lines_.empty() && line.from_ticks == lines_.back().from_ticks) lines_.pop_back();
+  if (lines_.size() == kMost) lines_.erase(lines_.begin(), lines_.begin() + kMost / 2);
+  lines_.push_back(line);
 }
 
-std::array<ClockSample, 2> ClockHistory::line() const noexcept {
-  if (samples_.empty()) return {};
-  const std::size_t last = samples_.size() - 1;
-  const std::size_t begin = line_begin(last);
-  if (begin != last || nominal_ns_per_tick_ <= 0) return {samples_[begin], samples_[last]};
-  // The wall clock has just been set: the line is made of what is known of the counter.
-  constexpr double kSecondNs = 1e9;
-  const ClockSample& end = samples_[last];
-  const auto ticks = static_cast<std::uint64_t>(std::min(kSecondNs / nominal_ns_per_tick_, 1e18));
-  const ClockSample from{end.ticks - std::min(ticks, end.ticks), 0};
-  const Time time = on_line(end, nominal_ns_per_tick_, from.ticks);
-  return {ClockSample{from.ticks, time.time_since_epoch().count()}, end};
+const ClockLine& ClockLines::line_of(std::uint64_t ticks) const noexcept {
+  std::size_t index = lines_.size() - 1;
+  while (index > 0 && lines_[index].from_ticks > ticks) --index;
+  return lines_[index];
 }
 
-// Over up to ten intervals that a straight line joins: a longer base is more exact.
-std::size_t ClockHistory::line_begin(std::size_t index) const noexcept {
-  std::size_t begin = index;
-  while (begin > 0 && index - begin < kLineSamples && !is_step(begin)) --begin;
-  return begin;
-}
-
-double ClockHistory::slope_before(std::size_t index) const noexcept {
-  const std::size_t begin = line_begin(index);
-  return begin == index ? nominal_ns_per_tick_ : slope(samples_[begin], samples_[index]);
-}
-
-// Whether the wall clock was set between this sample and the one before: no clock is adjusted by a
-// thousandth.
-bool ClockHistory::is_step(std::size_t index) const noexcept {
-  const double own = slope(samples_[index - 1], samples_[index]);
-  const double ticks = static_cast<double>(samples_[index].ticks - samples_[index - 1].ticks);
-  const double difference = std::abs(own - nominal_ns_per_tick_);
-  return difference > nominal_ns_per_tick_ * 1e-3 && difference * ticks > 20'000;
-}
-
-Time ClockHistory::to_time(std::uint64_t ticks) const noexcept {
+Time ClockLines::to_time(std::uint64_t ticks) const noexcept {
   if (source_ == TickSource::realtime)
     return Time(std::chrono::nanoseconds(static_cast<std::int64_t>(ticks)));
-  if (samples_.empty()) return Time();
-  if (samples_.size() == 1) return Time(std::chrono::nanoseconds(samples_[0].realtime_ns));
-  const auto after = std::upper_bound(samples_.begin(), samples_.end(), ticks,
-                                      [](std::uint64_t t, const ClockSample& s) { return t < s.ticks; });
-  const auto index = static_cast<std::size_t>(after - samples_.begin());
-  if (index == 0) return on_line(samples_[0], slope_before(is_step(1) ? 0 : 1), ticks);
-  if (index == samples_.size()) return on_line(samples_.back(), slope_before(index - 1), ticks);
-  if (is_step(index)) return on_line(samples_[index - 1], slope_before(index - 1), ticks);
-  return on_line(samples_[index - 1], slope(samples_[index - 1], samples_[index]), ticks);
+  return lines_.empty() ? Time() : time_on(line_of(ticks).points, ticks);
+}
+
+void ClockHistory::begin_line(const ClockLine& line) {
+  lines_.add(line);
+  is_used_ = false;
+}
+
+bool ClockHistory::add(ClockSample sample) {
+  if (!samples_.empty() && sample.ticks <= samples_.back().ticks) return false;
+  const auto keep = [&] {
+    if (samples_.size() == kLineSamples) samples_.erase(samples_.begin());
+    samples_.push_back(sample);
+  };
+  if (lines_.empty()) {
+    keep();
+    if (samples_.size() == 1) {
+      lines_.add({.from_ticks = 0, .points = {sample, sample}});
+      return true;
+    }
+  }
+  const ClockLine last = lines_.last();
+  if (last.points[0] == last.points[1]) {  // one sample is no line yet
+    if (samples_.back() != sample) keep();
+    begin_line({.from_ticks = is_used_ ? sample.ticks : last.from_ticks, .points = {last.points[0], sample}});
+    return true;
+  }
+  const std::int64_t off_ns = std::abs(
+      difference_ns(sample.realtime_ns, time_on(last.points, sample.ticks).time_since_epoch().count()));
+  const double ns_per_tick = slope(last.points[0], last.points[1]);
+  const double passed_ns = static_cast<double>(sample.ticks - samples_.back().ticks) * ns_per_tick;
+  // No clock is adjusted by a thousandth.
+  if (off_ns > kLeastStepNs && static_cast<double>(off_ns) > passed_ns * 1e-3 && knows_slope_) {
+    samples_.assign(1, sample);
+    // All that is known of the new line's slope is that of the counter.
+    const auto second = static_cast<std::uint64_t>(std::clamp(1e9 / ns_per_tick, 1.0, 1e18));
+    const ClockSample before{sample.ticks - std::min(second, sample.ticks), 0};
+    const Time time = on_line(sample, ns_per_tick, before.ticks);
+    begin_line({.from_ticks = sample.ticks,
+                .points = {ClockSample{before.ticks, time.time_since_epoch().count()}, sample}});
+    return true;
+  }
+  const ClockSample previous = samples_.back();
+  keep();
+  knows_slope_ = knows_slope_ || samples_.size() > 2;
+  // What comes late may belong to a line that nobody has used.
+  const bool stays = is_used_ || samples_.size() == kLineSamples;
+  if (off_ns <= (stays ? kMostErrorNs : kWorthANewFitNs)) return false;
+  // A longer base is more exact, unless the wall clock is being moved.
+  const ClockSample& base = off_ns > kMovingNs ? previous : samples_.front();
+  begin_line({.from_ticks = stays ? sample.ticks : last.from_ticks, .points = {base, sample}});
+  return true;
+}
+
+const ClockLine& ClockHistory::use_line_of(std::uint64_t ticks) noexcept {
+  const ClockLine& line = lines_.line_of(ticks);
+  if (&line == &lines_.last()) is_used_ = true;
+  return line;
+}
+
+Time ClockHistory::to_time(std::uint64_t ticks) noexcept {
+  if (!lines_.empty() && lines_.source() == TickSource::counter) use_line_of(ticks);
+  return lines_.to_time(ticks);
 }
 
 }  // namespace codewake::internal

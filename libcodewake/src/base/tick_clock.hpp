@@ -1,8 +1,8 @@
 // The cheapest clock there is, and how its ticks become time.
 //
-// A processor's time stamp counter is read in a few nanoseconds but counts in a unit of its own. Whoever
-// stamps with it takes samples of counter and wall clock together; between two samples time is a straight
-// line. A step of the wall clock shows as two samples that no such line joins.
+// A processor's time stamp counter is read in a few nanoseconds but counts in a unit of its own. A program
+// that stamps with it takes samples of counter and wall clock together, and makes straight lines of them. A
+// step of the wall clock shows as a sample that is far from the line.
 #pragma once
 
 #include <array>
@@ -44,47 +44,66 @@ struct ClockSample {
 
 ClockSample sample_clock(TickSource source) noexcept;
 
-/// Turns ticks into time by samples. Reentrant.
-class ClockHistory {
- public:
-  /// Older samples go when there are more.
-  static constexpr std::size_t kMaxSamples = 64;
+/// Two points of a straight line from ticks to time. The integers stand in files: whoever reads them there
+/// gets the same nanosecond for the same ticks.
+using ClockPoints = std::array<ClockSample, 2>;
 
-  /// `nominal_ns_per_tick`: what a tick takes, to a thousandth; 0: what it takes between the first samples.
-  explicit ClockHistory(TickSource source = TickSource::realtime, double nominal_ns_per_tick = 0) noexcept
-      : source_(source),
-        nominal_ns_per_tick_(nominal_ns_per_tick),
-        nominal_is_known_(nominal_ns_per_tick != 0) {}
+/// The time on the line. Where it has one point only, or none, that point's.
+Time time_on(const ClockPoints& points, std::uint64_t ticks) noexcept;
+
+/// What ticks mean from `from_ticks` on, up to where the next line begins.
+struct ClockLine {
+  std::uint64_t from_ticks = 0;
+  ClockPoints points = {};
+
+  bool operator==(const ClockLine&) const = default;
+};
+
+/// The lines of a journal, each later than the one before; one with the same beginning replaces it.
+class ClockLines {
+ public:
+  explicit ClockLines(TickSource source = TickSource::realtime) noexcept : source_(source) {}
 
   TickSource source() const noexcept { return source_; }
-  double nominal_ns_per_tick() const noexcept { return nominal_ns_per_tick_; }
+  void add(const ClockLine& line);
+  bool empty() const noexcept { return lines_.empty(); }
+  const ClockLine& last() const { return lines_.back(); }
 
-  /// Adds one that is later, in ticks, than those before; any other is left out.
-  void add(ClockSample sample);
-
-  /// Ticks outside of all samples lie on the line of the nearest two. Needs two samples for the counter.
+  /// Which line is that of these ticks; the first serves for all that came before it. Needs one.
+  const ClockLine& line_of(std::uint64_t ticks) const noexcept;
   Time to_time(std::uint64_t ticks) const noexcept;
 
-  /// Two points of the line on which the last sample lies, which is the second: for whoever has nothing but
-  /// them. Both are the same where there is one sample only.
-  std::array<ClockSample, 2> line() const noexcept;
-
-  const std::vector<ClockSample>& samples() const noexcept { return samples_; }
-
  private:
-  static constexpr std::size_t kLineSamples = 10;
-
-  void measure_nominal() noexcept;
-  /// The first of the samples that a straight line joins with sample `index`.
-  std::size_t line_begin(std::size_t index) const noexcept;
-  /// Nanoseconds for a tick, before sample `index`.
-  double slope_before(std::size_t index) const noexcept;
-  bool is_step(std::size_t index) const noexcept;
+  static constexpr std::size_t kMost = 1024;
 
   TickSource source_;
-  double nominal_ns_per_tick_;
-  bool nominal_is_known_;
-  std::vector<ClockSample> samples_;
+  std::vector<ClockLine> lines_;
+};
+
+/// Makes lines of samples. A record's time is one value, whoever converts it and whenever: once a time was
+/// told by a line, that line stays as it is, and what the clocks do from there makes another one, which
+/// begins at a sample of then. Until it is used, a line gets better with each sample.
+class ClockHistory {
+ public:
+  explicit ClockHistory(TickSource source = TickSource::realtime) noexcept : lines_(source) {}
+
+  /// Takes one that is later, in ticks, than those before; any other is left out. True where it has made or
+  /// changed the last line.
+  bool add(ClockSample sample);
+
+  /// The line of ticks that have been read already. From now on it stays. Needs two samples for the counter.
+  const ClockLine& use_line_of(std::uint64_t ticks) noexcept;
+  Time to_time(std::uint64_t ticks) noexcept;
+
+  const ClockLines& lines() const noexcept { return lines_; }
+
+ private:
+  void begin_line(const ClockLine& line);
+
+  ClockLines lines_;
+  std::vector<ClockSample> samples_;  // the latest that the wall clock was not set between
+  bool is_used_ = false;              // the last line
+  bool knows_slope_ = false;          // well enough to tell a step from it
 };
 
 }  // namespace codewake::internal

@@ -35,9 +35,9 @@ std::shared_ptr<const FileDescriptor> open_to_read(const Folder& folder, const s
 
 // What is fixed in it: a header that is not ours gives nothing to go by.
 bool is_valid(const FrontHeader& header) {
-  return std::memcmp(header.magic, kFrontMagic, sizeof kFrontMagic) == 0 &&
-         header.version == kJournalVersion && header.crc == crc32c(&header, offsetof(FrontHeader, crc)) &&
-         header.slot_bytes == kSlotBytes && header.slot_count <= kMostSlots;
+  return std::memcmp(header.magic, kFrontMagic, sizeof kFrontMagic) == 0 && header.version == kFrontVersion &&
+         header.crc == crc32c(&header, offsetof(FrontHeader, crc)) && header.slot_bytes == kSlotBytes &&
+         header.slot_count <= kMostSlots;
 }
 
 }  // namespace
@@ -99,8 +99,8 @@ void DeadJournal::open_spill(const RunFolder& folder) {
     if (file == nullptr) continue;
     size_bytes_ += size_of(file->number());
     for (const SpillBlock& block : read_spill_blocks(file->number(), number, skipped_bytes_)) {
-      ClockHistory clock(block.ticks);
-      for (const ClockSample& sample : block.clock) clock.add(sample);
+      const auto clock = std::make_shared<ClockLines>(block.ticks);
+      clock->add({.from_ticks = 0, .points = block.clock});
       lane(block.lane)
           .pieces.push_back({.file = file,
                              .offset = block.offset,
@@ -112,12 +112,12 @@ void DeadJournal::open_spill(const RunFolder& folder) {
   }
 }
 
-ClockHistory DeadJournal::clock_of(const FrontHeader& header) const {
-  ClockHistory clock(static_cast<TickSource>(header.tick_source), header.nominal_ns_per_tick);
-  const std::uint64_t count = std::min<std::uint64_t>(header.clock_samples, kMaxClockSamples);
-  for (std::uint64_t i = header.clock_samples - count; i < header.clock_samples; ++i) {
-    clock.add(header.clock[i % kMaxClockSamples]);
-  }
+// The oldest that would have room may be half written over.
+std::shared_ptr<const ClockLines> DeadJournal::clock_of(const FrontHeader& header) {
+  auto clock = std::make_shared<ClockLines>(static_cast<TickSource>(header.tick_source));
+  const std::uint64_t count = std::min<std::uint64_t>(header.clock_lines, kFrontLines - 1);
+  for (std::uint64_t i = header.clock_lines - count; i < header.clock_lines; ++i)
+    clock->add(header.clock[i % kFrontLines]);
   return clock;
 }
 
@@ -134,8 +134,8 @@ void DeadJournal::open_front(const RunFolder& folder) {
     skipped_bytes_ += file_bytes;
     return;
   }
-  const std::uint64_t losses = header.lost_full + header.lost_error;
-  if (losses > header.lost_reported) unreported_losses_ += losses - header.lost_reported;
+  losses_ += header.lost_full + header.lost_error;
+  reported_losses_ += header.lost_reported;
   add_slots(file, header, file_bytes);
   std::vector<StoredUpTo> stored(header.slot_count + 1);
   stored.resize(read_at(fd, stored.data(), stored.size() * sizeof stored[0], kLaneTableOffset) /
@@ -147,7 +147,10 @@ void DeadJournal::open_front(const RunFolder& folder) {
 
 void DeadJournal::add_slots(const std::shared_ptr<const FileDescriptor>& file, const FrontHeader& header,
                             std::uint64_t file_bytes) {
-  const ClockHistory clock = clock_of(header);
+  const std::shared_ptr<const ClockLines> clock = clock_of(header);
+  // What somebody has cut off may have held records, or not.
+  const std::uint64_t whole = header.slots_offset + std::uint64_t{header.slot_count} * kSlotBytes;
+  if (file_bytes < whole) skipped_bytes_ += whole - file_bytes;
   for (std::uint32_t slot = 0; slot < header.slot_count; ++slot) {
     const std::uint64_t offset = header.slots_offset + std::uint64_t{slot} * kSlotBytes;
     if (offset + sizeof(SlotHeader) > file_bytes) break;
@@ -224,7 +227,7 @@ void DeadJournal::collect(const std::function<bool(const TakenRecord&)>& take) {
   merge_by_time(
       lanes, [&](LaneState* lane, TakenRecord& record) { return peek(*lane, record); },
       [&](LaneState* lane, TakenRecord& record) {
-        record.time = lane->pieces[lane->piece - 1].clock.to_time(record.header.time);
+        record.time = lane->pieces[lane->piece - 1].clock->to_time(record.header.time);
         if (!take(record)) return false;
         lane->position = record.next_position;
         lane->scanner->pop();

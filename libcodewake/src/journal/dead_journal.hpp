@@ -55,8 +55,9 @@ class DeadJournal {
   bool is_at_end();
 
   std::uint64_t skipped_bytes() const noexcept { return skipped_bytes_; }
-  /// Events that the run did not take, and of which no stored event tells.
-  std::uint64_t unreported_losses() const noexcept { return unreported_losses_; }
+  /// Events that the run did not take, and of how many of these it has told by an event.
+  std::uint64_t losses() const noexcept { return losses_; }
+  std::uint64_t reported_losses() const noexcept { return reported_losses_; }
   std::uint64_t size_bytes() const noexcept { return size_bytes_; }
 
   /// A file beside the journal, of at most kMostNoteBytes; empty where there is none.
@@ -74,7 +75,7 @@ class DeadJournal {
     std::uint64_t from = 0;
     std::uint64_t to = 0;  ///< at most
     bool is_slot = false;
-    ClockHistory clock;
+    std::shared_ptr<const ClockLines> clock;
   };
   struct LaneState {
     using Taken = TakenRecord;
@@ -94,7 +95,7 @@ class DeadJournal {
   void open_spill(const RunFolder& folder);
   void add_slots(const std::shared_ptr<const FileDescriptor>& file, const FrontHeader& header,
                  std::uint64_t file_bytes);
-  ClockHistory clock_of(const FrontHeader& header) const;
+  static std::shared_ptr<const ClockLines> clock_of(const FrontHeader& header);
   LaneState& lane(std::uint32_t id);
   bool peek(LaneState& lane, TakenRecord& record);
   bool open_piece(LaneState& lane);
@@ -105,7 +106,7 @@ class DeadJournal {
   std::map<std::uint32_t, LaneState> lanes_;
   std::unique_ptr<CrashPage> crash_;
   std::uint64_t skipped_bytes_ = 0;
-  std::uint64_t unreported_losses_ = 0;
+  std::uint64_t losses_ = 0, reported_losses_ = 0;
   std::uint64_t size_bytes_ = 0;
 };
 

@@ -10,6 +10,7 @@
 namespace codewake::internal {
 
 inline constexpr std::uint32_t kJournalVersion = 1;
+inline constexpr std::uint32_t kFrontVersion = 2;
 
 /// What every record begins with. Records begin at multiples of 8; their length is one.
 struct RecordHeader {
@@ -95,7 +96,7 @@ static_assert(sizeof(SlotHeader) == 64);
 inline constexpr std::uint32_t kSlotMagic = 0x4C535743u;  // "CWSL"
 
 inline constexpr std::size_t kSlotBytes = 256 * 1024;
-inline constexpr std::size_t kMaxClockSamples = ClockHistory::kMaxSamples;
+inline constexpr std::size_t kFrontLines = 64;
 
 /// What the front file begins with.
 struct FrontHeader {
@@ -108,14 +109,15 @@ struct FrontHeader {
   std::uint32_t tick_source;  ///< TickSource
   std::uint32_t crc;          ///< CRC32C of what stands before
   std::uint32_t unused;
-  double nominal_ns_per_tick;
   // What changes while the run lives.
+  std::uint64_t clock_lines;    ///< how many there have been; the last ones stand in `clock`, by number
   std::uint64_t lost_full;      ///< events that were not taken because the journal was full
   std::uint64_t lost_error;     ///< and because of a failure
   std::uint64_t lost_reported;  ///< of both, how many a stored event tells of
-  std::uint64_t clock_samples;  ///< how many there have been; the last ones stand in `clock`, by number
-  ClockSample clock[kMaxClockSamples];
+  std::uint64_t unused_too;
+  ClockLine clock[kFrontLines];
 };
+static_assert(sizeof(ClockLine) == 40 && offsetof(FrontHeader, clock) == 80);
 static_assert(offsetof(FrontHeader, crc) == 32 && offsetof(FrontHeader, lost_full) == 48);
 static_assert(sizeof(FrontHeader) < 4096);
 inline constexpr char kFrontMagic[8] = {'C', 'W', 'F', 'R', 'O', 'N', 'T', '\n'};
@@ -138,8 +140,8 @@ struct SpillHeader {
 static_assert(sizeof(SpillHeader) == 16);
 inline constexpr char kSpillMagic[8] = {'C', 'W', 'S', 'P', 'I', 'L', 'L', '\n'};
 
-/// What each block of a spill file begins with; as many bytes of a lane follow. Two samples of the clock say
-/// what its ticks mean.
+/// What each block of a spill file begins with; as many bytes of a lane follow. One line says what all of
+/// their ticks mean.
 struct BlockHeader {
   std::uint32_t magic;  ///< kBlockMagic
   std::uint32_t crc;    ///< CRC32C of the rest
@@ -148,7 +150,7 @@ struct BlockHeader {
   std::uint64_t from_position;  ///< of the first byte behind the header
   std::uint32_t tick_source;
   std::uint32_t unused;
-  ClockSample clock[2];
+  ClockPoints clock;
 };
 static_assert(sizeof(BlockHeader) == 64);
 inline constexpr std::uint32_t kBlockMagic = 0x42535743u;  // "CWSB"

@@ -112,7 +112,7 @@ void Front::map_file(const Folder* folder) {
 void Front::write_header(TickSource ticks) noexcept {
   FrontHeader& written = header();
   std::memcpy(written.magic, kFrontMagic, sizeof kFrontMagic);
-  written.version = kJournalVersion;
+  written.version = kFrontVersion;
   written.slot_bytes = kSlotBytes;
   written.slot_count = slot_count_;
   written.lane_count = lane_count();

@@ -66,10 +66,11 @@ __attribute__((always_inline)) inline void prefetch_for_write(const char* at) no
 template <class Crc, class Encode>
 __attribute__((always_inline)) inline bool append(Lane& lane, RecordKind kind, RecordContext context,
                                                   Encode encode) noexcept {
-  char* const at = lane.writer.at;
-  const auto room = static_cast<std::size_t>(lane.writer.end - at);
-  if (room < sizeof(RecordHeader)) [[unlikely]]
+  const std::ptrdiff_t found = lane.room();
+  if (found < static_cast<std::ptrdiff_t>(sizeof(RecordHeader))) [[unlikely]]
     return false;
+  const auto room = static_cast<std::size_t>(found);
+  char* const at = lane.writer.at.load(std::memory_order_relaxed);
   const std::uint64_t ticks = read_ticks(context.ticks);
   char* const end = encode(at + sizeof(RecordHeader), at + std::min(room, kMaxRecordBytes));
   if (end == nullptr) [[unlikely]]
@@ -84,7 +85,7 @@ __attribute__((always_inline)) inline bool append(Lane& lane, RecordKind kind, R
                    static_cast<std::uint64_t>(context.process) << 32 |
                    static_cast<std::uint64_t>(kind) << 48 | static_cast<std::uint64_t>(context.flags) << 56);
   publish(at, first_word(length, crc_of<Crc>(at, length, place_word(lane.id, position))));
-  lane.writer.at = at + length;
+  lane.writer.at.store(at + length, std::memory_order_relaxed);
   lane.sequence.store(sequence + 1, std::memory_order_relaxed);
   lane.published.store(position + length, std::memory_order_release);
   prefetch_for_write(at + length + kCacheLine);  // where the next record will be
@@ -126,7 +127,8 @@ bool append_bytes(Lane& lane, RecordKind kind, const void* payload, std::size_t 
 void append_end_of_slot(Lane& lane) noexcept {
   const std::uint64_t position = lane.position();
   const std::uint64_t place = place_word(lane.id, position);
-  publish(lane.writer.at, first_word(kEndOfSlot, ~crc32c_words(~0u, &place, 1)));
+  publish(lane.writer.at.load(std::memory_order_relaxed),
+          first_word(kEndOfSlot, ~crc32c_words(~0u, &place, 1)));
   lane.published.store(position + kEndOfSlotBytes, std::memory_order_release);
 }
 

@@ -1,8 +1,9 @@
 // A lane: the stream of records that one thread writes, without a lock, a system call or an allocation.
 //
 // Invariants:
-//  - Only the thread that holds a lane touches `writer`; `published`, `sequence` and `busy` are read by
-//    others.
+//  - Only the thread that holds a lane touches `writer`, but for a keeper that takes the slot of a quiet lane
+//    back: it takes the lane's room away first, and the slot only where nobody is `busy` then. `published`,
+//    `sequence` and `busy` are read by others.
 //  - A record becomes visible by the one store of its first word, which comes last; the word behind it is 0
 //    by then. So whoever reads the lane, in this process or after its death, sees whole records or none.
 #pragma once
@@ -24,10 +25,11 @@ inline constexpr std::size_t kNoSharing = 128;
 struct alignas(kNoSharing) Lane {
   explicit Lane(std::uint32_t number) noexcept : id(number) {}
 
-  /// Where the next record goes, and the end of the room for it, with that for an end mark left out.
+  /// Where the next record goes, and the end of the room for it, with that for an end mark left out. An end
+  /// before `at` is no room.
   struct Writer {
-    char* at = nullptr;
-    char* end = nullptr;
+    std::atomic<char*> at{nullptr};
+    std::atomic<char*> end{nullptr};
     /// Added to `at` it gives the position in the lane.
     std::uint64_t position_offset = 0;
   } writer;
@@ -38,7 +40,14 @@ struct alignas(kNoSharing) Lane {
   alignas(kNoSharing) const std::uint32_t id;
 
   std::uint64_t position() const noexcept {
-    return reinterpret_cast<std::uintptr_t>(writer.at) + writer.position_offset;
+    return reinterpret_cast<std::uintptr_t>(writer.at.load(std::memory_order_relaxed)) +
+           writer.position_offset;
+  }
+
+  /// Bytes for records; negative where there is no slot.
+  std::ptrdiff_t room() const noexcept {
+    return reinterpret_cast<std::intptr_t>(writer.end.load(std::memory_order_relaxed)) -
+           reinterpret_cast<std::intptr_t>(writer.at.load(std::memory_order_relaxed));
   }
 };
 

@@ -95,7 +95,14 @@ bool LiveJournal::open_block(LaneState& lane) {
   const auto block = std::find_if(lane.blocks.begin(), lane.blocks.end(),
                                   [&](const SpillBlock& b) { return b.to > lane.taken; });
   if (block == lane.blocks.end()) return false;
-  if (const std::error_code error = spill_->read(*block, lane.block_words)) {
+  const std::error_code error = spill_->read(*block, lane.block_words);
+  if (error == std::errc::no_such_file_or_directory) {
+    say(fmt::format("a file of the journal in {} was deleted while the program ran",
+                    disk_folder_ ? disk_folder_->path().string() : options_.folder.string()));
+    forget_lost_blocks(lane);
+    return open_place(lane);
+  }
+  if (error) {
     const std::lock_guard lock(slots_mutex_);
     disk_problem_ = fmt::format("the journal cannot be read: {}", error.message());
     return false;  // it may be read later; until then the lane waits
@@ -106,6 +113,26 @@ bool LiveJournal::open_block(LaneState& lane) {
                        block->from);
   lane.scanner->seek(std::max(lane.taken, block->from));
   return true;
+}
+
+// With consume_mutex_ held: whoever deleted the files took the records with them, but for those that slots
+// have.
+void LiveJournal::forget_lost_blocks(LaneState& lane) {
+  std::uint64_t first_in_slots = lane.lane.published.load(std::memory_order_acquire);
+  {
+    const std::lock_guard lock(slots_mutex_);
+    if (!lane.slots.empty()) first_in_slots = lane.slots.front().base;
+  }
+  for (const SpillBlock& block : lane.blocks) {
+    if (block.to <= lane.taken || block.from >= first_in_slots) continue;
+    lost_.fetch_add(block.records, std::memory_order_relaxed);
+    std::atomic_ref(front_->header().lost_error).fetch_add(block.records, std::memory_order_relaxed);
+  }
+  lane.blocks.clear();
+  if (lane.taken < first_in_slots) {
+    lane.taken = first_in_slots;
+    lane.reading = nullptr;
+  }
 }
 
 // The program has written over the journal's memory, as programs with bugs do. What is whole behind that
@@ -130,7 +157,7 @@ bool LiveJournal::open_overwritten(LaneState& lane) {
                   .from = lane.taken,
                   .to = lane.taken + size,
                   .ticks = ticks_,
-                  .clock = clock_.line()};
+                  .clock = clock_.use_line_of(read_ticks(ticks_)).points};
   lane.scanner.emplace(std::span(reinterpret_cast<const char*>(lane.block_words.data()), size), lane.lane.id,
                        lane.taken);
   lane.reading = nullptr;
@@ -146,11 +173,9 @@ void LiveJournal::pop(LaneState& lane, const TakenRecord& record) {
   }
 }
 
-Time LiveJournal::time_of(const LaneState& lane, const TakenRecord& record) const {
-  if (!lane.scanner) return clock_.to_time(record.header.time);
-  ClockHistory clock(lane.scanned.ticks);
-  for (const ClockSample& sample : lane.scanned.clock) clock.add(sample);
-  return clock.to_time(record.header.time);
+Time LiveJournal::time_of(const LaneState& lane, const TakenRecord& record) {
+  if (!lane.scanner || ticks_ == TickSource::realtime) return clock_.to_time(record.header.time);
+  return time_on(lane.scanned.clock, record.header.time);
 }
 
 std::error_code LiveJournal::read_external(const TakenRecord& record, std::string& content) const {
@@ -202,8 +227,7 @@ void LiveJournal::free_slots(LaneState& lane, std::uint64_t until) {
     front_->free_slot(use.slot);
     free_slots_.push_back(use.slot);
     lane.slots.pop_front();
-    patience_lost_ = false;
-    room_.notify_one();
+    room_.notify_all();
   }
 }
 
@@ -214,7 +238,7 @@ void LiveJournal::forget_external(std::uint32_t lane, const External& external) 
   const std::lock_guard lock(slots_mutex_);
   if (folder == nullptr) externals_in_memory_.erase({lane, external.position});
   external_bytes_.fetch_sub(external.size_bytes, std::memory_order_relaxed);
-  external_room_.notify_all();
+  room_.notify_all();
 }
 
 }  // namespace codewake::internal

@@ -2,8 +2,6 @@
 #include "journal/live_journal.hpp"
 
 #include <fmt/format.h>
-#include <linux/membarrier.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,32 +10,12 @@
 
 #include "codewake/trusted_path.hpp"
 #include "codewake/visible.hpp"
+#include "journal/fence.hpp"
 #include "journal/places.hpp"
 
 namespace codewake::internal {
-namespace {
-
-long membarrier(int command) noexcept {
-  return syscall(SYS_membarrier, command, 0, 0);
-}
-
-// For the closing side of `busy`: see wait_for_writers.
-bool can_fence_others() noexcept {
-  static const bool can = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
-  return can;
-}
-
-void fence_others() noexcept {
-  if (can_fence_others() && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0) return;
-  // Without it, time: no store stays in a processor's buffer for so long.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
-}
-
-}  // namespace
-
 LiveJournal::LiveJournal(JournalOptions options) : options_(std::move(options)) {
-  static_cast<void>(can_fence_others());  // registering is cheap as long as there are few threads
+  prepare_fences();
   make_folders();
   make_front();
   // Two samples make a line; a moment lies between them, so that it is straight to a thousandth.
@@ -146,7 +124,6 @@ void LiveJournal::close() noexcept {
   const std::lock_guard lock(slots_mutex_);
   closed_ = true;
   room_.notify_all();
-  external_room_.notify_all();
 }
 
 // A writer sets `busy`, then looks whether the journal is open; whoever closes it does the opposite. The one

@@ -91,16 +91,19 @@ class LiveJournal {
   void release_lane(Lane& lane) noexcept;
 
   /// The way of an EventInput or TraceEventInput that `append_event` has refused: into another slot, or a
-  /// file of its own. May wait (see kPatience). `position` is told where the record begins.
+  /// file of its own. Does not wait: where there is no slot for the lane, `append_common` may still have
+  /// room. `position` is told where the record begins.
   template <class Event = EventInput>
   Accepted append(Lane& lane, const Event& event, RecordContext context, std::uint64_t& position);
 
-  /// For whoever has no lane. Blocks while another writes there.
+  /// For a thread that has no lane, or whose lane has no room. Blocks while another writes there. Without
+  /// room it waits as `block_when_full` says: for as long as it takes, or not beyond kPatience.
   template <class Event = EventInput>
   Accepted append_common(const Event& event, RecordContext context, std::uint64_t& position);
   Accepted append_process(const ProcessInfo& info, std::uint16_t number);
 
-  /// How long a writer waits for the keeper to make room, once, before events are dropped.
+  /// For how long writers wait until the disk has made room, before events are dropped: in all, until there
+  /// has been room for a while.
   static constexpr std::chrono::milliseconds kPatience{100};
 
   /// From now on no writer waits for room.
@@ -116,6 +119,9 @@ class LiveJournal {
 
   /// How many records there have been, but for those of processes.
   std::uint64_t accepted() const;
+
+  /// And how many of these went with files that somebody has deleted.
+  std::uint64_t lost() const noexcept { return lost_.load(std::memory_order_relaxed); }
 
   // ── the consumer ──
 
@@ -138,6 +144,9 @@ class LiveJournal {
 
   /// Provides slots, spills what is old or too much, samples the clock. May block on the disk.
   void keep(Upkeep upkeep);
+
+  /// How many slots have been taken so far: the more, the more there is to do.
+  std::uint64_t slots_taken() const noexcept { return slots_taken_.load(std::memory_order_relaxed); }
 
   /// Whether a writer found less room than it should have since the last call.
   bool takes_room() const noexcept { return wants_room_.load(std::memory_order_relaxed); }
@@ -166,6 +175,8 @@ class LiveJournal {
   void close_in_child() noexcept;
 
  private:
+  using Deadline = std::chrono::steady_clock::time_point;
+
   struct SlotUse {
     std::uint32_t slot = 0;
     std::uint64_t base = 0;  ///< position of its first record
@@ -186,6 +197,9 @@ class LiveJournal {
     // Guarded by slots_mutex_.
     std::deque<SlotUse> slots;
     std::deque<External> externals;
+    char* retiring_end = nullptr;  ///< the lane's room, which the keeper has taken away; see retire_lanes
+    std::uint64_t seen = 0;        ///< where it ended when the keeper looked last
+    Deadline quiet_since{};        ///< since when it has not moved
     // Guarded by consume_mutex_.
     std::uint64_t taken = 0;
     std::uint64_t spilled = 0;
@@ -197,7 +211,6 @@ class LiveJournal {
     std::optional<RecordScanner> scanner;  ///< of block_words
     SpillBlock scanned = {};
   };
-  using Deadline = std::chrono::steady_clock::time_point;
 
   // Making.
   void make_folders();
@@ -209,12 +222,21 @@ class LiveJournal {
 
   // Writers.
   Accepted make_room(Lane& lane, std::size_t size_bytes);
-  std::optional<std::uint32_t> take_slot(std::unique_lock<std::mutex>& lock);
-  std::optional<std::uint32_t> provide_slot();
+  std::size_t available_slots() const noexcept;
+  std::optional<std::uint32_t> provide_slot(const LaneState& lane);
+  void end_slot(LaneState& state) noexcept;
+  bool has_external_room(std::uint64_t size_bytes) const noexcept;
+  bool may_have_room(std::uint64_t external_bytes) const noexcept;
+  bool wait_for_room(std::uint64_t external_bytes, std::optional<Deadline>& deadline);
+  template <class Append>
+  Accepted append_when_open(Append append_to);
+  template <class Append>
+  Accepted append_waiting(std::uint64_t external_bytes, Append append_to);
   template <class Event = EventInput>
   Accepted append_external(Lane& lane, const Event& event, std::size_t size_bytes, RecordContext context,
                            std::uint64_t& position);
-  Accepted reserve_external(std::uint64_t size_bytes, std::uint64_t limit_bytes);
+  std::uint64_t external_limit() const noexcept;
+  Accepted reserve_external(std::uint64_t size_bytes);
   Accepted keep_external(std::string content, std::uint32_t lane, std::uint64_t position);
   void forget_external(std::uint32_t lane, const External& external) noexcept;
   LaneState& state_of(const Lane& lane) const noexcept;
@@ -226,17 +248,27 @@ class LiveJournal {
   bool open_block(LaneState& lane);
   bool open_overwritten(LaneState& lane);
   void pop(LaneState& lane, const TakenRecord& record);
-  Time time_of(const LaneState& lane, const TakenRecord& record) const;
+  Time time_of(const LaneState& lane, const TakenRecord& record);
   void free_slots(LaneState& lane, std::uint64_t until);
   void release_stored(LaneState& lane);
 
   // The keeper, with consume_mutex_ held.
   void sample_clock_if_due();
+  void keep_disk_folder();
+  void forget_lost_blocks(LaneState& lane);
   void spill_what_is_due(Upkeep upkeep);
+  struct LineOfRecords {
+    ClockPoints points;
+    std::size_t size_bytes;
+    std::uint64_t records;
+  };
+  LineOfRecords line_of_records(std::span<const char> bytes);
   bool spill_lane(LaneState& lane, std::uint64_t until);
   std::error_code sync_externals();
   std::uint64_t spill_goal(LaneState& lane, Upkeep upkeep, bool is_old, bool pressed) const;
   void provide_spare_slots();
+  void retire_lanes();
+  std::vector<LaneState*> lanes_to_retire();
   void give_back_idle_slots();
   bool is_pressed() const;
 
@@ -251,18 +283,21 @@ class LiveJournal {
   std::unique_ptr<Spill> spill_;
   bool is_folder_synced_ = false;
   ClockHistory clock_;
-  Deadline next_sample_{}, next_aging_{}, next_shrink_{}, retry_disk_{};
+  Deadline next_sample_{}, next_aging_{}, next_shrink_{}, next_look_{}, retry_disk_{};
   std::chrono::nanoseconds sample_interval_{std::chrono::milliseconds(1)};
 
   mutable std::mutex slots_mutex_;
-  std::condition_variable room_, external_room_;
+  std::condition_variable room_;
   std::deque<std::unique_ptr<LaneState>> lanes_;
   std::vector<LaneState*> idle_lanes_;
   std::vector<std::uint32_t> free_slots_;   // with memory; the last is the next
   std::vector<std::uint32_t> empty_slots_;  // without
   std::size_t spare_slots_ = 2;
   std::size_t least_free_ = 0;
-  bool patience_lost_ = false;
+  std::size_t waiters_ = 0;
+  Deadline waiting_since_{};
+  std::chrono::nanoseconds waited_{0};  // by writers, since there was room for a while
+  bool is_dry_ = false;                 // a writer has found no room since the keeper looked last
   bool is_overwritten_ = false;
   bool no_more_memory_ = false;  // the last slot that was asked for could not be had
   std::string problem_, disk_problem_;
@@ -274,6 +309,8 @@ class LiveJournal {
   std::atomic<bool> can_spill_{false};
   std::atomic<std::uint64_t> external_bytes_{0};
   std::atomic<std::uint64_t> process_records_{0};
+  std::atomic<std::uint64_t> lost_{0};
+  std::atomic<std::uint64_t> slots_taken_{0};
 };
 
 }  // namespace codewake::internal

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "codewake/visible.hpp"
+#include "journal/fence.hpp"
 #include "journal/file_io.hpp"
 #include "journal/live_journal.hpp"
 
@@ -18,6 +19,10 @@ using namespace std::chrono_literals;
 constexpr auto kAge = 1s;
 constexpr auto kLongestSampleInterval = 50ms;
 constexpr auto kShrinkInterval = 5s;
+/// A lane that has not moved for so long gives its slot back.
+constexpr auto kQuiet = 5s;
+/// How often it is looked whether the folder on disk is still there.
+constexpr auto kLookInterval = 1s;
 /// After a failure of the disk.
 constexpr auto kRetryDisk = 1s;
 
@@ -26,9 +31,11 @@ constexpr auto kRetryDisk = 1s;
 void LiveJournal::keep(Upkeep upkeep) {
   wants_room_.store(false, std::memory_order_relaxed);
   provide_spare_slots();
+  retire_lanes();
   {
     const std::lock_guard lock(consume_mutex_);
     sample_clock_if_due();
+    if (disk_folder_) keep_disk_folder();
     if (disk_folder_) spill_what_is_due(upkeep);
   }
   give_back_idle_slots();
@@ -38,22 +45,102 @@ void LiveJournal::keep(Upkeep upkeep) {
 void LiveJournal::sample_clock_if_due() {
   const auto now = std::chrono::steady_clock::now();
   if (now < next_sample_) return;
-  const ClockSample sample = sample_clock(ticks_);
-  clock_.add(sample);
   next_sample_ = now + sample_interval_;
   sample_interval_ = std::min<std::chrono::nanoseconds>(2 * sample_interval_, kLongestSampleInterval);
+  if (!clock_.add(sample_clock(ticks_))) return;
   FrontHeader& written = front_->header();
-  written.nominal_ns_per_tick = clock_.nominal_ns_per_tick();
-  const std::uint64_t number = written.clock_samples;
-  written.clock[number % kMaxClockSamples] = sample;
-  std::atomic_ref(written.clock_samples).store(number + 1, std::memory_order_release);
+  const std::uint64_t number = written.clock_lines;
+  written.clock[number % kFrontLines] = clock_.lines().last();
+  std::atomic_ref(written.clock_lines).store(number + 1, std::memory_order_release);
+}
+
+// Whoever deletes the folder of a running program takes from it what was in the spill, and nothing more: what
+// lies in slots goes into a new one.
+void LiveJournal::keep_disk_folder() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < next_look_) return;
+  next_look_ = now + kLookInterval;
+  if (disk_folder_->is_in_place()) return;
+  const std::string path = disk_folder_->path().string();
+  for (LaneState* lane : all_lanes()) {
+    lane->scanner.reset();
+    lane->spilled = lane->stored.load(std::memory_order_relaxed);
+    forget_lost_blocks(*lane);
+  }
+  spill_.reset();
+  disk_folder_.reset();
+  try {
+    make_disk_folder();
+    say(fmt::format("the journal folder {} was deleted while the program ran, and is made anew", path));
+  } catch (const std::system_error& error) {
+    can_spill_ = false;
+    disk_folder_.reset();
+    spill_.reset();
+    say(fmt::format("the journal folder {} was deleted while the program ran, and cannot be made anew: {}",
+                    path, error.what()));
+  }
 }
 
 // Half full, or all that can be had.
 bool LiveJournal::is_pressed() const {
   const std::lock_guard lock(slots_mutex_);
   const std::size_t used = front_->slot_count() - free_slots_.size() - empty_slots_.size();
-  return used > front_->slot_count() / 2 || (no_more_memory_ && free_slots_.empty());
+  return used > available_slots() / 2 || (no_more_memory_ && free_slots_.empty());
+}
+
+// Lanes that are quiet; where there is no slot left to go on to, half of them all, whatever they do: their
+// threads write to the common lane then.
+std::vector<LiveJournal::LaneState*> LiveJournal::lanes_to_retire() {
+  const auto now = std::chrono::steady_clock::now();
+  const bool can_free_others = std::any_of(lanes_.begin(), lanes_.end(), [](const auto& state) {
+    return !state->slots.empty() && state->slots.front().end != 0;
+  });
+  const bool is_starving =
+      !can_free_others && free_slots_.size() <= 1 && (no_more_memory_ || empty_slots_.size() <= 1);
+  if (!std::exchange(is_dry_, false) && waiters_ == 0) waited_ = {};
+  std::vector<LaneState*> quiet, active;
+  for (const auto& state : lanes_) {
+    const std::uint64_t end = state->lane.published.load(std::memory_order_relaxed);
+    const bool has_moved = std::exchange(state->seen, end) != end;
+    if (has_moved) state->quiet_since = now;
+    if (state->lane.id == kCommonLane || state->slots.empty() || state->slots.back().end != 0) continue;
+    const bool is_stored = state->stored.load(std::memory_order_relaxed) == end;
+    if (is_starving ? !has_moved : is_stored && now - state->quiet_since >= kQuiet) {
+      quiet.push_back(state.get());
+    } else if (is_starving) {
+      active.push_back(state.get());
+    }
+  }
+  if (is_starving && quiet.empty()) {
+    active.resize((active.size() + 1) / 2);
+    return active;
+  }
+  return quiet;
+}
+
+// Takes slots back from lanes. A writer marks its lane as busy and then looks whether it has room; here it is
+// done the other way round, with a fence for both between: either the writer is seen, or it sees.
+void LiveJournal::retire_lanes() {
+  std::vector<LaneState*> lanes;
+  {
+    const std::lock_guard lock(slots_mutex_);
+    lanes = lanes_to_retire();
+    for (LaneState* state : lanes) {
+      state->retiring_end = state->lane.writer.end.exchange(nullptr, std::memory_order_relaxed);
+    }
+  }
+  if (lanes.empty()) return;
+  fence_others();
+  const std::lock_guard lock(slots_mutex_);
+  for (LaneState* state : lanes) {
+    char* const end = std::exchange(state->retiring_end, nullptr);
+    if (end == nullptr) continue;  // its writer has come for it
+    if (state->lane.busy.load(std::memory_order_acquire)) {
+      state->lane.writer.end.store(end, std::memory_order_relaxed);
+    } else {
+      end_slot(*state);
+    }
+  }
 }
 
 // Up to which position of a lane the spill should reach.
@@ -116,6 +203,36 @@ std::error_code LiveJournal::sync_externals() {
   return {};
 }
 
+// A block has one line for all of its ticks: how many of these bytes have the line of the first record.
+LiveJournal::LineOfRecords LiveJournal::line_of_records(std::span<const char> bytes) {
+  const auto header_at = [&](std::size_t offset) {
+    RecordHeader header{};
+    std::memcpy(&header, bytes.data() + offset, std::min(sizeof header, bytes.size() - offset));
+    return header;
+  };
+  const auto is_record = [](const RecordHeader& header) {
+    return header.length_bytes >= sizeof header && header.length_bytes <= kMaxRecordBytes &&
+           header.length_bytes % sizeof(std::uint64_t) == 0;
+  };
+  const RecordHeader first = header_at(0);
+  const ClockLine line = clock_.use_line_of(is_record(first) ? first.time : read_ticks(ticks_));
+  const bool may_change = line != clock_.lines().last();
+  LineOfRecords found{.points = line.points, .size_bytes = 0, .records = 0};
+  // What is no record, but has been written over, goes with those before it.
+  for (std::size_t offset = 0; offset < bytes.size();) {
+    const RecordHeader header = header_at(offset);
+    if (!is_record(header) || header.length_bytes > bytes.size() - offset) break;
+    if (may_change && offset != 0 && clock_.lines().line_of(header.time) != line) {
+      found.size_bytes = offset;
+      return found;
+    }
+    ++found.records;
+    offset += header.length_bytes;
+  }
+  found.size_bytes = bytes.size();
+  return found;
+}
+
 // Copies what lies in slots, from where the spill or the store ends. False where the disk has no more room.
 bool LiveJournal::spill_lane(LaneState& lane, std::uint64_t until) {
   lane.spilled = std::max(lane.spilled, lane.stored.load(std::memory_order_relaxed));
@@ -124,18 +241,24 @@ bool LiveJournal::spill_lane(LaneState& lane, std::uint64_t until) {
     const std::lock_guard lock(slots_mutex_);
     slots = lane.slots;
   }
-  for (const SlotUse& use : slots) {
-    const std::uint64_t end = std::min(until, use.end == 0 ? until : use.end);
-    if (end <= lane.spilled || lane.spilled < use.base) continue;
-    const std::size_t size = end - lane.spilled;
-    SpillBlock block{
-        .lane = lane.lane.id, .from = lane.spilled, .to = end, .ticks = ticks_, .clock = clock_.line()};
-    std::error_code error;
-    const bool has_room = spill_->has_room(size + external_bytes_.load(std::memory_order_relaxed));
-    if (has_room) {
-      error = spill_->append(block,
-                             {front_->slot(use.slot) + sizeof(SlotHeader) + (lane.spilled - use.base), size});
+  for (auto use = slots.begin(); use != slots.end();) {
+    std::uint64_t end = std::min(until, use->end == 0 ? until : use->end);
+    if (end <= lane.spilled || lane.spilled < use->base) {
+      ++use;
+      continue;
     }
+    const char* const bytes = front_->slot(use->slot) + sizeof(SlotHeader) + (lane.spilled - use->base);
+    const LineOfRecords line = line_of_records({bytes, static_cast<std::size_t>(end - lane.spilled)});
+    end = lane.spilled + line.size_bytes;
+    SpillBlock block{.lane = lane.lane.id,
+                     .from = lane.spilled,
+                     .to = end,
+                     .records = line.records,
+                     .ticks = ticks_,
+                     .clock = line.points};
+    std::error_code error;
+    const bool has_room = spill_->has_room(line.size_bytes + external_bytes_.load(std::memory_order_relaxed));
+    if (has_room) error = spill_->append(block, {bytes, line.size_bytes});
     can_spill_.store(has_room && !error, std::memory_order_relaxed);
     if (error) {
       retry_disk_ = std::chrono::steady_clock::now() + kRetryDisk;
@@ -174,7 +297,7 @@ void LiveJournal::provide_spare_slots() {
       return;
     }
     free_slots_.insert(free_slots_.begin(), slot);  // those that were used last stay the next
-    room_.notify_one();
+    room_.notify_all();
   }
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <new>
 
 #include "base/crc32c.hpp"
 #include "journal/event_codec.hpp"
@@ -27,8 +28,8 @@ Lane* LiveJournal::acquire_lane() {
     idle_lanes_.pop_back();
     return &lane->lane;
   }
-  // A lane keeps its slot for good. Were there as many as slots, no lane could go on to another.
-  if (lanes_.size() > front_->slot_count() / 2 || (no_more_memory_ && free_slots_.empty())) return nullptr;
+  // Were there as many lanes as slots, no lane could go on to another. Where memory is short, threads share.
+  if (lanes_.size() > available_slots() / 2) return nullptr;
   lanes_.push_back(std::make_unique<LaneState>(static_cast<std::uint32_t>(lanes_.size())));
   return &lanes_.back()->lane;
 }
@@ -43,16 +44,23 @@ LiveJournal::LaneState& LiveJournal::state_of(const Lane& lane) const noexcept {
   return *lanes_[lane.id];
 }
 
-// With slots_mutex_ held: memory is taken from the system here only where the keeper was too slow.
-std::optional<std::uint32_t> LiveJournal::provide_slot() {
-  if (!free_slots_.empty()) {
+// With slots_mutex_ held: what there is of slots, as far as is known.
+std::size_t LiveJournal::available_slots() const noexcept {
+  return front_->slot_count() - (no_more_memory_ ? empty_slots_.size() : 0);
+}
+
+// With slots_mutex_ held: memory is taken from the system here only where the keeper was too slow. The last
+// slot is for the lane that all can write to.
+std::optional<std::uint32_t> LiveJournal::provide_slot(const LaneState& lane) {
+  const std::size_t left = lane.lane.id == kCommonLane ? 0 : 1;
+  if (free_slots_.size() > left) {
     const std::uint32_t slot = free_slots_.back();
     free_slots_.pop_back();
     least_free_ = std::min(least_free_, free_slots_.size());
     return slot;
   }
   spare_slots_ = std::min(2 * spare_slots_, kMaxSpareSlots);
-  if (empty_slots_.empty()) return std::nullopt;
+  if (empty_slots_.size() <= left) return std::nullopt;
   const std::uint32_t slot = empty_slots_.back();
   no_more_memory_ = front_->reserve(slot) != 0;
   if (no_more_memory_) return std::nullopt;
@@ -60,49 +68,39 @@ std::optional<std::uint32_t> LiveJournal::provide_slot() {
   return slot;
 }
 
-std::optional<std::uint32_t> LiveJournal::take_slot(std::unique_lock<std::mutex>& lock) {
-  auto slot = provide_slot();
-  if (!slot) wants_room_.store(true, std::memory_order_relaxed);
-  if (slot || closed_) return slot;
-  options_.on_pressure();
-  if (options_.block_when_full) {
-    while (!slot && !closed_) {
-      room_.wait(lock);
-      slot = provide_slot();
-    }
-    return slot;
-  }
-  // The keeper moves slots to the disk as fast as it can; but who has waited in vain does not wait again.
-  if (!can_spill_.load(std::memory_order_relaxed) || patience_lost_) return std::nullopt;
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  while (!slot && !closed_ && room_.wait_until(lock, deadline) == std::cv_status::no_timeout) {
-    slot = provide_slot();
-  }
-  patience_lost_ = !slot;
-  return slot;
+// With slots_mutex_ held. What is in the slot may go to the disk, or is stored already, and then the slot is
+// free.
+void LiveJournal::end_slot(LaneState& state) noexcept {
+  Lane& lane = state.lane;
+  if (lane.writer.at.load(std::memory_order_relaxed) == nullptr) return;
+  append_end_of_slot(lane);
+  state.slots.back().end = lane.published.load(std::memory_order_relaxed);
+  lane.writer.at.store(nullptr, std::memory_order_relaxed);
+  lane.writer.end.store(nullptr, std::memory_order_relaxed);
 }
 
 Accepted LiveJournal::make_room(Lane& lane, std::size_t size_bytes) {
-  if (lane.writer.at != nullptr && static_cast<std::size_t>(lane.writer.end - lane.writer.at) >= size_bytes) {
-    return Accepted::yes;
-  }
-  std::unique_lock lock(slots_mutex_);
-  const auto slot = take_slot(lock);
-  if (!slot) return closed_ ? Accepted::closed : Accepted::full;
+  const auto has_room = [&] { return lane.room() >= static_cast<std::ptrdiff_t>(size_bytes); };
+  if (has_room()) return Accepted::yes;
+  const std::lock_guard lock(slots_mutex_);
   LaneState& state = state_of(lane);
-  std::uint64_t base = lane.published.load(std::memory_order_relaxed);
-  if (lane.writer.at != nullptr) {
-    append_end_of_slot(lane);
-    base += kEndOfSlotBytes;
-    state.slots.back().end = base;
-  }
+  // The keeper is about to take the slot back, and sees that the lane is busy.
+  if (char* const end = std::exchange(state.retiring_end, nullptr); end != nullptr)
+    lane.writer.end.store(end, std::memory_order_relaxed);
+  if (has_room()) return Accepted::yes;
+  end_slot(state);
+  const auto slot = provide_slot(state);
+  if (free_slots_.size() < spare_slots_ / 2 + 1) wants_room_.store(true, std::memory_order_relaxed);
+  if (!slot) return closed_ ? Accepted::closed : Accepted::full;
+  const std::uint64_t base = lane.published.load(std::memory_order_relaxed);
   front_->begin_slot(*slot, lane.id, base);
   state.slots.push_back({.slot = *slot, .base = base});
   char* const first = front_->slot(*slot) + sizeof(SlotHeader);
-  lane.writer = {.at = first,
-                 .end = front_->slot(*slot) + kSlotBytes - kEndOfSlotBytes,
-                 .position_offset = base - reinterpret_cast<std::uintptr_t>(first)};
-  if (free_slots_.size() < spare_slots_ / 2 + 1) wants_room_.store(true, std::memory_order_relaxed);
+  lane.writer.position_offset = base - reinterpret_cast<std::uintptr_t>(first);
+  lane.writer.at.store(first, std::memory_order_relaxed);
+  lane.writer.end.store(front_->slot(*slot) + kSlotBytes - kEndOfSlotBytes, std::memory_order_relaxed);
+  slots_taken_.fetch_add(1, std::memory_order_relaxed);
+  if (lane.id == kCommonLane) room_.notify_all();
   return Accepted::yes;
 }
 
@@ -124,27 +122,33 @@ Accepted LiveJournal::append_external(Lane& lane, const Event& event, std::size_
   const Accepted room = make_room(lane, sizeof(RecordHeader) + sizeof(ExternalPayload));
   if (room != Accepted::yes) return room;
   position = lane.position();
-  std::string content(size_bytes + kEncodingSlack, '\0');
-  if (encode_event(event, content.data(), content.data() + content.size()) == nullptr)
-    return Accepted::too_large;
-  content.resize(size_bytes);
-  const ExternalPayload payload{
-      .size_bytes = size_bytes, .crc = crc32c(content.data(), content.size()), .unused = 0};
-  const Accepted kept = keep_external(std::move(content), lane.id, position);
-  if (kept != Accepted::yes) return kept;
-  context.flags |= kExternal;
-  return append_bytes(lane, kRecordKind<Event>, &payload, sizeof payload, context) ? Accepted::yes
-                                                                                   : Accepted::failed;
+  try {
+    std::string content(size_bytes + kEncodingSlack, '\0');
+    if (encode_event(event, content.data(), content.data() + content.size()) == nullptr)
+      return Accepted::too_large;
+    content.resize(size_bytes);
+    const ExternalPayload payload{
+        .size_bytes = size_bytes, .crc = crc32c(content.data(), content.size()), .unused = 0};
+    const Accepted kept = keep_external(std::move(content), lane.id, position);
+    if (kept != Accepted::yes) return kept;
+    context.flags |= kExternal;
+    return append_bytes(lane, kRecordKind<Event>, &payload, sizeof payload, context) ? Accepted::yes
+                                                                                     : Accepted::failed;
+  } catch (const std::bad_alloc&) {
+    return Accepted::failed;
+  }
 }
 
-Accepted LiveJournal::reserve_external(std::uint64_t size_bytes, std::uint64_t limit_bytes) {
-  if (size_bytes > limit_bytes) return Accepted::too_large;
-  std::unique_lock lock(slots_mutex_);
-  while (external_bytes_.load(std::memory_order_relaxed) > limit_bytes - size_bytes) {
-    if (closed_) return Accepted::closed;
-    if (!options_.block_when_full) return Accepted::full;
-    external_room_.wait(lock);
-  }
+std::uint64_t LiveJournal::external_limit() const noexcept {
+  return externals_folder() == nullptr ? kMaxExternalMemoryBytes : options_.limit_bytes;
+}
+
+Accepted LiveJournal::reserve_external(std::uint64_t size_bytes) {
+  const std::uint64_t limit = external_limit();
+  if (size_bytes > limit) return Accepted::too_large;
+  const std::lock_guard lock(slots_mutex_);
+  if (external_bytes_.load(std::memory_order_relaxed) > limit - size_bytes)
+    return closed_ ? Accepted::closed : Accepted::full;
   external_bytes_.fetch_add(size_bytes, std::memory_order_relaxed);
   return Accepted::yes;
 }
@@ -152,9 +156,7 @@ Accepted LiveJournal::reserve_external(std::uint64_t size_bytes, std::uint64_t l
 Accepted LiveJournal::keep_external(std::string content, std::uint32_t lane, std::uint64_t position) {
   const auto folder = externals_folder();
   const std::uint64_t size = content.size();
-  const Accepted room =
-      reserve_external(size, folder == nullptr ? kMaxExternalMemoryBytes : options_.limit_bytes);
-  if (room != Accepted::yes) return room;
+  if (const Accepted room = reserve_external(size); room != Accepted::yes) return room;
   std::error_code error;
   if (folder != nullptr) error = folder->write_new_file(external_file(lane, position), content, false);
   const std::lock_guard lock(slots_mutex_);
@@ -169,29 +171,91 @@ Accepted LiveJournal::keep_external(std::string content, std::uint32_t lane, std
   return Accepted::yes;
 }
 
-template <class Event>
-Accepted LiveJournal::append_common(const Event& event, RecordContext context, std::uint64_t& position) {
-  const std::lock_guard lock(common_mutex_);
+// With common_mutex_ held. As for every lane: whoever closes the journal waits for what is being written.
+template <class Append>
+Accepted LiveJournal::append_when_open(Append append_to) {
   Lane& lane = lanes_.front()->lane;
-  // As for every lane: whoever closes the journal waits for what is being written.
   lane.busy.store(true, std::memory_order_relaxed);
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  const Accepted accepted = is_closed() ? Accepted::closed : append(lane, event, context, position);
+  const Accepted accepted = is_closed() ? Accepted::closed : append_to(lane);
   lane.busy.store(false, std::memory_order_release);
   return accepted;
 }
 
+// Waits with no lock held, so that neither fork() nor another writer waits for it.
+template <class Append>
+Accepted LiveJournal::append_waiting(std::uint64_t external_bytes, Append append_to) {
+  std::optional<Deadline> deadline;
+  while (true) {
+    {
+      const std::lock_guard lock(common_mutex_);
+      const Accepted accepted = append_when_open(append_to);
+      if (accepted != Accepted::full) return accepted;
+    }
+    if (!wait_for_room(external_bytes, deadline)) return Accepted::full;
+  }
+}
+
+// With slots_mutex_ held.
+bool LiveJournal::has_external_room(std::uint64_t size_bytes) const noexcept {
+  return size_bytes == 0 || external_bytes_.load(std::memory_order_relaxed) <= external_limit() - size_bytes;
+}
+
+// With slots_mutex_ held: whether another try may succeed.
+bool LiveJournal::may_have_room(std::uint64_t external_bytes) const noexcept {
+  const bool has_slot = !free_slots_.empty() || (!empty_slots_.empty() && !no_more_memory_) ||
+                        lanes_.front()->lane.room() >= static_cast<std::ptrdiff_t>(kMaxRecordBytes);
+  return has_slot && has_external_room(external_bytes);
+}
+
+// True where it is worth another try. In an episode without room, all writers together have kPatience: what
+// they wait for then is a disk that is too slow for them.
+bool LiveJournal::wait_for_room(std::uint64_t external_bytes, std::optional<Deadline>& deadline) {
+  std::unique_lock lock(slots_mutex_);
+  is_dry_ = true;
+  if (closed_) return true;  // which the next try says
+  // The keeper moves slots to the disk as fast as it can, where it can; large events wait for the store,
+  // which may be away for days.
+  const bool is_hopeless = !can_spill_.load(std::memory_order_relaxed) || !has_external_room(external_bytes);
+  if (is_hopeless && !options_.block_when_full) return false;
+  wants_room_.store(true, std::memory_order_relaxed);
+  options_.on_pressure();
+  const auto is_worth_it = [&] { return closed_ || may_have_room(external_bytes); };
+  if (options_.block_when_full) {
+    room_.wait(lock, is_worth_it);
+    return true;
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (waiters_ == 0) waiting_since_ = now;
+  const std::chrono::nanoseconds left = kPatience - waited_ - (now - waiting_since_);
+  if (!deadline) deadline = now + std::max<std::chrono::nanoseconds>(left, std::chrono::nanoseconds(0));
+  if (now >= *deadline) return false;
+  ++waiters_;
+  const bool has_room = room_.wait_until(lock, *deadline, is_worth_it);
+  if (--waiters_ == 0) waited_ += std::chrono::steady_clock::now() - waiting_since_;
+  return has_room;
+}
+
+template <class Event>
+Accepted LiveJournal::append_common(const Event& event, RecordContext context, std::uint64_t& position) {
+  const std::size_t size = encoded_size(event);
+  const bool is_external = size > kMaxRecordBytes - sizeof(RecordHeader) - kEncodingSlack;
+  return append_waiting(is_external ? size : 0,
+                        [&](Lane& lane) { return append(lane, event, context, position); });
+}
+
 Accepted LiveJournal::append_process(const ProcessInfo& info, std::uint16_t number) {
   const std::string payload = encode_process(info);
-  const std::lock_guard lock(common_mutex_);
-  Lane& lane = lanes_.front()->lane;
   if (payload.size() > kMaxRecordBytes - sizeof(RecordHeader)) return Accepted::too_large;
-  const Accepted room = make_room(lane, sizeof(RecordHeader) + payload.size() + sizeof(std::uint64_t));
-  if (room != Accepted::yes) return room;
-  process_records_.fetch_add(1, std::memory_order_relaxed);
-  const RecordContext context{.ticks = ticks_, .process = number};
-  return append_bytes(lane, RecordKind::process, payload.data(), payload.size(), context) ? Accepted::yes
-                                                                                          : Accepted::failed;
+  return append_waiting(0, [&](Lane& lane) {
+    const Accepted room = make_room(lane, sizeof(RecordHeader) + payload.size() + sizeof(std::uint64_t));
+    if (room != Accepted::yes) return room;
+    process_records_.fetch_add(1, std::memory_order_relaxed);
+    const RecordContext context{.ticks = ticks_, .process = number};
+    return append_bytes(lane, RecordKind::process, payload.data(), payload.size(), context)
+               ? Accepted::yes
+               : Accepted::failed;
+  });
 }
 
 template Accepted LiveJournal::append(Lane&, const EventInput&, RecordContext, std::uint64_t&);

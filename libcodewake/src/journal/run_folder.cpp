@@ -118,8 +118,13 @@ std::optional<RunFolder> RunFolder::lock(std::shared_ptr<const Folder> root, con
   const std::error_code error(errno, std::generic_category());
   if (file.number() < 0 && is_gone(error)) return std::nullopt;
   if (file.number() < 0) fail(error, folder->path() / kLockFile);
-  if (flock(file.number(), LOCK_EX | LOCK_NB) != 0 || !folder->names(kLockFile, file.number()))
+  if (flock(file.number(), LOCK_EX | LOCK_NB) != 0) {
+    // A file system without locks is no place for a journal: nobody could tell who owns it.
+    if (errno != EWOULDBLOCK && errno != EINTR)
+      fail({errno, std::generic_category()}, folder->path() / kLockFile);
     return std::nullopt;
+  }
+  if (!folder->names(kLockFile, file.number())) return std::nullopt;
   return RunFolder(std::move(root), std::move(folder), std::move(file));
 }
 
@@ -172,6 +177,10 @@ void RunFolder::write_about(const RunAbout& about) const {
   std::error_code error = folder_->write_new_file(kNewAboutFile, json.dump(2) + '\n', false);
   if (!error) error = folder_->rename(kNewAboutFile, kAboutFile);
   if (error) fail(error, path() / kNewAboutFile);
+}
+
+bool RunFolder::is_in_place() const noexcept {
+  return folder_->is_at_path();
 }
 
 std::error_code RunFolder::sync() const {

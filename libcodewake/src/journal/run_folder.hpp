@@ -57,6 +57,9 @@ class RunFolder {
   /// Empty where there is none, or it is broken, larger than one is, or of a format that is not known here.
   std::optional<RunAbout> read_about() const;
 
+  /// Whether it is still what its path names.
+  bool is_in_place() const noexcept;
+
   /// Returns once the folder, what it says of itself and the folders above it survive the machine.
   std::error_code sync() const;
 

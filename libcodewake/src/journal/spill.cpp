@@ -32,7 +32,7 @@ BlockHeader header_of(const SpillBlock& block, std::size_t size_bytes) noexcept 
                      .from_position = block.from,
                      .tick_source = static_cast<std::uint32_t>(block.ticks),
                      .unused = 0,
-                     .clock = {block.clock[0], block.clock[1]}};
+                     .clock = block.clock};
   header.crc = block_crc(header);
   return header;
 }
@@ -68,11 +68,17 @@ Spill::~Spill() {
 
 void Spill::close_in_child() noexcept {
   files_.clear();
+  written_ = {};
+  read_ = {};
 }
 
-std::error_code Spill::keep_open(std::uint32_t number, const File& file) const {
-  if (file.held.is_open()) return {};
-  return file.held.hold_again(folder_->open_file(name_of(number), O_RDWR));
+// Opened again, too, where the program has closed the descriptor.
+std::error_code Spill::open(OpenFile& file, std::uint32_t number) const {
+  if (file.number == number && file.held.is_open()) return {};
+  FileDescriptor opened = folder_->open_file(name_of(number), O_RDWR);
+  if (opened.number() < 0) return last_error();
+  file = {.number = number, .held = HeldFile(std::move(opened))};
+  return {};
 }
 
 bool Spill::has_room(std::size_t size_bytes) const noexcept {
@@ -92,7 +98,9 @@ std::error_code Spill::open_next() {
     static_cast<void>(folder_->remove_file(name_of(number)));  // it is empty
     return error;
   }
-  files_.emplace(number, File{.held = std::move(held), .size_bytes = sizeof header});
+  files_.emplace(number, File{.size_bytes = sizeof header});
+  written_ = {.number = number, .held = std::move(held)};
+  is_folder_synced_ = false;
   used_bytes_ += sizeof header;
   const std::uint32_t before = std::exchange(current_, number);
   const auto old = files_.find(before);
@@ -107,13 +115,14 @@ std::error_code Spill::append(SpillBlock& block, std::span<const char> bytes) {
     file = files_.find(current_);
   }
   File& out = file->second;
-  if (const std::error_code error = keep_open(file->first, out)) return error;
+  if (const std::error_code error = open(written_, file->first)) return error;
+  const int fd = written_.held.fd();
   const BlockHeader header = header_of(block, bytes.size());
   // The bytes before the header: a block that was begun and not finished is none.
-  std::error_code error = write_at(out.held.fd(), bytes.data(), bytes.size(), out.size_bytes + sizeof header);
-  if (!error) error = write_at(out.held.fd(), &header, sizeof header, out.size_bytes);
+  std::error_code error = write_at(fd, bytes.data(), bytes.size(), out.size_bytes + sizeof header);
+  if (!error) error = write_at(fd, &header, sizeof header, out.size_bytes);
   if (error) {
-    static_cast<void>(ftruncate(out.held.fd(), static_cast<off_t>(out.size_bytes)) == 0);
+    static_cast<void>(ftruncate(fd, static_cast<off_t>(out.size_bytes)) == 0);
     return error;
   }
   block.file = current_;
@@ -121,29 +130,31 @@ std::error_code Spill::append(SpillBlock& block, std::span<const char> bytes) {
   out.size_bytes += sizeof header + bytes.size();
   used_bytes_ += sizeof header + bytes.size();
   ++out.blocks;
-  unsynced_ = true;
+  out.is_synced = false;
   return {};
 }
 
 std::error_code Spill::sync() {
-  if (!unsynced_) return {};
-  for (const auto& [number, file] : files_) {
-    if (const std::error_code error = keep_open(number, file)) return error;
-    if (fdatasync(file.held.fd()) != 0) return last_error();
+  for (auto& [number, file] : files_) {
+    if (file.is_synced) continue;
+    OpenFile& used = number == written_.number ? written_ : read_;
+    if (const std::error_code error = open(used, number)) return error;
+    if (fdatasync(used.held.fd()) != 0) return last_error();
+    file.is_synced = true;
   }
+  if (is_folder_synced_) return {};
   const std::error_code error = folder_->sync();
-  unsynced_ = static_cast<bool>(error);
+  is_folder_synced_ = !error;
   return error;
 }
 
 std::error_code Spill::read(const SpillBlock& block, std::vector<std::uint64_t>& words) const {
-  const auto file = files_.find(block.file);
-  if (file == files_.end()) return std::make_error_code(std::errc::no_such_file_or_directory);
+  if (!files_.contains(block.file)) return std::make_error_code(std::errc::no_such_file_or_directory);
   const std::size_t size = block.to - block.from;
   words.resize(size / kWord);
-  if (const std::error_code error = keep_open(block.file, file->second)) return error;
+  if (const std::error_code error = open(read_, block.file)) return error;
   try {
-    words.resize(read_at(file->second.held.fd(), words.data(), size, block.offset) / kWord);
+    words.resize(read_at(read_.held.fd(), words.data(), size, block.offset) / kWord);
   } catch (const std::system_error& error) {
     return error.code();
   }
@@ -155,8 +166,7 @@ void Spill::release(const SpillBlock& block) noexcept {
   if (file == files_.end() || --file->second.blocks != 0) return;
   if (block.file != current_) {
     remove(block.file);
-  } else if (!keep_open(block.file, file->second) &&
-             ftruncate(file->second.held.fd(), sizeof(SpillHeader)) == 0) {
+  } else if (!open(written_, block.file) && ftruncate(written_.held.fd(), sizeof(SpillHeader)) == 0) {
     used_bytes_ -= file->second.size_bytes - sizeof(SpillHeader);
     file->second.size_bytes = sizeof(SpillHeader);
   }
@@ -165,6 +175,7 @@ void Spill::release(const SpillBlock& block) noexcept {
 void Spill::remove(std::uint32_t number) noexcept {
   const auto file = files_.find(number);
   static_cast<void>(folder_->remove_file(name_of(number)));  // what stays goes with the folder
+  if (read_.number == number) read_ = {};
   used_bytes_ -= file->second.size_bytes;
   files_.erase(file);
 }
@@ -212,7 +223,7 @@ std::vector<SpillBlock> read_spill_blocks(int fd, std::uint32_t file, std::uint6
                       .from = header.from_position,
                       .to = header.from_position + there,
                       .ticks = static_cast<TickSource>(header.tick_source),
-                      .clock = {header.clock[0], header.clock[1]}});
+                      .clock = header.clock});
     at += there;
   }
   if (passed_over != 0 && !is_unfinished) skipped_bytes += size - (at - passed_over);

@@ -24,11 +24,13 @@ struct SpillBlock {
   std::uint32_t lane = 0;
   std::uint64_t from = 0;  ///< positions in the lane
   std::uint64_t to = 0;
+  std::uint64_t records = 0;  ///< known to the one who wrote it
   TickSource ticks = TickSource::realtime;
-  std::array<ClockSample, 2> clock = {};
+  ClockPoints clock = {};
 };
 
-/// Thread-bound to whoever holds the lock that guards it, but for `used_bytes`.
+/// Has two descriptors, however much there is: one to write, one to read. Thread-bound to whoever holds the
+/// lock that guards it, but for `used_bytes`.
 class Spill {
  public:
   /// Files go into `folder` and take `limit_bytes` in all.
@@ -58,12 +60,16 @@ class Spill {
 
  private:
   struct File {
-    mutable HeldFile held;  // to be opened again where a program has closed it
     std::uint64_t size_bytes = 0;
     std::uint32_t blocks = 0;
+    bool is_synced = true;
+  };
+  struct OpenFile {
+    std::uint32_t number = 0;  // 0: none
+    HeldFile held = {};
   };
 
-  std::error_code keep_open(std::uint32_t number, const File& file) const;
+  std::error_code open(OpenFile& file, std::uint32_t number) const;
   std::error_code open_next();
   void remove(std::uint32_t number) noexcept;
 
@@ -72,8 +78,10 @@ class Spill {
   std::uint64_t file_bytes_;
   std::uint64_t used_bytes_ = 0;
   std::uint32_t current_ = 0;
-  bool unsynced_ = false;
+  bool is_folder_synced_ = true;
   std::map<std::uint32_t, File> files_;
+  OpenFile written_;
+  mutable OpenFile read_;
 };
 
 /// The blocks of a spill file of a dead run, as far as they can be read; `skipped_bytes` are those that

@@ -178,8 +178,11 @@ void BatchBuilder::add_crash(const CrashReport& crash) {
   item.stack = &stacks_.emplace_back(crash.stack);
 }
 
-void BatchBuilder::add_report(std::uint16_t process, Time when, const std::vector<Attribute>& data) {
+void BatchBuilder::add_report(std::uint16_t process, Time when, const std::vector<Attribute>& data,
+                              std::uint64_t told) {
   Item& item = items_.emplace_back();
+  item.lane = kLossLane;
+  item.next_position = told;
   item.when = when;
   item.process = process;
   item.is_event = item.is_report = true;
@@ -255,6 +258,7 @@ Batch BatchBuilder::show(std::size_t begin, std::size_t end) {
   batch_events_.clear();
   batch_trace_events_.clear();
   batch_positions_.clear();
+  position_lanes_.clear();
   segment_names_.clear();
   struct Reached {
     std::uint64_t position;
@@ -279,15 +283,18 @@ Batch BatchBuilder::show(std::size_t begin, std::size_t end) {
            .trace = item.tie,
            .journal_place = item.is_report ? 0 : place_word(item.lane, item.position) | 1});
     }
-    if (!item.is_report)
+    if (item.next_position != 0)
       reached.insert_or_assign(item.lane, Reached{item.next_position, some_process.value_or(0)});
   }
   // Without a process there is nothing that a position could belong to, and nothing that it would guard.
   for (const auto& [lane, end_of_lane] : reached) {
     if (batch_processes_.empty()) break;
+    const auto noted = noted_.find(lane);
     batch_positions_.push_back({.segment = segment_names_.emplace_back(segment_name(lane)),
                                 .position = end_of_lane.position,
-                                .process = end_of_lane.process});
+                                .process = end_of_lane.process,
+                                .noted = noted == noted_.end() ? 0 : noted->second});
+    position_lanes_.push_back(lane);
   }
   return {.processes = batch_processes_,
           .events = batch_events_,
@@ -297,12 +304,49 @@ Batch BatchBuilder::show(std::size_t begin, std::size_t end) {
 
 void BatchBuilder::note_stored(const BatchResult& result) {
   for (std::size_t i = 0; i < process_numbers_.size() && i < result.process_ids.size(); ++i) {
-    if (process_numbers_[i] != 0) processes_.set_id(process_numbers_[i], result.process_ids[i]);
+    if (process_numbers_[i] == 0) continue;
+    // Its segment was shown where it had no id.
+    if (batch_processes_[i].id == 0) {
+      processes_.note_id(process_numbers_[i], result.process_ids[i]);
+    } else {
+      processes_.set_id(process_numbers_[i], result.process_ids[i]);
+    }
+  }
+  const std::size_t of_processes = batch_positions_.size() - position_lanes_.size();
+  for (std::size_t i = 0; i < position_lanes_.size(); ++i) {
+    note_position(position_lanes_[i], batch_positions_[of_processes + i].position);
   }
 }
 
+bool BatchBuilder::learn(std::span<const StoredPosition> stored) {
+  const auto find = [&](const std::string& segment) {
+    return std::find_if(stored.begin(), stored.end(),
+                        [&](const StoredPosition& position) { return position.segment == segment; });
+  };
+  bool lacks = false;
+  for (auto& [number, entry] : processes_.entries()) {
+    const auto found = find(process_segment_name(number));
+    if (found != stored.end() && entry.id == 0) processes_.note_id(number, found->process_id);
+    if (!entry.is_noted || (found != stored.end() && found->process_id == entry.id)) continue;
+    ProcessTable::forget_id(entry);
+    lacks = true;
+  }
+  for (auto lane = noted_.begin(); lane != noted_.end();) {
+    const auto found = find(segment_name(lane->first));
+    lacks = lacks || found == stored.end() || found->position < lane->second;
+    if (found == stored.end()) {
+      lane = noted_.erase(lane);
+    } else {
+      lane->second = found->position;
+      ++lane;
+    }
+  }
+  return lacks;
+}
+
 std::string BatchBuilder::segment_name(std::uint32_t lane) const {
-  return lane == kCrashLane ? fmt::format("{}/{}", run_, kCrashSegment) : fmt::format("{}/{}", run_, lane);
+  if (lane == kCrashLane) return fmt::format("{}/{}", run_, kCrashSegment);
+  return lane == kLossLane ? fmt::format("{}/{}", run_, kLossSegment) : fmt::format("{}/{}", run_, lane);
 }
 
 std::string BatchBuilder::process_segment_name(std::uint16_t process) const {

@@ -23,6 +23,8 @@ namespace codewake::internal {
 /// What a crash is to a lane's records.
 inline constexpr std::uint32_t kCrashLane = UINT32_MAX;
 inline constexpr const char* kCrashSegment = "crash";
+inline constexpr std::uint32_t kLossLane = UINT32_MAX - 1;
+inline constexpr const char* kLossSegment = "losses";
 
 struct BatchLimits {
   std::size_t events = 1000;
@@ -53,8 +55,9 @@ class BatchBuilder {
   /// Adds the event of a crash: it is as if it stood alone in a segment `<run>/crash`.
   void add_crash(const CrashReport& crash);
 
-  /// Adds an event that comes from no record.
-  void add_report(std::uint16_t process, Time when, const std::vector<Attribute>& data);
+  /// Adds an event that comes from no record: as if it stood in a segment `<run>/losses`, behind the losses
+  /// that it tells of, `told` in all.
+  void add_report(std::uint16_t process, Time when, const std::vector<Attribute>& data, std::uint64_t told);
 
   /// What there is of the items: events, and processes that introduce themselves.
   std::size_t size() const noexcept { return items_.size(); }
@@ -90,8 +93,16 @@ class BatchBuilder {
   /// The items from `begin` up to `end` with the positions that they reach. Valid until the next call.
   Batch show(std::size_t begin, std::size_t end);
 
-  /// After the store has taken what `show` showed: processes learn their ids.
+  /// After the store has taken what `show` showed: processes learn their ids, lanes their positions.
   void note_stored(const BatchResult& result);
+
+  /// The store has a lane up to this position.
+  void note_position(std::uint32_t lane, std::uint64_t position) { noted_.insert_or_assign(lane, position); }
+
+  /// What the store remembers of the run's segments, asked for after an answer that left doubt. True where
+  /// that is less than it had: then it is another storage, or an older state of it, and what it lacks of the
+  /// processes is stored again with their next events.
+  bool learn(std::span<const StoredPosition> stored);
 
   /// Records that are no events, though their checksum is right: of a newer version.
   std::uint64_t unknown_records() const noexcept { return unknown_records_; }
@@ -141,7 +152,10 @@ class BatchBuilder {
   std::vector<BatchEvent> batch_events_;
   std::vector<BatchTraceEvent> batch_trace_events_;
   std::vector<JournalPosition> batch_positions_;
+  std::vector<std::uint32_t> position_lanes_;  // of the last of these
   std::deque<std::string> segment_names_;
+
+  std::map<std::uint32_t, std::uint64_t> noted_;  // positions of lanes, by the store's own word
 };
 
 }  // namespace codewake::internal

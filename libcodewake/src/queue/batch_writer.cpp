@@ -6,8 +6,8 @@
 
 namespace codewake::internal {
 
-BatchWriter::BatchWriter(QueueBackend& backend, BatchBuilder& builder, ProcessTable& processes, Told told)
-    : backend_(backend), builder_(builder), processes_(processes), told_(std::move(told)) {}
+BatchWriter::BatchWriter(QueueBackend& backend, BatchBuilder& builder, Told told)
+    : backend_(backend), builder_(builder), told_(std::move(told)) {}
 
 void BatchWriter::begin() {
   left_.clear();
@@ -69,15 +69,8 @@ bool BatchWriter::was_stored(Range range) {
           return found.segment == wanted.segment && found.position >= wanted.position;
         });
       });
-  if (!all) return false;
-  for (auto& [number, entry] : processes_.entries()) {
-    const std::string segment = builder_.process_segment_name(number);
-    const auto found = std::find_if(stored.begin(), stored.end(), [&](const StoredPosition& position) {
-      return position.segment == segment;
-    });
-    if (found != stored.end()) entry.id = found->process_id;
-  }
-  return true;
+  if (builder_.learn(stored)) told_.replaced();
+  return all;
 }
 
 // A report has no position that could tell whether it was stored: it goes with the item before it.

@@ -29,10 +29,12 @@ class BatchWriter {
     /// An item is stored; its event's id, 0 where the store did not say.
     std::function<void(std::size_t item, Id event_id)> stored;
     std::function<void(std::size_t item, const std::string& reason)> rejected;
+    /// The storage is not the one that it was, or in an older state.
+    std::function<void()> replaced;
   };
 
   /// All must outlive it.
-  BatchWriter(QueueBackend& backend, BatchBuilder& builder, ProcessTable& processes, Told told);
+  BatchWriter(QueueBackend& backend, BatchBuilder& builder, Told told);
 
   /// From now on it is about what the builder has now.
   void begin();
@@ -61,7 +63,6 @@ class BatchWriter {
 
   QueueBackend& backend_;
   BatchBuilder& builder_;
-  ProcessTable& processes_;
   Told told_;
   std::vector<Range> left_;  // the last is the next
   bool in_doubt_ = false;    // whether the next was written already: it stays as it is until that is known

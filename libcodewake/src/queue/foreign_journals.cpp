@@ -216,7 +216,8 @@ class ForeignJournals::Journal final : public JournalSource {
     const std::string answer = reader_->ask(Ask::damage);
     ByteReader in(answer);
     const auto skipped = number<std::uint64_t>(in);
-    return {.skipped_bytes = skipped, .unreported_losses = number<std::uint64_t>(in)};
+    const auto losses = number<std::uint64_t>(in);
+    return {.skipped_bytes = skipped, .losses = losses, .reported_losses = number<std::uint64_t>(in)};
   }
 
   std::error_code remove() override {

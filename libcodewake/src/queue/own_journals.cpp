@@ -34,7 +34,9 @@ class OwnJournal final : public JournalSource {
   }
   Stacktrace crash_stack() override { return internal::crash_stack(*journal_->crash(), modules_); }
   Damage damage() override {
-    return {.skipped_bytes = journal_->skipped_bytes(), .unreported_losses = journal_->unreported_losses()};
+    return {.skipped_bytes = journal_->skipped_bytes(),
+            .losses = journal_->losses(),
+            .reported_losses = journal_->reported_losses()};
   }
   std::error_code remove() override { return journal_->remove(); }
 

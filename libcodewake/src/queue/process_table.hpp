@@ -17,7 +17,8 @@ class ProcessTable {
  public:
   struct Entry {
     std::optional<ProcessInfo> info;
-    Id id = 0;  ///< 0: not stored yet
+    Id id = 0;              ///< 0: not stored yet
+    bool is_noted = false;  ///< the store remembers the id among this run's positions
   };
 
   /// From now on each process is recorded as this user's, whatever it says of itself.
@@ -28,6 +29,15 @@ class ProcessTable {
     entries_[number].info = std::move(info);
   }
   void set_id(std::uint16_t number, Id id) { entries_[number].id = id; }
+  void note_id(std::uint16_t number, Id id) {
+    set_id(number, id);
+    entries_[number].is_noted = true;
+  }
+  /// The store has it no more: it is to be stored again.
+  static void forget_id(Entry& entry) noexcept {
+    entry.id = 0;
+    entry.is_noted = false;
+  }
   /// Of a journal whose record of a process was lost.
   void set_stand_in(ProcessInfo info) { stand_in_ = std::move(info); }
 

@@ -25,6 +25,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// A queue that could not be started is tried again after that: each try makes folders, and may take a while.
+constexpr std::chrono::seconds kStartInterval{1};
+
 Clock::time_point deadline_after(std::chrono::nanoseconds timeout) {
   constexpr std::chrono::hours kForever{24 * 365};
   return Clock::now() + std::clamp<std::chrono::nanoseconds>(timeout, std::chrono::nanoseconds(0), kForever);
@@ -70,6 +73,15 @@ class Busy {
   Lane& lane_;
 };
 
+// The program may go to another folder before its journal is made, or the child of a fork() makes one.
+Config::Queue with_absolute_folder(Config::Queue options) {
+  std::error_code error;
+  if (!options.journal || options.journal->empty() || *options.journal == "memory") return options;
+  const std::filesystem::path path = std::filesystem::absolute(*options.journal, error);
+  if (!error) options.journal = path.string();
+  return options;
+}
+
 struct Registry {
   std::mutex mutex;
   std::vector<Queue::Impl*> queues;
@@ -85,7 +97,10 @@ Registry& registry() {
 class Queue::Impl {
  public:
   Impl(Queue& queue, QueueBackend& backend, Config::Queue options, QueueTarget target)
-      : queue_(queue), backend_(backend), options_(std::move(options)), target_(std::move(target)) {
+      : queue_(queue),
+        backend_(backend),
+        options_(with_absolute_folder(std::move(options))),
+        target_(std::move(target)) {
     const std::lock_guard lock(registry().mutex);
     registry().queues.push_back(this);
   }
@@ -120,6 +135,7 @@ class Queue::Impl {
   std::optional<Place> append(const Event& event, bool names_process, bool sync);
   std::shared_ptr<Run> current_run() const;
   void ensure_run(ProcessInfo* process);
+  void count_closed();
   std::uint16_t next_number();
   void note_introduced(std::uint16_t number);
 
@@ -134,6 +150,7 @@ class Queue::Impl {
   std::uint16_t process_ = 0;        // its number in the journal; 0: none yet
   std::uint16_t numbers_given_ = 0;
   bool closed_ = false;
+  Clock::time_point start_again_{};  // after a start that failed
   std::atomic<std::uint64_t> lost_closed_{0};
   std::atomic<std::uint64_t> lost_early_{0};  // there was no journal to count them
 };
@@ -142,15 +159,20 @@ class Queue::Impl {
 // another process. May be null.
 void Queue::Impl::ensure_run(ProcessInfo* process) {
   if (closed_) {
-    lost_closed_.fetch_add(1, std::memory_order_relaxed);
+    count_closed();
     refuse(Accepted::closed);
   }
   if (run_ != nullptr) return;
+  if (Clock::now() < start_again_) {
+    throw StoreError(StoreError::Kind::unavailable, "the queue could not be started a moment ago");
+  }
   try {
     auto made = std::make_shared<Run>(backend_, options_, target_);
     made->start();
     run_ = std::move(made);
-  } catch (const std::system_error& error) {
+    run_->count_early_losses(lost_early_.exchange(0));
+  } catch (const std::exception& error) {  // no memory, or no thread
+    start_again_ = Clock::now() + kStartInterval;
     throw StoreError(StoreError::Kind::unavailable,
                      std::string("the queue cannot be started: ") + error.what());
   }
@@ -160,6 +182,17 @@ void Queue::Impl::ensure_run(ProcessInfo* process) {
   const std::uint16_t number = next_number();
   introduce(*run_, *process, number);  // it is new, and has room
   note_introduced(number);
+}
+
+// Whoever logs so late, in the destructor of a static object or in a thread that outlives main(), is told
+// once.
+void Queue::Impl::count_closed() {
+  if (lost_closed_.fetch_add(1, std::memory_order_relaxed) == 0) {
+    say_on_stderr(
+        "an event came after the store was shut down, and is not recorded (more of this is counted in "
+        "stats(), not "
+        "said)");
+  }
 }
 
 // With mutex_ held.
@@ -212,7 +245,12 @@ std::optional<Queue::Impl::Place> Queue::Impl::append(const Event& event, bool n
   std::uint64_t epoch = 0;
   {
     const std::lock_guard lock(mutex_);
-    ensure_run(info_ ? &*info_ : nullptr);
+    try {
+      ensure_run(info_ ? &*info_ : nullptr);
+    } catch (...) {
+      if (!closed_) lost_early_.fetch_add(1, std::memory_order_relaxed);
+      throw;
+    }
     if (process_ == 0 && !names_process) {
       lost_early_.fetch_add(1, std::memory_order_relaxed);
       throw StoreError(StoreError::Kind::rejected,
@@ -226,25 +264,28 @@ std::optional<Queue::Impl::Place> Queue::Impl::append(const Event& event, bool n
   if (lane != nullptr && epoch != 0) thread_lane = {.epoch = epoch, .lane = lane, .context = context};
   if (sync) context.flags |= kSync;
   std::uint64_t position = 0;
-  Accepted accepted = Accepted::closed;
-  if (lane == nullptr) {
-    accepted = run->journal()->append_common(event, context, position);
-  } else {
+  std::uint32_t lane_id = kCommonLane;
+  Accepted accepted = Accepted::full;
+  if (lane != nullptr) {
     const Busy busy(*lane);
-    if (!run->journal()->is_closed()) accepted = run->journal()->append(*lane, event, context, position);
+    lane_id = lane->id;
+    accepted = run->journal()->is_closed() ? Accepted::closed
+                                           : run->journal()->append(*lane, event, context, position);
+  }
+  if (accepted == Accepted::full) {
+    lane_id = kCommonLane;
+    accepted = run->journal()->append_common(event, context, position);
   }
   if (accepted != Accepted::yes) {
     if (accepted == Accepted::closed) {
-      lost_closed_.fetch_add(1, std::memory_order_relaxed);
+      count_closed();
     } else {
       run->count_loss(accepted);
     }
     if (accepted == Accepted::full && !sync) return std::nullopt;  // as configured, and counted
     refuse(accepted);
   }
-  if (run->journal()->takes_room()) run->wake_keeper();
-  if (!sync) run->wake_for_full_batch();
-  const std::uint32_t lane_id = lane == nullptr ? kCommonLane : lane->id;
+  run->wake_keeper_if_needed();
   return Place{std::move(run), lane_id, position};
 }
 

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "codewake/visible.hpp"
 #include "queue/crash_report.hpp"
 #include "store/storable.hpp"
 
@@ -33,7 +34,7 @@ struct Recoverer::Work {
             [this](const std::vector<void*>& addresses) { return journal->stack_of(addresses); },
             backend.stores_trace_events()),
         letters(folder, label),
-        writer(backend, builder, processes,
+        writer(backend, builder,
                {.stored =
                     [this, &shown](std::size_t item, Id) {
                       if (builder.item(item).is_event) ++shown.stored_events;
@@ -42,6 +43,13 @@ struct Recoverer::Work {
                     [this, &shown](std::size_t item, const std::string& reason) {
                       ++shown.rejected_events;
                       letters.set_aside(builder, builder.item(item), reason);
+                    },
+                .replaced =
+                    [&shown] {
+                      say_on_stderr(
+                          {"the storage was replaced, or set back to an older state, while the journal "
+                           "of the run ",
+                           shown.run, " was being stored; what it lacks of that is lost with it"});
                     }}) {}
 
   std::unique_ptr<JournalSource> journal;
@@ -55,6 +63,7 @@ struct Recoverer::Work {
   bool has_told_crash = false;
   bool has_batch = false;
   bool has_reported = false;
+  std::uint64_t told_losses = 0;  // by an event that is stored
 };
 
 Recoverer::Recoverer(QueueBackend& backend, std::unique_ptr<JournalSources> sources,
@@ -166,12 +175,20 @@ bool Recoverer::read_positions(const std::string& label) {
       work.journal->skip_crash();
       continue;
     }
+    if (name == kLossSegment) {
+      work.told_losses = std::max(work.told_losses, stored.position);
+      if (label == work.label) work.builder.note_position(kLossLane, stored.position);
+      continue;
+    }
     const bool is_process = name.starts_with('p');
     std::uint32_t number = 0;
     std::from_chars(name.data() + (is_process ? 1 : 0), name.data() + name.size(), number);
     if (!is_process) {
       work.journal->skip_to(number, stored.position);
-    } else if (label == work.label || is_of_owner(stored.process_id)) {
+      if (label == work.label) work.builder.note_position(number, stored.position);
+    } else if (label == work.label) {
+      work.processes.note_id(static_cast<std::uint16_t>(number), stored.process_id);
+    } else if (is_of_owner(stored.process_id)) {
       work.processes.set_id(static_cast<std::uint16_t>(number), stored.process_id);
     } else {
       is_owners = false;
@@ -269,7 +286,9 @@ void Recoverer::add_reports() {
   const auto add = [&](const char* key, std::uint64_t number) {
     if (number != 0) report.emplace_back(key, std::to_string(number));
   };
-  add("lost", damage.unreported_losses);
+  const std::uint64_t told = std::max(damage.reported_losses, work.told_losses);
+  const std::uint64_t lost = damage.losses > told ? damage.losses - told : 0;
+  add("lost", lost);
   add("skipped_bytes", shown.skipped_bytes);
   add("unreadable_events", work.builder.unreadable_events());
   add("unknown_records", work.builder.unknown_records());
@@ -279,7 +298,7 @@ void Recoverer::add_reports() {
   const auto& processes = work.processes.entries();
   const std::uint16_t process = processes.empty() ? 1 : processes.rbegin()->first;
   if (work.processes.find(process) == nullptr) return;
-  work.builder.add_report(process, now(), report);
+  work.builder.add_report(process, now(), report, lost != 0 ? damage.losses : 0);
 }
 
 void Recoverer::finish() {

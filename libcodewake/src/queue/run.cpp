@@ -26,8 +26,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// How often the keeper looks by itself, where nobody wakes it.
+/// How often the keeper looks by itself, where nobody wakes it: when little is written, and when slots are
+/// taken. A writer that wakes it would be preempted by it.
 constexpr auto kKeeperInterval = 100ms;
+constexpr auto kBusyKeeperInterval = 4ms;
+/// A store that fails so often in a row is said to be away.
+constexpr unsigned kFailuresOfAwayStore = 2;
 
 constexpr int kCommitterNice = 5;
 
@@ -56,39 +60,52 @@ Run::Run(QueueBackend& backend, const Config::Queue& options, const QueueTarget&
           [](std::vector<void*> addresses) { return Stacktrace(std::span<void* const>(addresses)); },
           backend.stores_trace_events()),
       dead_letters_(journal_folder_, journal_->run()),
-      writer_(backend, builder_, processes_,
-              {.stored =
-                   [this](std::size_t item, Id id) {
-                     const BatchBuilder::Item& stored = builder_.item(item);
-                     if (stored.is_event && !stored.is_report)
-                       stored_.fetch_add(1, std::memory_order_relaxed);
-                     if (!stored.is_sync) return;
-                     note_process_ids();
-                     tell_waiters(item, {.event_id = id, .error = {}});
-                   },
-               .rejected =
-                   [this](std::size_t item, const std::string& reason) {
-                     const BatchBuilder::Item& refused = builder_.item(item);
-                     if (refused.is_event && !refused.is_report)
-                       rejected_.fetch_add(1, std::memory_order_relaxed);
-                     dead_letters_.set_aside(builder_, refused, reason);
-                     if (refused.is_sync) {
-                       tell_waiters(item,
-                                    {.event_id = 0, .error = StoreError(StoreError::Kind::rejected, reason)});
-                     }
-                   }}) {}
+      writer_(
+          backend, builder_,
+          {.stored =
+               [this](std::size_t item, Id id) {
+                 const BatchBuilder::Item& stored = builder_.item(item);
+                 if (stored.is_event && !stored.is_report) stored_.fetch_add(1, std::memory_order_relaxed);
+                 if (!stored.is_sync) return;
+                 note_process_ids();
+                 tell_waiters(item, {.event_id = id, .error = {}});
+               },
+           .rejected =
+               [this](std::size_t item, const std::string& reason) {
+                 const BatchBuilder::Item& refused = builder_.item(item);
+                 if (refused.is_event && !refused.is_report)
+                   rejected_.fetch_add(1, std::memory_order_relaxed);
+                 dead_letters_.set_aside(builder_, refused, reason);
+                 if (refused.is_sync) {
+                   tell_waiters(item,
+                                {.event_id = 0, .error = StoreError(StoreError::Kind::rejected, reason)});
+                 }
+               },
+           .replaced =
+               [] {
+                 say_on_stderr(
+                     "the storage was replaced, or set back to an older state; this process is recorded in "
+                     "it again");
+               }}) {}
 
 void Run::start() {
-  keeper_runs_ = true;
-  start_worker("codewake-keep", [self = shared_from_this()] { self->run_keeper(); });
-  committer_runs_ = true;
+  keeper_runs_ = committer_runs_ = true;
+  try {
+    start_worker("codewake-keep", [self = shared_from_this()] { self->run_keeper(); });
+  } catch (...) {
+    keeper_runs_ = committer_runs_ = false;
+    journal_->remove_files();
+    throw;
+  }
   try {
     start_worker("codewake-commit", [self = shared_from_this()] { self->run_committer(); });
   } catch (...) {
-    const std::lock_guard lock(state_mutex_);
+    std::unique_lock lock(state_mutex_);
     committer_runs_ = false;
-    committed_ = true;  // so that the keeper ends
+    committed_ = true;
     keeper_wake_.notify();
+    state_changed_.wait(lock, [&] { return !keeper_runs_; });
+    journal_->remove_files();
     throw;
   }
 }
@@ -100,6 +117,7 @@ void Run::run_keeper() {
   note_modules();
   const bool durable = options_.durability == Durability::machine;
   auto next_sync = std::chrono::steady_clock::now();
+  std::uint64_t slots_taken = 0;
   while (!is_ending() || std::chrono::steady_clock::now() < end_deadline_.load()) {
     {
       const std::lock_guard lock(state_mutex_);
@@ -107,17 +125,29 @@ void Run::run_keeper() {
     }
     const auto now = std::chrono::steady_clock::now();
     const bool sync = durable && now >= next_sync;
+    const bool is_busy = journal_->slots_taken() != std::exchange(slots_taken, journal_->slots_taken());
+    keeper_is_near_.store(is_busy, std::memory_order_relaxed);
     journal_->keep({.spill_everything = sync, .sync = sync});
     if (sync) next_sync = now + options_.interval;
+    if (is_busy) wake_for_full_batch();
     note_modules();
-    if (!journal_->takes_room()) {
-      keeper_wake_.wait_for(durable ? std::min<std::chrono::nanoseconds>(kKeeperInterval, options_.interval)
-                                    : kKeeperInterval);
-    }
+    if (journal_->takes_room() && !is_busy) continue;
+    std::chrono::nanoseconds until_next = is_busy ? kBusyKeeperInterval : kKeeperInterval;
+    if (durable) until_next = std::min(until_next, options_.interval);
+    keeper_wake_.wait_for(until_next);
   }
   const std::lock_guard lock(state_mutex_);
   keeper_runs_ = false;
   state_changed_.notify_all();
+}
+
+void Run::wake_keeper_if_needed() {
+  if (journal_->takes_room() && !keeper_is_near_.load(std::memory_order_relaxed)) keeper_wake_.notify();
+}
+
+// Whoever waits for a whole batch waits no longer.
+void Run::wake_for_full_batch() {
+  if (journal_->accepted() >= stored_.load() + rejected_.load() + journal_->lost() + options_.batch) wake();
 }
 
 // For whoever recovers stacks of this run. A module that is loaded now may be in the next stack.
@@ -241,6 +271,8 @@ bool Run::commit_round() {
     } catch (const std::exception& error) {  // no memory: the record comes again
       note_store_problem(fmt::format("the journal cannot be read: {}", error.what()));
     }
+    // What was lost is told with the next events, or at the end.
+    if (builder_.size() != 0 || is_ending()) add_loss_report();
     if (builder_.size() != 0 && !commit_batch()) return false;
     journal_->settle();
     {
@@ -253,7 +285,6 @@ bool Run::commit_round() {
 }
 
 bool Run::commit_batch() {
-  add_loss_report();
   if (options_.durability == Durability::machine) {
     for (std::size_t i = 0; i < builder_.size(); ++i) {
       if (!builder_.item(i).is_sync) continue;
@@ -273,9 +304,12 @@ bool Run::commit_batch() {
     }
     note_store_problem(writer_.problem());
     fail_waiters(writer_.problem());
-    if (!wait_to_retry(++failures)) return false;
+    if (++failures == kFailuresOfAwayStore && !std::exchange(store_is_away_, true))
+      say_on_stderr({"the store is away, and events stay in the journal: ", writer_.problem()});
+    if (!wait_to_retry(failures)) return false;
   }
   note_store_problem({});
+  if (std::exchange(store_is_away_, false)) say_on_stderr("the store is back, and takes events again");
   if (losses_in_batch_ != 0) {
     std::atomic_ref(journal_->header().lost_reported)
         .fetch_add(std::exchange(losses_in_batch_, 0), std::memory_order_relaxed);
@@ -349,7 +383,8 @@ void Run::add_loss_report() {
   builder_.add_report(
       processes_.entries().rbegin()->first, now(),
       {Attribute("event", "codewake.loss"), Attribute("lost", std::to_string(losses_in_batch_)),
-       Attribute("lost_full", std::to_string(full)), Attribute("lost_error", std::to_string(error))});
+       Attribute("lost_full", std::to_string(full)), Attribute("lost_error", std::to_string(error))},
+      full + error);
 }
 
 void Run::tell_waiters(std::size_t item, SyncResult result) {
@@ -376,10 +411,6 @@ void Run::note_store_problem(std::string problem) {
 }
 
 // ── for the queue ──
-
-void Run::wake_for_full_batch() {
-  if (journal_->accepted() >= stored_.load() + rejected_.load() + options_.batch) wake();
-}
 
 bool Run::wait_until_stored(Deadline deadline) {
   const std::vector<LanePosition> targets = journal_->published();
@@ -429,7 +460,7 @@ bool Run::end(Deadline deadline) {
   end_deadline_.store(deadline);
   ending_.store(true, std::memory_order_release);
   wake();
-  wake_keeper();
+  keeper_wake_.notify();
   std::unique_lock lock(state_mutex_);
   // The threads keep the deadline by themselves, unless the store does not come back from a call.
   state_changed_.wait_until(lock, deadline, [&] { return !committer_runs_; });
@@ -444,13 +475,14 @@ void Run::wait_for_end() {
 
 void Run::count(StoreStats& stats) const {
   const std::uint64_t stored = stored_.load(), rejected = rejected_.load();
-  const std::uint64_t accepted = std::max(journal_->accepted(), stored + rejected);
+  const std::uint64_t lost = journal_->lost();
+  const std::uint64_t accepted = std::max(journal_->accepted(), stored + rejected + lost);
   stats.accepted += accepted;
   stats.stored += stored;
   stats.rejected += rejected;
-  stats.queued += accepted - stored - rejected;
+  stats.queued += accepted - stored - rejected - lost;
   stats.lost_full += lost_full_.load();
-  stats.lost_error += lost_error_.load();
+  stats.lost_error += lost_error_.load() + lost;
   std::string problem = journal_->problem();
   const std::lock_guard lock(state_mutex_);
   if (!problem.empty() && !store_problem_.empty()) problem += "; ";
@@ -462,6 +494,11 @@ void Run::count_loss(Accepted why) noexcept {
   (full ? lost_full_ : lost_error_).fetch_add(1, std::memory_order_relaxed);
   FrontHeader& header = journal_->header();
   std::atomic_ref(full ? header.lost_full : header.lost_error).fetch_add(1, std::memory_order_relaxed);
+}
+
+void Run::count_early_losses(std::uint64_t events) noexcept {
+  lost_error_.fetch_add(events, std::memory_order_relaxed);
+  std::atomic_ref(journal_->header().lost_error).fetch_add(events, std::memory_order_relaxed);
 }
 
 std::optional<Id> Run::process_id(std::uint16_t number) const {

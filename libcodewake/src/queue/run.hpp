@@ -42,16 +42,15 @@ class Run : public std::enable_shared_from_this<Run> {
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
 
-  /// Starts the threads. Throws std::system_error where there can be none.
+  /// Starts the threads. Throws std::system_error where there can be none: nothing is left of the run then.
   void start();
 
   const std::shared_ptr<LiveJournal>& journal() const noexcept { return journal_; }
 
   /// Has the committer look now, and not when the interval has passed.
   void wake() { committer_wake_.notify(); }
-  /// The same where a whole batch waits already.
-  void wake_for_full_batch();
-  void wake_keeper() { keeper_wake_.notify(); }
+  /// After a writer has taken a slot: the keeper looks soon, and is woken only where it would not.
+  void wake_keeper_if_needed();
 
   /// Until what is published now is stored; false when the deadline has passed, or the run has ended.
   bool wait_until_stored(Deadline deadline);
@@ -68,6 +67,8 @@ class Run : public std::enable_shared_from_this<Run> {
 
   void count(StoreStats& stats) const;
   void count_loss(Accepted why) noexcept;
+  /// Of events that came before there was a journal.
+  void count_early_losses(std::uint64_t events) noexcept;
   /// Of the process with this number in the journal; empty where it is not stored yet.
   std::optional<Id> process_id(std::uint16_t number) const;
 
@@ -88,6 +89,7 @@ class Run : public std::enable_shared_from_this<Run> {
   bool wait_to_retry(unsigned failures);
   void recover_some();
   void add_loss_report();
+  void wake_for_full_batch();
   void note_process_ids();
   void tell_waiters(std::size_t item, SyncResult result);
   void fail_waiters(const std::string& problem);
@@ -112,11 +114,13 @@ class Run : public std::enable_shared_from_this<Run> {
   Deadline recover_again_{};
   unsigned recovery_failures_ = 0;
   std::uint64_t losses_in_batch_ = 0;
+  bool store_is_away_ = false;  // and that was said
   // The keeper's own.
   LoadedModules modules_;
 
   std::atomic<bool> ending_{false};
-  std::atomic<bool> wants_now_{false};  // somebody waits: the store is tried without delay
+  std::atomic<bool> wants_now_{false};       // somebody waits: the store is tried without delay
+  std::atomic<bool> keeper_is_near_{false};  // it looks again within kBusyKeeperInterval
   std::atomic<Deadline> end_deadline_{Deadline::max()};
   std::atomic<std::uint64_t> stored_{0}, rejected_{0};
   std::atomic<std::uint64_t> lost_full_{0}, lost_error_{0};

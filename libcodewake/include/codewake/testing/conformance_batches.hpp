@@ -191,6 +191,36 @@ inline void positions_are_stored_with_the_batch(const Storage& storage) {
   CODEWAKE_CONFORMANCE_SAME(store->get_events({}).events.size(), 2);
 }
 
+inline void a_replaced_storage_is_noticed(const Storage& storage) {
+  if (!storage.remembers_positions) return skip("the store does not remember journal positions");
+  const auto store = storage.open();
+  const Id process_id = add_process(*store);
+  const auto write = [&](Id process, std::uint64_t noted, std::uint64_t position) {
+    BatchOfItsOwn batch;
+    const std::uint32_t of = batch.process(process);
+    batch.event(of, {{"k", "v"}}, at(0));
+    batch.position("run-1/a", position, of, noted);
+    batch.write_to(*store);
+  };
+  const auto is_in_doubt = [&](Id process, std::uint64_t noted, std::uint64_t position) {
+    try {
+      write(process, noted, position);
+    } catch (const StoreError& error) {
+      return error.kind() == StoreError::Kind::in_doubt;
+    }
+    return false;
+  };
+  DOCTEST_CHECK(is_in_doubt(process_id, 8, 16));
+  write(process_id, 0, 8);
+  write(process_id, 8, 16);
+  write(process_id, 0, 24);
+  DOCTEST_CHECK(is_in_doubt(process_id, 16, 32));  // set back, or written by somebody else
+  DOCTEST_CHECK(is_in_doubt(process_id, 32, 40));
+  DOCTEST_CHECK(is_in_doubt(process_id + 1, 32, 40));  // its process is gone, too, and is not why
+  CODEWAKE_CONFORMANCE_SAME(sorted_positions(*store, "run-1/a"), {{"run-1/a", 24, process_id}});
+  CODEWAKE_CONFORMANCE_SAME(store->get_events({}).events.size(), 3);
+}
+
 inline void positions_are_listed_and_forgotten_by_prefix(const Storage& storage) {
   if (!storage.remembers_positions) return skip("the store does not remember journal positions");
   const auto store = storage.open();

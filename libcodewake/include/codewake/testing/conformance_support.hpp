@@ -439,8 +439,8 @@ class BatchOfItsOwn {
     const auto& views = views_.emplace_back(views_of(data_.emplace_back(std::move(data))));
     events_.push_back({process, when, true, views, stacktrace});
   }
-  void position(std::string segment, std::uint64_t position, std::uint32_t process) {
-    positions_.push_back({segments_.emplace_back(std::move(segment)), position, process});
+  void position(std::string segment, std::uint64_t position, std::uint32_t process, std::uint64_t noted = 0) {
+    positions_.push_back({segments_.emplace_back(std::move(segment)), position, process, noted});
   }
   /// Its row and process id mean nothing.
   void trace_event(std::uint32_t process, TraceEventRecord event) {

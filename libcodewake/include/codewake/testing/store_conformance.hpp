@@ -122,6 +122,8 @@
   CASE(store, storage, "an event of an unknown process is rejected",                                         \
        event_of_an_unknown_process_is_rejected)                                                              \
   CASE(store, storage, "positions are stored with their batch", positions_are_stored_with_the_batch)         \
+  CASE(store, storage, "a storage that was replaced is noticed by its positions",                            \
+       a_replaced_storage_is_noticed)                                                                        \
   CASE(store, storage, "positions are listed and forgotten by prefix",                                       \
        positions_are_listed_and_forgotten_by_prefix)                                                         \
   CASE(store, storage, "eight threads write and read at once", eight_threads_at_once)                        \
