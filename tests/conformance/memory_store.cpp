@@ -22,8 +22,7 @@
 
 namespace codewake::testing {
 
-struct MemoryTables {
-  std::mutex mutex;
+struct MemoryRows {
   std::vector<EnvironmentRecord> environments;
   std::vector<AppRecord> apps;
   std::vector<AppVersionRecord> app_vsns;
@@ -34,6 +33,10 @@ struct MemoryTables {
   std::map<std::pair<Time, Id>, TraceEventRecord> trace_events;
   Id last_process = 0, last_event = 0, last_stacktrace = 0, last_trace_event = 0;
   std::map<std::string, StoredPosition, std::less<>> positions;
+};
+
+struct MemoryTables : MemoryRows {
+  std::mutex mutex;
 };
 
 namespace {
@@ -544,6 +547,14 @@ FramesReplaced MemoryStore::replace_frames(const std::vector<StacktraceRecord>& 
     replaced.merged += one.merged;
   }
   return replaced;
+}
+
+std::function<void()> MemoryStore::snapshot() const {
+  const auto lock = open_tables();
+  return [tables = tables_, rows = MemoryRows(*tables_)] {
+    const std::lock_guard tables_lock(tables->mutex);
+    static_cast<MemoryRows&>(*tables) = rows;
+  };
 }
 
 bool MemoryStore::shutdown(std::chrono::nanoseconds) {

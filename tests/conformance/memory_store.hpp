@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -63,6 +64,9 @@ class CODEWAKE_API MemoryStore : public Store {
   FramesReplaced replace_frames(const std::vector<StacktraceRecord>& stacktraces) override;
 
   bool shutdown(std::chrono::nanoseconds timeout) override;
+
+  /// What sets the storage back to the state of now, as a backup does.
+  std::function<void()> snapshot() const;
 
  private:
   /// Holds the tables' lock; throws StoreError (unavailable) after shutdown.

@@ -124,9 +124,9 @@ TEST_CASE("The front file has the bytes of the specification") {
   const std::string bytes = read_file(file);
   CHECK(bytes.size() == 8192 + 16 * 256 * 1024);
   CHECK(to_spaced_hex(bytes.substr(0, 40)) ==
-        "43 57 46 52 4f 4e 54 0a 01 00 00 00 00 00 04 00\n"
+        "43 57 46 52 4f 4e 54 0a 02 00 00 00 00 00 04 00\n"
         "10 00 00 00 11 00 00 00 00 20 00 00 01 00 00 00\n"
-        "a2 88 93 78 00 00 00 00");
+        "c1 b9 af b3 00 00 00 00");
   CHECK(to_spaced_hex(bytes.substr(4096 + 3 * 16, 16)) == "00 10 00 00 00 00 00 00 b5 e0 94 24 00 00 00 00");
   CHECK(to_spaced_hex(bytes.substr(8192 + 2 * 256 * 1024, 64)) ==
         "43 57 53 4c 63 74 45 55 03 00 00 00 00 00 00 00\n"

@@ -162,7 +162,8 @@ Accepted write(LiveJournal& journal, internal::Lane& lane, std::string_view text
   const internal::RecordContext context{.ticks = journal.ticks(), .process = 1, .flags = 0};
   if (append_event(lane, event, context)) return Accepted::yes;
   std::uint64_t position = 0;
-  return journal.append(lane, event, context, position);
+  const Accepted accepted = journal.append(lane, event, context, position);
+  return accepted == Accepted::full ? journal.append_common(event, context, position) : accepted;
 }
 
 std::vector<Collected> collect_all(LiveJournal& journal) {

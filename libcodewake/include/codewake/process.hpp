@@ -111,10 +111,11 @@ class CODEWAKE_API Process {
 
   /// Records an event: no data, a list, any range of pairs (std::map, …), or an Attributes.
   ///
-  /// Without `.sync` it never throws. With a store that queues it never waits either, and survives what the
-  /// queue survives once it returns; any other store has the event, or has failed to take it, when it
-  /// returns: failures are counted in stats() and said once on stderr. With `.sync` it waits until the event
-  /// is stored and returns the record, or throws StoreError.
+  /// Without `.sync` it never throws. With a store that queues it never waits for the store, and the event
+  /// survives what the queue survives once it returns. Only a journal that is full makes it wait, or drop the
+  /// event, as QueueStore::insert_event says. Any other store has the event, or has failed to take it, when
+  /// it returns. Failures are counted in stats() and said once on stderr. With `.sync` it waits until the
+  /// event is stored and returns the record, or throws StoreError.
   std::optional<EventRecord> log();
   CODEWAKE_PART_OF_CALLER std::optional<EventRecord> log(std::initializer_list<AttributeArgument> data) {
     const std::span arguments(data.begin(), data.size());

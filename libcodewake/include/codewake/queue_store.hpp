@@ -82,6 +82,9 @@ class CODEWAKE_API Queue {
   bool shutdown(std::chrono::nanoseconds timeout);
   StoreStats stats() const;
 
+  /// An event was lost before the queue had it: it is counted and told as the queue's own losses are.
+  __attribute__((visibility("hidden"))) void count_loss() noexcept;
+
   /// Has a crash of this process written into the journal; before there is one, into a journal that is made
   /// then. Throws std::system_error where there is no room for it.
   __attribute__((visibility("hidden"))) void provide_crash_page(const ProcessInfo& process);
@@ -141,10 +144,12 @@ class QueueStore : public Backend {
 
   /// Writes the event into the journal: once it returns, the event survives the death of the program. Takes
   /// well under a microsecond, no lock, no allocation and no system call, but for the thread's first event
-  /// and for one in some thousand. What does not fit into the journal is dropped and counted, or waited for,
-  /// as `queue.when_full` says. With `sync` waits until the event is stored, and returns its record; throws
-  /// StoreError where an attempt to store it fails: `unavailable` says that it stays in the journal and will
-  /// be stored, `rejected` that it never will be.
+  /// and for one in some thousand; where threads are many or shared memory is short, threads share a lock.
+  /// Where the journal has no room, `queue.when_full` says what happens: `block` waits for as long as it
+  /// takes; `drop_newest` waits for at most 100 ms while the disk catches up, once until there has been room
+  /// again, then drops the event, counts it, and has an event of its own tell of it. With `sync` waits until
+  /// the event is stored, and returns its record; throws StoreError where an attempt to store it fails:
+  /// `unavailable` says that it stays in the journal and will be stored, `rejected` that it never will be.
   std::optional<EventRecord> insert_event(const EventInput& event, bool sync = false) override {
     return queue_.insert_event(event, sync);
   }

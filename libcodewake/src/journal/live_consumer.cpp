@@ -115,24 +115,28 @@ bool LiveJournal::open_block(LaneState& lane) {
   return true;
 }
 
-// With consume_mutex_ held: whoever deleted the files took the records with them, but for those that slots
-// have.
+// With consume_mutex_ held: the records went with the deleted files, but for those that slots have.
 void LiveJournal::forget_lost_blocks(LaneState& lane) {
-  std::uint64_t first_in_slots = lane.lane.published.load(std::memory_order_acquire);
+  std::uint64_t left_from = lane.lane.published.load(std::memory_order_acquire);
+  auto left_sequence = static_cast<std::uint32_t>(lane.lane.sequence.load(std::memory_order_relaxed));
   {
     const std::lock_guard lock(slots_mutex_);
-    if (!lane.slots.empty()) first_in_slots = lane.slots.front().base;
-  }
-  for (const SpillBlock& block : lane.blocks) {
-    if (block.to <= lane.taken || block.from >= first_in_slots) continue;
-    lost_.fetch_add(block.records, std::memory_order_relaxed);
-    std::atomic_ref(front_->header().lost_error).fetch_add(block.records, std::memory_order_relaxed);
+    if (!lane.slots.empty()) {
+      const SlotUse& first = lane.slots.front();
+      RecordHeader header{};
+      std::memcpy(&header, front_->slot(first.slot) + sizeof(SlotHeader), sizeof header);
+      left_from = first.base;
+      left_sequence = header.sequence;
+    }
   }
   lane.blocks.clear();
-  if (lane.taken < first_in_slots) {
-    lane.taken = first_in_slots;
-    lane.reading = nullptr;
-  }
+  if (lane.taken >= left_from) return;
+  const std::uint32_t lost = left_sequence - lane.taken_sequence;
+  lost_.fetch_add(lost, std::memory_order_relaxed);
+  std::atomic_ref(front_->header().lost_error).fetch_add(lost, std::memory_order_relaxed);
+  lane.taken = left_from;
+  lane.taken_sequence = left_sequence;
+  lane.reading = nullptr;
 }
 
 // The program has written over the journal's memory, as programs with bugs do. What is whole behind that
@@ -166,6 +170,7 @@ bool LiveJournal::open_overwritten(LaneState& lane) {
 
 void LiveJournal::pop(LaneState& lane, const TakenRecord& record) {
   lane.taken = record.next_position;
+  lane.taken_sequence = record.header.sequence + 1;
   if (lane.scanner) {
     lane.scanner->pop();
   } else {

@@ -202,6 +202,7 @@ class LiveJournal {
     Deadline quiet_since{};        ///< since when it has not moved
     // Guarded by consume_mutex_.
     std::uint64_t taken = 0;
+    std::uint32_t taken_sequence = 0;  ///< of the record that comes next
     std::uint64_t spilled = 0;
     std::uint64_t aged = 0;          ///< where it ended a while ago
     const char* reading = nullptr;   ///< the next record, where it lies in a slot
@@ -260,7 +261,6 @@ class LiveJournal {
   struct LineOfRecords {
     ClockPoints points;
     std::size_t size_bytes;
-    std::uint64_t records;
   };
   LineOfRecords line_of_records(std::span<const char> bytes);
   bool spill_lane(LaneState& lane, std::uint64_t until);

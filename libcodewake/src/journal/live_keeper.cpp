@@ -216,21 +216,15 @@ LiveJournal::LineOfRecords LiveJournal::line_of_records(std::span<const char> by
   };
   const RecordHeader first = header_at(0);
   const ClockLine line = clock_.use_line_of(is_record(first) ? first.time : read_ticks(ticks_));
-  const bool may_change = line != clock_.lines().last();
-  LineOfRecords found{.points = line.points, .size_bytes = 0, .records = 0};
+  if (line == clock_.lines().last()) return {line.points, bytes.size()};
   // What is no record, but has been written over, goes with those before it.
   for (std::size_t offset = 0; offset < bytes.size();) {
     const RecordHeader header = header_at(offset);
     if (!is_record(header) || header.length_bytes > bytes.size() - offset) break;
-    if (may_change && offset != 0 && clock_.lines().line_of(header.time) != line) {
-      found.size_bytes = offset;
-      return found;
-    }
-    ++found.records;
+    if (offset != 0 && clock_.lines().line_of(header.time) != line) return {line.points, offset};
     offset += header.length_bytes;
   }
-  found.size_bytes = bytes.size();
-  return found;
+  return {line.points, bytes.size()};
 }
 
 // Copies what lies in slots, from where the spill or the store ends. False where the disk has no more room.
@@ -250,12 +244,8 @@ bool LiveJournal::spill_lane(LaneState& lane, std::uint64_t until) {
     const char* const bytes = front_->slot(use->slot) + sizeof(SlotHeader) + (lane.spilled - use->base);
     const LineOfRecords line = line_of_records({bytes, static_cast<std::size_t>(end - lane.spilled)});
     end = lane.spilled + line.size_bytes;
-    SpillBlock block{.lane = lane.lane.id,
-                     .from = lane.spilled,
-                     .to = end,
-                     .records = line.records,
-                     .ticks = ticks_,
-                     .clock = line.points};
+    SpillBlock block{
+        .lane = lane.lane.id, .from = lane.spilled, .to = end, .ticks = ticks_, .clock = line.points};
     std::error_code error;
     const bool has_room = spill_->has_room(line.size_bytes + external_bytes_.load(std::memory_order_relaxed));
     if (has_room) error = spill_->append(block, {bytes, line.size_bytes});

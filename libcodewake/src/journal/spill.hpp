@@ -24,7 +24,6 @@ struct SpillBlock {
   std::uint32_t lane = 0;
   std::uint64_t from = 0;  ///< positions in the lane
   std::uint64_t to = 0;
-  std::uint64_t records = 0;  ///< known to the one who wrote it
   TickSource ticks = TickSource::realtime;
   ClockPoints clock = {};
 };

@@ -160,7 +160,7 @@ class Process::Impl {
   std::optional<internal::CrashRun> crash_run_;  // where the store does not queue
   std::mutex register_mutex_;
   std::atomic<bool> unregistered_{true};
-  std::atomic<bool> said_failure_{false};
+  std::atomic<bool> said_failure_{false}, said_late_{false};
   internal::EventStacks stacks_{config.stacktraces};
 };
 
@@ -225,6 +225,10 @@ template <class Log>
 std::optional<EventRecord> Process::Impl::guard(bool sync, Log log) {
   if (shut_down.load(std::memory_order_relaxed)) {
     counters_.lost_after_shutdown.fetch_add(1, std::memory_order_relaxed);
+    say_once(said_late_,
+             "an event came after the process was shut down, and is not recorded (more of this is counted in "
+             "stats(), not said)",
+             "");
     if (sync) throw StoreError(StoreError::Kind::unavailable, "the process has been shut down");
     return std::nullopt;
   }
@@ -233,10 +237,12 @@ std::optional<EventRecord> Process::Impl::guard(bool sync, Log log) {
   } catch (const StoreError& e) {
     count_failure(e.what(), e.kind() == StoreError::Kind::rejected);
     if (sync) throw;
-  } catch (const std::exception& e) {
+  } catch (const std::exception& e) {  // before the queue had the event, as for want of memory
+    if (internal::Queue* const queue = store->queue()) queue->count_loss();
     count_failure(e.what(), false);
     if (sync) throw;
   } catch (...) {
+    if (internal::Queue* const queue = store->queue()) queue->count_loss();
     count_failure("the store threw something that is no exception", false);
     if (sync) throw;
   }
@@ -249,7 +255,14 @@ std::optional<EventRecord> Process::Impl::record(EventInput event, bool sync) {
 }
 
 std::optional<EventRecord> Process::Impl::hand_over(EventInput event, bool sync) {
-  if (unregistered_.load(std::memory_order_acquire)) register_process();
+  if (unregistered_.load(std::memory_order_acquire)) {
+    try {
+      register_process();
+    } catch (const StoreError&) {
+      if (internal::Queue* const queue = store->queue()) queue->count_loss();
+      throw;
+    }
+  }
   if (const Id id = id_.load(std::memory_order_relaxed)) event.process_id = id;
   event.trace = internal::current_tie;
   std::optional<EventRecord> record = store->insert_event(event, sync);

@@ -25,8 +25,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// A queue that could not be started is tried again after that: each try makes folders, and may take a while.
-constexpr std::chrono::seconds kStartInterval{1};
+/// A queue that could not be started is tried again, less and less often: each try makes folders, and says
+/// why it fails.
+constexpr std::chrono::seconds kLongestStartInterval{60};
 
 Clock::time_point deadline_after(std::chrono::nanoseconds timeout) {
   constexpr std::chrono::hours kForever{24 * 365};
@@ -118,6 +119,7 @@ class Queue::Impl {
   bool shutdown(std::chrono::nanoseconds timeout);
   void wait_for_end();
   StoreStats stats() const;
+  void count_loss() noexcept;
   void provide_crash_page(const ProcessInfo& process);
   void at_fork(ForkPhase phase) noexcept;
 
@@ -151,6 +153,7 @@ class Queue::Impl {
   std::uint16_t numbers_given_ = 0;
   bool closed_ = false;
   Clock::time_point start_again_{};  // after a start that failed
+  std::chrono::seconds start_interval_{1};
   std::atomic<std::uint64_t> lost_closed_{0};
   std::atomic<std::uint64_t> lost_early_{0};  // there was no journal to count them
 };
@@ -172,7 +175,8 @@ void Queue::Impl::ensure_run(ProcessInfo* process) {
     run_ = std::move(made);
     run_->count_early_losses(lost_early_.exchange(0));
   } catch (const std::exception& error) {  // no memory, or no thread
-    start_again_ = Clock::now() + kStartInterval;
+    start_interval_ = std::min<std::chrono::seconds>(2 * start_interval_, kLongestStartInterval);
+    start_again_ = Clock::now() + start_interval_;
     throw StoreError(StoreError::Kind::unavailable,
                      std::string("the queue cannot be started: ") + error.what());
   }
@@ -343,6 +347,14 @@ StoreStats Queue::Impl::stats() const {
   return stats;
 }
 
+void Queue::Impl::count_loss() noexcept {
+  if (const std::shared_ptr<Run> run = current_run()) {
+    run->count_loss(Accepted::failed);
+  } else {
+    lost_early_.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
 void Queue::Impl::provide_crash_page(const ProcessInfo& process) {
   const std::lock_guard lock(mutex_);
   if (run_ != nullptr) {
@@ -439,6 +451,10 @@ bool Queue::shutdown(std::chrono::nanoseconds timeout) {
 
 StoreStats Queue::stats() const {
   return impl_->stats();
+}
+
+void Queue::count_loss() noexcept {
+  impl_->count_loss();
 }
 
 void Queue::provide_crash_page(const ProcessInfo& process) {
