@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -119,6 +120,13 @@ void Front::write_header(TickSource ticks) noexcept {
   written.slots_offset = static_cast<std::uint32_t>(slots_offset_);
   written.tick_source = static_cast<std::uint32_t>(ticks);
   written.crc = crc32c(&written, offsetof(FrontHeader, crc));
+}
+
+std::uint32_t Front::slots_with_room() const noexcept {
+  struct statvfs system {};
+  if (!file_.is_open() || fstatvfs(file_.fd(), &system) != 0) return slot_count_;
+  const std::uint64_t slots = std::uint64_t{system.f_bavail} * system.f_frsize / kSlotBytes;
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(slots, slot_count_));
 }
 
 int Front::reserve(std::uint32_t index) noexcept {

@@ -31,6 +31,8 @@ class Front {
   ~Front();
 
   std::uint32_t slot_count() const noexcept { return slot_count_; }
+  /// For how many of them the file system has room now.
+  std::uint32_t slots_with_room() const noexcept;
   std::uint32_t lane_count() const noexcept { return slot_count_ + 1; }
   char* slot(std::uint32_t index) const noexcept { return base_ + slots_offset_ + index * kSlotBytes; }
   FrontHeader& header() const noexcept { return *reinterpret_cast<FrontHeader*>(base_); }

@@ -115,6 +115,11 @@ bool LiveJournal::open_block(LaneState& lane) {
   return true;
 }
 
+void LiveJournal::count_lost(std::uint64_t records) noexcept {
+  lost_.fetch_add(records, std::memory_order_relaxed);
+  std::atomic_ref(front_->header().lost_error).fetch_add(records, std::memory_order_relaxed);
+}
+
 // With consume_mutex_ held: the records went with the deleted files, but for those that slots have.
 void LiveJournal::forget_lost_blocks(LaneState& lane) {
   std::uint64_t left_from = lane.lane.published.load(std::memory_order_acquire);
@@ -129,11 +134,11 @@ void LiveJournal::forget_lost_blocks(LaneState& lane) {
       left_sequence = header.sequence;
     }
   }
+  for (const SpillBlock& block : lane.blocks) spill_->release(block);
   lane.blocks.clear();
+  lane.spilled = std::max(lane.stored.load(std::memory_order_relaxed), left_from);
   if (lane.taken >= left_from) return;
-  const std::uint32_t lost = left_sequence - lane.taken_sequence;
-  lost_.fetch_add(lost, std::memory_order_relaxed);
-  std::atomic_ref(front_->header().lost_error).fetch_add(lost, std::memory_order_relaxed);
+  count_lost(left_sequence - lane.taken_sequence);
   lane.taken = left_from;
   lane.taken_sequence = left_sequence;
   lane.reading = nullptr;

@@ -29,11 +29,18 @@ LiveJournal::LiveJournal(JournalOptions options) : options_(std::move(options)) 
     sample_clock_if_due();
   }
   for (std::uint32_t slot = front_->slot_count(); slot-- > 0;) empty_slots_.push_back(slot);
-  lanes_.push_back(std::make_unique<LaneState>(kCommonLane));
+  slots_at_start_ = front_->slots_with_room();
+  common_ = lanes_.emplace_back(std::make_unique<LaneState>(kCommonLane)).get();
   provide_spare_slots();
 }
 
 LiveJournal::~LiveJournal() = default;
+
+// Of all journals: a thread knows which one it has waited in.
+std::uint64_t LiveJournal::next_episode() noexcept {
+  static std::atomic<std::uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
 
 void LiveJournal::say(std::string problem) {
   say_on_stderr(problem);

@@ -102,8 +102,8 @@ class LiveJournal {
   Accepted append_common(const Event& event, RecordContext context, std::uint64_t& position);
   Accepted append_process(const ProcessInfo& info, std::uint16_t number);
 
-  /// For how long writers wait until the disk has made room, before events are dropped: in all, until there
-  /// has been room for a while.
+  /// For how long a thread waits until the disk has made room, before its events are dropped: in all, until
+  /// there has been room for a while.
   static constexpr std::chrono::milliseconds kPatience{100};
 
   /// From now on no writer waits for room.
@@ -122,6 +122,7 @@ class LiveJournal {
 
   /// And how many of these went with files that somebody has deleted.
   std::uint64_t lost() const noexcept { return lost_.load(std::memory_order_relaxed); }
+  void count_lost(std::uint64_t records) noexcept;
 
   // ── the consumer ──
 
@@ -228,7 +229,7 @@ class LiveJournal {
   void end_slot(LaneState& state) noexcept;
   bool has_external_room(std::uint64_t size_bytes) const noexcept;
   bool may_have_room(std::uint64_t external_bytes) const noexcept;
-  bool wait_for_room(std::uint64_t external_bytes, std::optional<Deadline>& deadline);
+  bool wait_for_room(std::uint64_t external_bytes);
   template <class Append>
   Accepted append_when_open(Append append_to);
   template <class Append>
@@ -252,6 +253,8 @@ class LiveJournal {
   Time time_of(const LaneState& lane, const TakenRecord& record);
   void free_slots(LaneState& lane, std::uint64_t until);
   void release_stored(LaneState& lane);
+
+  static std::uint64_t next_episode() noexcept;
 
   // The keeper, with consume_mutex_ held.
   void sample_clock_if_due();
@@ -289,15 +292,16 @@ class LiveJournal {
   mutable std::mutex slots_mutex_;
   std::condition_variable room_;
   std::deque<std::unique_ptr<LaneState>> lanes_;
+  LaneState* common_ = nullptr;  // the first of them
   std::vector<LaneState*> idle_lanes_;
   std::vector<std::uint32_t> free_slots_;   // with memory; the last is the next
   std::vector<std::uint32_t> empty_slots_;  // without
   std::size_t spare_slots_ = 2;
   std::size_t least_free_ = 0;
-  std::size_t waiters_ = 0;
-  Deadline waiting_since_{};
-  std::chrono::nanoseconds waited_{0};  // by writers, since there was room for a while
-  bool is_dry_ = false;                 // a writer has found no room since the keeper looked last
+  std::size_t slots_at_start_ = 0;          // that memory had room for
+  std::uint64_t episode_ = next_episode();  // without room; another one once there has been room for a while
+  bool is_dry_ = false,
+       was_dry_ = false;  // a writer has found no room since the keeper looked last, and before
   bool is_overwritten_ = false;
   bool no_more_memory_ = false;  // the last slot that was asked for could not be had
   std::string problem_, disk_problem_;

@@ -64,7 +64,6 @@ void LiveJournal::keep_disk_folder() {
   const std::string path = disk_folder_->path().string();
   for (LaneState* lane : all_lanes()) {
     lane->scanner.reset();
-    lane->spilled = lane->stored.load(std::memory_order_relaxed);
     forget_lost_blocks(*lane);
   }
   spill_.reset();
@@ -97,7 +96,8 @@ std::vector<LiveJournal::LaneState*> LiveJournal::lanes_to_retire() {
   });
   const bool is_starving =
       !can_free_others && free_slots_.size() <= 1 && (no_more_memory_ || empty_slots_.size() <= 1);
-  if (!std::exchange(is_dry_, false) && waiters_ == 0) waited_ = {};
+  const bool is_dry = std::exchange(is_dry_, false);
+  if (std::exchange(was_dry_, is_dry) && !is_dry) episode_ = next_episode();
   std::vector<LaneState*> quiet, active;
   for (const auto& state : lanes_) {
     const std::uint64_t end = state->lane.published.load(std::memory_order_relaxed);

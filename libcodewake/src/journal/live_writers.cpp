@@ -19,6 +19,12 @@ constexpr std::size_t kMaxSpareSlots = 32;
 /// Of a journal without a disk, what lies outside of its slots.
 constexpr std::uint64_t kMaxExternalMemoryBytes = 64u << 20;
 
+/// What a thread has waited for room, and in which episode, of whichever journal.
+struct Patience {
+  std::uint64_t episode = 0;
+  std::chrono::nanoseconds waited{0};
+};
+
 }  // namespace
 
 Lane* LiveJournal::acquire_lane() {
@@ -29,7 +35,7 @@ Lane* LiveJournal::acquire_lane() {
     return &lane->lane;
   }
   // Were there as many lanes as slots, no lane could go on to another. Where memory is short, threads share.
-  if (lanes_.size() > available_slots() / 2) return nullptr;
+  if (lanes_.size() > std::min(available_slots(), slots_at_start_) / 2) return nullptr;
   lanes_.push_back(std::make_unique<LaneState>(static_cast<std::uint32_t>(lanes_.size())));
   return &lanes_.back()->lane;
 }
@@ -174,7 +180,7 @@ Accepted LiveJournal::keep_external(std::string content, std::uint32_t lane, std
 // With common_mutex_ held. As for every lane: whoever closes the journal waits for what is being written.
 template <class Append>
 Accepted LiveJournal::append_when_open(Append append_to) {
-  Lane& lane = lanes_.front()->lane;
+  Lane& lane = common_->lane;
   lane.busy.store(true, std::memory_order_relaxed);
   std::atomic_signal_fence(std::memory_order_seq_cst);
   const Accepted accepted = is_closed() ? Accepted::closed : append_to(lane);
@@ -185,14 +191,13 @@ Accepted LiveJournal::append_when_open(Append append_to) {
 // Waits with no lock held, so that neither fork() nor another writer waits for it.
 template <class Append>
 Accepted LiveJournal::append_waiting(std::uint64_t external_bytes, Append append_to) {
-  std::optional<Deadline> deadline;
   while (true) {
     {
       const std::lock_guard lock(common_mutex_);
       const Accepted accepted = append_when_open(append_to);
       if (accepted != Accepted::full) return accepted;
     }
-    if (!wait_for_room(external_bytes, deadline)) return Accepted::full;
+    if (!wait_for_room(external_bytes)) return Accepted::full;
   }
 }
 
@@ -204,13 +209,13 @@ bool LiveJournal::has_external_room(std::uint64_t size_bytes) const noexcept {
 // With slots_mutex_ held: whether another try may succeed.
 bool LiveJournal::may_have_room(std::uint64_t external_bytes) const noexcept {
   const bool has_slot = !free_slots_.empty() || (!empty_slots_.empty() && !no_more_memory_) ||
-                        lanes_.front()->lane.room() >= static_cast<std::ptrdiff_t>(kMaxRecordBytes);
+                        common_->lane.room() >= static_cast<std::ptrdiff_t>(kMaxRecordBytes);
   return has_slot && has_external_room(external_bytes);
 }
 
-// True where it is worth another try. In an episode without room, all writers together have kPatience: what
-// they wait for then is a disk that is too slow for them.
-bool LiveJournal::wait_for_room(std::uint64_t external_bytes, std::optional<Deadline>& deadline) {
+// True where it is worth another try. In an episode without room a thread has kPatience: what it waits for
+// then is a disk that is too slow for the program.
+bool LiveJournal::wait_for_room(std::uint64_t external_bytes) {
   std::unique_lock lock(slots_mutex_);
   is_dry_ = true;
   if (closed_) return true;  // which the next try says
@@ -225,14 +230,12 @@ bool LiveJournal::wait_for_room(std::uint64_t external_bytes, std::optional<Dead
     room_.wait(lock, is_worth_it);
     return true;
   }
-  const auto now = std::chrono::steady_clock::now();
-  if (waiters_ == 0) waiting_since_ = now;
-  const std::chrono::nanoseconds left = kPatience - waited_ - (now - waiting_since_);
-  if (!deadline) deadline = now + std::max<std::chrono::nanoseconds>(left, std::chrono::nanoseconds(0));
-  if (now >= *deadline) return false;
-  ++waiters_;
-  const bool has_room = room_.wait_until(lock, *deadline, is_worth_it);
-  if (--waiters_ == 0) waited_ += std::chrono::steady_clock::now() - waiting_since_;
+  thread_local Patience patience;
+  if (patience.episode != episode_) patience = {.episode = episode_};
+  if (patience.waited >= kPatience) return false;
+  const auto begin = std::chrono::steady_clock::now();
+  const bool has_room = room_.wait_until(lock, begin + (kPatience - patience.waited), is_worth_it);
+  patience.waited += std::chrono::steady_clock::now() - begin;
   return has_room;
 }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <random>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "base/worker_thread.hpp"
@@ -258,9 +259,7 @@ bool Run::commit_round() {
   while (true) {
     builder_.clear();
     const std::function<std::error_code(const TakenRecord&, std::string&)> external =
-        [this](const TakenRecord& record, std::string& content) {
-          return journal_->read_external(record, content);
-        };
+        [this](const TakenRecord& record, std::string& content) { return read_external(record, content); };
     bool full = false;
     try {
       journal_->collect([&](const TakenRecord& record) {
@@ -282,6 +281,16 @@ bool Run::commit_round() {
     if (builder_.size() == 0) return true;
     if (!full && !is_ending()) return true;
   }
+}
+
+// What cannot be read now may be read later; what is gone for good is lost.
+std::error_code Run::read_external(const TakenRecord& record, std::string& content) {
+  const std::error_code error = journal_->read_external(record, content);
+  if (!error) return error;
+  const bool is_for_good = error == std::errc::bad_message || error == std::errc::no_such_file_or_directory;
+  if (!is_for_good) throw std::system_error(error, "a large event");
+  journal_->count_lost(1);
+  return error;
 }
 
 bool Run::commit_batch() {

@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -85,6 +86,7 @@ class Run : public std::enable_shared_from_this<Run> {
   void leave_crash_page();
   void run_keeper();
   bool commit_round();
+  std::error_code read_external(const TakenRecord& record, std::string& content);
   bool commit_batch();
   bool wait_to_retry(unsigned failures);
   void recover_some();
