@@ -125,6 +125,7 @@ void Front::write_header(TickSource ticks) noexcept {
 std::uint32_t Front::slots_with_room() const noexcept {
   struct statvfs system {};
   if (!file_.is_open() || fstatvfs(file_.fd(), &system) != 0) return slot_count_;
+  if (system.f_blocks == 0) return slot_count_;  // memory without a limit of its own
   const std::uint64_t slots = std::uint64_t{system.f_bavail} * system.f_frsize / kSlotBytes;
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(slots, slot_count_));
 }
