@@ -113,7 +113,8 @@ TEST_CASE("and one whose rows are deleted, with another program's process under 
   program.log("before", 100);
   program.flush();
   database.exec(
-      "TRUNCATE processes, apps RESTART IDENTITY CASCADE; INSERT INTO apps(name) VALUES('other');"
+      "TRUNCATE journals, events, events_data, processes, apps RESTART IDENTITY CASCADE; INSERT INTO "
+      "apps(name) VALUES('other');"
       "INSERT INTO processes(app_id, run_ts) VALUES(1, 0)");
   program.log("after", 100);
   program.flush();
