@@ -58,7 +58,7 @@
   M("writes what comes before a refused event", "a batch that fails halfway leaves nothing")             \
   M("takes events of unknown processes", "an event of an unknown process is rejected")                   \
   M("forgets positions", "positions are stored with their batch")                                        \
-  M("does not look at noted positions", "a storage that was replaced is noticed by its positions")        \
+  M("does not look at noted positions", "a storage that was replaced is noticed by its positions")       \
   M("keeps the first position", "positions are stored with their batch")                                 \
   M("lists positions whatever their case", "positions are listed and forgotten by prefix")               \
   M("loses one event in fifty", "eight threads write and read at once")                                  \

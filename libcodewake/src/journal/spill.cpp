@@ -73,7 +73,7 @@ void Spill::close_in_child() noexcept {
 }
 
 // Opened again, too, where the program has closed the descriptor.
-std::error_code Spill::open(OpenFile& file, std::uint32_t number) const {
+std::error_code Spill::hold(OpenFile& file, std::uint32_t number) const {
   if (file.number == number && file.held.is_open()) return {};
   FileDescriptor opened = folder_->open_file(name_of(number), O_RDWR);
   if (opened.number() < 0) return last_error();
@@ -115,7 +115,7 @@ std::error_code Spill::append(SpillBlock& block, std::span<const char> bytes) {
     file = files_.find(current_);
   }
   File& out = file->second;
-  if (const std::error_code error = open(written_, file->first)) return error;
+  if (const std::error_code error = hold(written_, file->first)) return error;
   const int fd = written_.held.fd();
   const BlockHeader header = header_of(block, bytes.size());
   // The bytes before the header: a block that was begun and not finished is none.
@@ -138,7 +138,7 @@ std::error_code Spill::sync() {
   for (auto& [number, file] : files_) {
     if (file.is_synced) continue;
     OpenFile& used = number == written_.number ? written_ : read_;
-    if (const std::error_code error = open(used, number)) return error;
+    if (const std::error_code error = hold(used, number)) return error;
     if (fdatasync(used.held.fd()) != 0) return last_error();
     file.is_synced = true;
   }
@@ -152,7 +152,7 @@ std::error_code Spill::read(const SpillBlock& block, std::vector<std::uint64_t>&
   if (!files_.contains(block.file)) return std::make_error_code(std::errc::no_such_file_or_directory);
   const std::size_t size = block.to - block.from;
   words.resize(size / kWord);
-  if (const std::error_code error = open(read_, block.file)) return error;
+  if (const std::error_code error = hold(read_, block.file)) return error;
   try {
     words.resize(read_at(read_.held.fd(), words.data(), size, block.offset) / kWord);
   } catch (const std::system_error& error) {
@@ -166,7 +166,7 @@ void Spill::release(const SpillBlock& block) noexcept {
   if (file == files_.end() || --file->second.blocks != 0) return;
   if (block.file != current_) {
     remove(block.file);
-  } else if (!open(written_, block.file) && ftruncate(written_.held.fd(), sizeof(SpillHeader)) == 0) {
+  } else if (!hold(written_, block.file) && ftruncate(written_.held.fd(), sizeof(SpillHeader)) == 0) {
     used_bytes_ -= file->second.size_bytes - sizeof(SpillHeader);
     file->second.size_bytes = sizeof(SpillHeader);
   }

@@ -68,7 +68,7 @@ class Spill {
     HeldFile held = {};
   };
 
-  std::error_code open(OpenFile& file, std::uint32_t number) const;
+  std::error_code hold(OpenFile& file, std::uint32_t number) const;
   std::error_code open_next();
   void remove(std::uint32_t number) noexcept;
 
