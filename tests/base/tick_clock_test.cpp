@@ -115,7 +115,8 @@ TEST_CASE("Right behind a step the line is that of the new time") {
 }
 
 TEST_CASE("A time that was told stays what it is, whatever the clocks do later") {
-  for (const std::int64_t drift_ns : {0, 30, 3'000, 40'000}) {  // of each sample, as of a clock that is adjusted
+  for (const std::int64_t drift_ns :
+       {0, 30, 3'000, 40'000}) {  // of each sample, as of a clock that is adjusted
     CAPTURE(drift_ns);
     ClockHistory clock(TickSource::counter);
     Machine machine;

@@ -70,8 +70,8 @@ struct JournalPosition {
   std::string_view segment = {};
   std::uint64_t position = 0;
   std::uint32_t process = 0;  ///< index into Batch::processes: whose journal this is
-  /// The position that the store has noted so far; 0: the writer knows of none. A store that has noted another
-  /// one is not the storage that the writer knows: it was replaced, or set back to an older state.
+  /// The position that the store has noted so far; 0: the writer knows of none. A store that has noted
+  /// another one is not the storage that the writer knows: it was replaced, or set back to an older state.
   std::uint64_t noted = 0;
 };
 
