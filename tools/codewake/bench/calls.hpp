@@ -11,6 +11,7 @@
 #include "bench/statistics.hpp"
 #include "bench/texts.hpp"
 #include "bench/ticks.hpp"
+#include "json.hpp"
 
 namespace codewake::cli::bench {
 
@@ -20,6 +21,10 @@ struct CallTimes {
   double p99 = 0;
   double p999 = 0;
 };
+
+inline Json to_json(const CallTimes& times) {
+  return {{"median", times.median}, {"p99", times.p99}, {"p999", times.p999}};
+}
 
 /// Calls until buffers, caches and the other side's thread are as they are in a program that runs.
 template <class Log>
@@ -36,11 +41,12 @@ void warm_up(const Texts& texts, Log& log) {
 
 /// Calls `log(Texts::Values)` so many times, 200,000 times a second where it is that fast: a rate that the
 /// store keeps up with. Beyond it the other side would never be idle, and a burst is what is measured.
+/// `together` of them come one behind the other, then a pause as long as their share.
 template <class Log>
-CallTimes time_calls(const Texts& texts, std::size_t calls, Log log) {
+CallTimes time_calls(const Texts& texts, std::size_t calls, std::size_t together, Log log) {
   constexpr double kPauseNs = 5000;
   const TickScale scale = measure_tick_scale();
-  const auto pause = static_cast<std::uint64_t>(kPauseNs / scale.ns_per_tick);
+  const auto pause = static_cast<std::uint64_t>(kPauseNs * static_cast<double>(together) / scale.ns_per_tick);
   std::vector<double> times(calls, 1.0);  // written, so that no page of it is new when it is used
   warm_up(texts, log);
   for (std::size_t i = 0; i < calls; ++i) {
@@ -49,6 +55,7 @@ CallTimes time_calls(const Texts& texts, std::size_t calls, Log log) {
     log(values);
     const std::uint64_t end = ticks_at_end();
     times[i] = static_cast<double>(end - begin);
+    if ((i + 1) % together != 0) continue;
     while (ticks_now() < end + pause) relax();
   }
   const auto ns = [&](double part) {

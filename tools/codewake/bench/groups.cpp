@@ -17,6 +17,7 @@
 namespace codewake::cli::bench {
 namespace {
 
+constexpr const char* kQuill = "quill";
 constexpr const char* kSpdlog = "spdlog async";
 constexpr const char* kSqlite = "sqlite3 prepared";
 constexpr double kSustainedRate = 200'000;
@@ -25,6 +26,11 @@ constexpr double kSustainedRate = 200'000;
 
 std::string no_adapter(const Runner& runner) {
   return runner.adapter_problem();
+}
+
+std::string no_quill(const Runner& runner) {
+  if (!has_quill()) return "this program was built without quill";
+  return no_adapter(runner);
 }
 
 std::string no_spdlog(const Runner& runner) {
@@ -107,38 +113,79 @@ Json calls_request(const Runner& runner, const char* pass) {
   return {{"pass", pass}, {"calls", runner.sizes().calls}};
 }
 
-std::vector<Samples> run_log(Runner& runner) {
-  const Answers answers = alternate(runner, "log", {.request = calls_request(runner, "log_calls")},
-                                    {.request = calls_request(runner, "spdlog_calls")});
+std::vector<Samples> run_log(Runner& runner, const char* peer_pass, std::size_t together) {
+  const auto request = [&](const char* pass) {
+    Json calls = calls_request(runner, pass);
+    calls["together"] = together;
+    return calls;
+  };
+  const Answers answers =
+      alternate(runner, "log", {.request = request("log_calls")}, {.request = request(peer_pass)});
   return {samples_of(answers, "median"), samples_of(answers, "p99"), samples_of(answers, "p999")};
 }
 
 Group log_group() {
   using enum Goal::Kind;
-  return {.benchmarks =
-              {{"log.median", "one log() with three values, median", "ns", kSpdlog, {ratio_at_most, 0.12}},
-               {"log.p99", "one log(), 99th percentile", "ns", kSpdlog, {}},
-               {"log.p999", "one log(), 99.9th percentile", "ns", kSpdlog, {ratio_at_most, 0.1}}},
-          .missing = no_spdlog,
-          .run = run_log};
+  constexpr std::size_t kTogether = 16;
+  return {.benchmarks = {{"log.median", "log() with three values, median", "ns", kQuill, {ratio_at_most, 1}},
+                         {"log.p99", "log(), 99th percentile", "ns", kQuill, {ratio_at_most, 1}},
+                         {"log.p999", "log(), 99.9th percentile", "ns", kQuill, {ratio_at_most, 1.5}}},
+          .missing = no_quill,
+          .run = [](Runner& runner) { return run_log(runner, "quill_calls", kTogether); }};
 }
 
-std::vector<Samples> run_burst(Runner& runner, std::size_t threads) {
+Group log_spdlog_group() {
+  using enum Goal::Kind;
+  return {
+      .benchmarks =
+          {{"log.spdlog.median", "one log() with three values, median", "ns", kSpdlog, {ratio_at_most, 0.12}},
+           {"log.spdlog.p99", "one log(), 99th percentile", "ns", kSpdlog, {}},
+           {"log.spdlog.p999", "one log(), 99.9th percentile", "ns", kSpdlog, {ratio_at_most, 0.1}}},
+      .missing = no_spdlog,
+      .run = [](Runner& runner) { return run_log(runner, "spdlog_calls", 1); }};
+}
+
+Answers run_burst(Runner& runner, const char* peer_pass, std::size_t threads) {
   const auto request = [&](const char* pass) {
     return Json{{"pass", pass}, {"threads", threads}, {"calls", runner.sizes().burst_calls}};
   };
-  const Answers answers = alternate(runner, fmt::format("burst, {} threads", threads),
-                                    {.request = request("log_burst")}, {.request = request("spdlog_burst")});
-  return {samples_of(answers, "rate")};
+  return alternate(runner, fmt::format("burst, {} thread{}", threads, threads == 1 ? "" : "s"),
+                   {.request = request("log_burst")}, {.request = request(peer_pass)});
+}
+
+/// Of calls a second, how long each took; of threads together, beside each other.
+Samples times_of(Samples rates) {
+  constexpr double kNsPerSecond = 1e9;
+  for (double& value : rates.ours) value = kNsPerSecond / value;
+  for (double& value : rates.peer) value = kNsPerSecond / value;
+  return rates;
+}
+
+std::string name_of_burst(const char* prefix, std::size_t threads) {
+  return fmt::format("{}{}thread{}", prefix, threads, threads == 1 ? "" : "s");
 }
 
 Group burst_group(std::size_t threads) {
-  const std::string name = fmt::format("burst.{}thread{}", threads, threads == 1 ? "" : "s");
-  const std::string what =
-      fmt::format("calls of log() in a burst, {} thread{}", threads, threads == 1 ? "" : "s together");
-  return {.benchmarks = {{name, what, "calls/s", kSpdlog, {Goal::Kind::ratio_at_least, 8}}},
+  Goal goal;
+  if (threads > 1) goal = {Goal::Kind::ratio_at_most, 0.5};
+  return {.benchmarks = {{name_of_burst("burst.", threads), "time per call of log() in a burst", "ns", kQuill,
+                          goal}},
+          .missing = no_quill,
+          .run = [threads](Runner& runner) {
+            return std::vector{times_of(samples_of(run_burst(runner, "quill_burst", threads), "rate"))};
+          }};
+}
+
+Group burst_spdlog_group(std::size_t threads) {
+  return {.benchmarks = {{name_of_burst("burst.spdlog.", threads),
+                          "calls of log() in a burst",
+                          "calls/s",
+                          kSpdlog,
+                          {Goal::Kind::ratio_at_least, 8}}},
           .missing = no_spdlog,
-          .run = [threads](Runner& runner) { return run_burst(runner, threads); }};
+          .run = [threads](Runner& runner) {
+            return std::vector{samples_of(run_burst(runner, "spdlog_burst", threads), "rate")};
+          }};
 }
 
 std::vector<Samples> run_shared(Runner& runner) {
@@ -536,6 +583,9 @@ const std::vector<Group>& all_groups() {
       log_group(),
       burst_group(1),
       burst_group(2),
+      log_spdlog_group(),
+      burst_spdlog_group(1),
+      burst_spdlog_group(2),
       shared_group(),
       busy_group(),
       commit_group(1000),

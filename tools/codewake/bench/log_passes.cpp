@@ -72,14 +72,14 @@ Json log_calls(const Json& request) {
   std::optional<WriteLock> lock;
   if (request.value("holds_database", false)) lock.emplace(request.at("database").get<std::string>());
   const std::uint64_t stored_before = process.stats().stored;
-  const CallTimes times = time_calls(texts, request.at("calls"), logger(process));
+  const CallTimes times =
+      time_calls(texts, request.at("calls"), request.value("together", 1), logger(process));
   const std::uint64_t stored_meanwhile = process.stats().stored - stored_before;
   lock.reset();
-  return {{"median", times.median},
-          {"p99", times.p99},
-          {"p999", times.p999},
-          {"stored_meanwhile", stored_meanwhile},
-          {"lost", drain(process)}};
+  Json answer = to_json(times);
+  answer["stored_meanwhile"] = stored_meanwhile;
+  answer["lost"] = drain(process);
+  return answer;
 }
 
 Json log_burst(const Json& request) {

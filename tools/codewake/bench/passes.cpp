@@ -16,10 +16,12 @@ struct Pass {
   Json (*run)(const Json& request);
 };
 
-constexpr std::array<Pass, 20> kPasses = {{{"log_calls", log_calls},
+constexpr std::array<Pass, 22> kPasses = {{{"log_calls", log_calls},
                                            {"spdlog_calls", spdlog_calls},
+                                           {"quill_calls", quill_calls},
                                            {"log_burst", log_burst},
                                            {"spdlog_burst", spdlog_burst},
+                                           {"quill_burst", quill_burst},
                                            {"log_sustained", log_sustained},
                                            {"sqlite_commit", sqlite_commit},
                                            {"trace_calls", trace_calls},

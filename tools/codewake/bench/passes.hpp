@@ -12,6 +12,7 @@ namespace codewake::cli::bench {
 
 /// Which peers this program was built with.
 bool has_spdlog() noexcept;
+bool has_quill() noexcept;
 bool has_sqlite() noexcept;
 bool has_postgres() noexcept;
 
@@ -25,14 +26,17 @@ std::string path_of_runtime();
 /// Does what `request["pass"]` names.
 Json run_pass(const Json& request);
 
-/// `calls`, and `holds_database`, for a committer that cannot write meanwhile; `median`, `p99`, `p999` in ns,
-/// and `lost`, `stored_meanwhile` of the first. Process is configured by the environment.
+/// `calls`; `together`, how many come one behind the other before a pause, 1 where it is not said;
+/// `holds_database`, for a committer that cannot write meanwhile; `median`, `p99`, `p999` in ns, and `lost`,
+/// `stored_meanwhile` of the first. Process is configured by the environment.
 Json log_calls(const Json& request);
 Json spdlog_calls(const Json& request);
+Json quill_calls(const Json& request);
 
 /// `calls`, `threads`; `rate` in calls a second, and `lost` of the first.
 Json log_burst(const Json& request);
 Json spdlog_burst(const Json& request);
+Json quill_burst(const Json& request);
 
 /// `seconds`, `threads`, `rate` in events a second of all threads, `database`: the file that Process records
 /// into; `lost`, `memory_mib`, `rate`.

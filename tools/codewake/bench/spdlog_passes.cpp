@@ -68,18 +68,16 @@ bool has_spdlog() noexcept {
 Json spdlog_calls(const Json& request) {
   const Texts texts;
   const Peer peer;
-  const CallTimes times =
-      time_calls(texts, request.at("calls"), [&](const Texts::Values& values) { peer(values); });
-  return {{"median", times.median}, {"p99", times.p99}, {"p999", times.p999}};
+  return to_json(
+      time_calls(texts, request.at("calls"), 1, [&](const Texts::Values& values) { peer(values); }));
 }
 
 Json spdlog_trace_calls(const Json& request) {
   const Texts texts;
   const Peer peer;
   int stock = 0;
-  const CallTimes times = time_calls(texts, request.at("calls"),
-                                     [&](const Texts::Values& values) { peer.trace(values, stock++); });
-  return {{"median", times.median}, {"p99", times.p99}, {"p999", times.p999}};
+  return to_json(time_calls(texts, request.at("calls"), 1,
+                            [&](const Texts::Values& values) { peer.trace(values, stock++); }));
 }
 
 Json spdlog_burst(const Json& request) {

@@ -61,7 +61,7 @@ Json trace_calls(const Json& request) {
   const Chain chain(tracer, 2);
   tracer.track_lock_acquire("inventory");
   int stock = 0;
-  const CallTimes times = time_calls(texts, request.at("calls"), [&](const Texts::Values& values) {
+  const CallTimes times = time_calls(texts, request.at("calls"), 1, [&](const Texts::Values& values) {
     tracer.track_state_change(values.username, stock, stock + 1);
     ++stock;
   });
