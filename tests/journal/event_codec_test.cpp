@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <limits>
@@ -16,9 +17,22 @@ using internal::decode_event;
 using internal::decode_process;
 using internal::DecodedEvent;
 using internal::encode_event;
+using internal::encode_quickly;
 using internal::encoded_size;
 
 namespace {
+
+// What encode_quickly() makes of an event that it is for is the same.
+void check_quick(const EventInput& event, const std::string& payload) {
+  if (!event.data || event.when || event.process_id || event.stacktrace != nullptr) return;
+  std::string quick(std::max(payload.size(), internal::kLeastQuickBytes) + 1, '\x5A');
+  char* const begin = quick.data();
+  CHECK(encode_quickly(*event.data, event.trace, begin, begin + quick.size() - 1) == begin + payload.size());
+  CHECK(quick.starts_with(payload));
+  CHECK(quick[payload.size()] == '\x5A');
+  if (payload.size() <= internal::kLeastQuickBytes) return;
+  CHECK(encode_quickly(*event.data, event.trace, begin, begin + payload.size() - 1) == nullptr);
+}
 
 std::string encode(const EventInput& event) {
   const std::size_t size = encoded_size(event);
@@ -30,6 +44,7 @@ std::string encode(const EventInput& event) {
   CHECK(end == begin + size);
   CHECK(payload[size] == '\x5A');
   payload.resize(size);
+  if (size <= internal::kQuickBytes) check_quick(event, payload);
   return payload;
 }
 

@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "journal/append.hpp"
 #include "journal/support.hpp"
+#include "support/skip.hpp"
 
 using namespace codewake::testing;
 using codewake::internal::Record;
@@ -204,4 +206,33 @@ TEST_CASE("Bytes that are nothing at all are read to their end") {
   CHECK(scan(std::string(4096, '\0')).torn == 0);
   CHECK(scan(std::string(4096, '\xFF')).torn == 4096);
   CHECK(scan(std::string(4096, '\x18')).texts.empty());
+}
+
+TEST_CASE("Events that are appended without a call are whole records, up to the end of the slot") {
+  using namespace codewake;
+  constexpr internal::RecordContext kContext{
+      .ticks = internal::TickSource::counter, .process = 2, .flags = 0};
+#if !defined(__x86_64__)
+  CODEWAKE_SKIP("this processor has no time stamp counter");
+#endif
+  if (!internal::kHardwareCrc) CODEWAKE_SKIP("this processor has no instruction for checksums");
+  Piece piece(kLane, kPosition, 16384);
+  std::vector<std::string> texts;
+  const auto append = [&](const std::string& text) {
+    const AttributeArgument data[] = {{"n", text}};
+    return append_quickly(piece.lane(), data, nullptr, kContext);
+  };
+  CHECK_FALSE(append(std::string(internal::kQuickBytes, 'x')));
+  CHECK(piece.size() == 0);
+  for (std::size_t size = 0;; size = (size + 1) % 70) {
+    const std::string text(size, static_cast<char>('a' + size % 26));
+    if (!append(text)) break;
+    texts.push_back(text);
+  }
+  CHECK(piece.lane().room() >= 0);
+  CHECK(piece.lane().room() < 200);
+  const Scan found = scan(piece.written());
+  CHECK(found.texts == texts);
+  CHECK(found.skipped == 0);
+  CHECK(found.end == kPosition + piece.size());
 }

@@ -11,40 +11,51 @@
 
 namespace codewake::internal {
 
-/// The smaller one, computed: compilers turn std::min into a branch.
-__attribute__((always_inline)) inline std::size_t smaller(std::size_t a, std::size_t b) noexcept {
-  return b ^ ((a ^ b) & -static_cast<std::size_t>(a < b));
+/// Copies as many bytes as keys and values have, without a call.
+__attribute__((always_inline)) inline void copy_few_bytes(char* to, const char* from,
+                                                          std::size_t size) noexcept {
+  const std::size_t last = size - 8;
+  if (last <= 16) [[likely]] {
+    // Three words that overlap, however many bytes there are: sizes differ from call to call, so that a
+    // branch would often be mispredicted.
+    const std::size_t middle = last / 2;
+    std::uint64_t words[3];
+    std::memcpy(&words[0], from, 8);
+    std::memcpy(&words[1], from + middle, 8);
+    std::memcpy(&words[2], from + last, 8);
+    std::memcpy(to, &words[0], 8);
+    std::memcpy(to + middle, &words[1], 8);
+    std::memcpy(to + last, &words[2], 8);
+  } else if (size > 8) {
+    struct Block {
+      std::uint64_t words[2];
+    } block;
+    const char* const last_block = from + size - sizeof block;
+    for (; from < last_block; from += sizeof block, to += sizeof block) {
+      std::memcpy(&block, from, sizeof block);
+      std::memcpy(to, &block, sizeof block);
+    }
+    std::memcpy(&block, last_block, sizeof block);
+    std::memcpy(to + (last_block - from), &block, sizeof block);
+  } else if (size >= 4) {
+    std::uint32_t first, end;
+    std::memcpy(&first, from, 4);
+    std::memcpy(&end, from + size - 4, 4);
+    std::memcpy(to, &first, 4);
+    std::memcpy(to + size - 4, &end, 4);
+  } else if (size != 0) {
+    to[0] = from[0];
+    to[size / 2] = from[size / 2];
+    to[size - 1] = from[size - 1];
+  }
 }
 
-/// Copies bytes; for the few that keys and values have, without a call. Returns the end.
+/// Copies bytes, and returns the end.
 __attribute__((always_inline)) inline char* copy_bytes(char* to, const char* from,
                                                        std::size_t size) noexcept {
-  if (size >= 8 && size <= 32) [[likely]] {
-    // Four words that overlap, however many there are: sizes differ from call to call, so that a branch
-    // would often be mispredicted.
-    const std::size_t last = size - 8;
-    const std::size_t second = smaller(last, 8), third = smaller(last, 16);
-    std::uint64_t words[4];
-    std::memcpy(&words[0], from, 8);
-    std::memcpy(&words[1], from + second, 8);
-    std::memcpy(&words[2], from + third, 8);
-    std::memcpy(&words[3], from + last, 8);
-    std::memcpy(to, &words[0], 8);
-    std::memcpy(to + second, &words[1], 8);
-    std::memcpy(to + third, &words[2], 8);
-    std::memcpy(to + last, &words[3], 8);
-  } else if (size < 8) {
-    if (size >= 4) {
-      std::uint32_t first, last;
-      std::memcpy(&first, from, 4);
-      std::memcpy(&last, from + size - 4, 4);
-      std::memcpy(to, &first, 4);
-      std::memcpy(to + size - 4, &last, 4);
-    } else if (size != 0) {
-      to[0] = from[0];
-      to[size / 2] = from[size / 2];
-      to[size - 1] = from[size - 1];
-    }
+  constexpr std::size_t kFew = 64;
+  if (size <= kFew) [[likely]] {
+    copy_few_bytes(to, from, size);
   } else {
     std::memcpy(to, from, size);
   }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "codewake/event.hpp"
@@ -34,6 +35,11 @@ std::size_t encoded_size(const EventInput& event) noexcept;
 /// kEncodingSlack bytes more before `end`, which says nothing about what stands there then.
 char* encode_event(const EventInput& event, char* out, const char* end) noexcept;
 inline constexpr std::size_t kEncodingSlack = 16;
+
+/// See encode_quickly().
+inline constexpr std::size_t kQuickBytes = 1024;
+inline constexpr std::size_t kLeastQuickBytes = sizeof(std::uint32_t) + sizeof(TraceTie);
+static_assert(kQuickBytes <= kMaxShortKey && kQuickBytes <= kMaxShortValue);
 
 std::string encode_process(const ProcessInfo& info);
 
@@ -132,6 +138,42 @@ __attribute__((always_inline)) inline char* encode_event(const EventInput& event
     }
   }
   put(shape_at, shape);
+  return out;
+}
+
+/// The same without a call for an event that has attributes and a tie alone, of kQuickBytes at most: null
+/// where they go beyond `end`. At least kLeastQuickBytes lie before that.
+__attribute__((always_inline)) inline char* encode_quickly(std::span<const AttributeArgument> data,
+                                                           const TraceTie* trace, char* out,
+                                                           const char* end) noexcept {
+  const std::uint32_t shape = kHasData | static_cast<std::uint32_t>(data.size());
+  if (trace == nullptr) [[likely]] {
+    out = put(out, shape);
+  } else {
+    out = put(put(out, shape | kHasTrace), *trace);
+  }
+  for (const AttributeArgument& attribute : data) {
+    const std::size_t key_size = attribute.key.size();
+    const auto kind = static_cast<std::uint32_t>(attribute.value.kind());
+    std::string_view value = attribute.value.borrowed_text();
+    std::uint64_t bits;
+    if (attribute.value.kind() != Value::Kind::text) [[unlikely]] {
+      bits = attribute.value.bits();
+      value = {reinterpret_cast<const char*>(&bits), encoded_size(attribute.value)};
+    }
+    char* const key_at = out + sizeof(std::uint32_t);
+    char* const value_at = key_at + key_size;
+    if (value_at + value.size() > end) [[unlikely]]
+      return nullptr;
+    static_assert(kKeyShift < kValueShift);
+    put(out, (static_cast<std::uint32_t>(value.size()) << (kValueShift - kKeyShift) |
+              static_cast<std::uint32_t>(key_size))
+                     << kKeyShift |
+                 kind);
+    copy_few_bytes(key_at, attribute.key.data(), key_size);
+    copy_few_bytes(value_at, value.data(), value.size());
+    out = value_at + value.size();
+  }
   return out;
 }
 

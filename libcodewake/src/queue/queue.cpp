@@ -8,6 +8,7 @@
 #include "codewake/errors.hpp"
 #include "codewake/queue_store.hpp"
 #include "codewake/visible.hpp"
+#include "journal/append.hpp"
 #include "model/current_tie.hpp"
 #include "queue/crash_run.hpp"
 #include "queue/queues.hpp"
@@ -429,7 +430,12 @@ __attribute__((always_inline)) inline bool append_to_own_lane(const std::atomic<
 }  // namespace
 
 bool Queue::insert_quickly(std::span<const AttributeArgument> data) noexcept {
-  return append_to_own_lane(epoch_, EventInput{.data = data, .trace = current_tie});
+  const ThreadLane& mine = thread_lane;
+  if (mine.lane == nullptr) [[unlikely]]
+    return false;
+  const Busy busy(*mine.lane);
+  return epoch_.load(std::memory_order_relaxed) == mine.epoch &&
+         append_quickly(*mine.lane, data, current_tie, mine.context);
 }
 
 std::optional<EventRecord> Queue::insert_event(const EventInput& event, bool sync) {

@@ -8,7 +8,7 @@
 
 namespace codewake::internal {
 
-thread_local ThreadLane thread_lane;
+constinit thread_local ThreadLane thread_lane;
 
 namespace {
 

@@ -18,7 +18,7 @@ struct ThreadLane {
 
 // The model makes an access as cheap as that of a global variable. It takes room that a program has little of
 // for libraries that are opened later: so much as this there is.
-extern thread_local ThreadLane thread_lane __attribute__((tls_model("initial-exec")));
+extern constinit thread_local ThreadLane thread_lane __attribute__((tls_model("initial-exec")));
 
 /// The thread's lane in this journal; taken from there at the first call. Null where there is none to be had.
 /// It goes back when the thread ends.
