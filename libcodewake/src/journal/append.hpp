@@ -9,6 +9,9 @@
 #include <span>
 
 #include "base/crc32c.hpp"
+#include "base/tick_clock.hpp"
+#include "codewake/attributes.hpp"
+#include "codewake/trace_context.hpp"
 #include "journal/byte_io.hpp"
 #include "journal/event_codec.hpp"
 #include "journal/format.hpp"
@@ -161,16 +164,20 @@ __attribute__((always_inline)) inline bool append(Lane& lane, RecordKind kind, R
   return true;
 }
 
-/// The same for an event of attributes alone, without a call, where the processor has all that it needs.
-/// False, too, where the event has more than kQuickBytes.
+/// Whether append_quickly() can be used: the processor has what it needs.
+inline bool can_append_quickly(RecordContext context) noexcept {
+  return context.ticks == TickSource::counter && kHardwareCrc;
+}
+
+/// The same for an event of attributes alone, without a call, where can_append_quickly() holds. False, too,
+/// where the event has more than kQuickBytes.
 __attribute__((always_inline)) inline bool append_quickly(Lane& lane, std::span<const AttributeArgument> data,
                                                           const TraceTie* trace,
                                                           RecordContext context) noexcept {
   constexpr auto kLeast =
       static_cast<std::ptrdiff_t>(sizeof(RecordHeader) + kLeastQuickBytes + kEncodingSlack);
   constexpr auto kMost = static_cast<std::ptrdiff_t>(sizeof(RecordHeader) + kQuickBytes + kEncodingSlack);
-  if (context.ticks != TickSource::counter || !kHardwareCrc) [[unlikely]]
-    return false;
+  context.ticks = TickSource::counter;
   const std::ptrdiff_t room = lane.room();
   if (room < kLeast) [[unlikely]]
     return false;

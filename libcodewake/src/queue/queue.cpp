@@ -427,12 +427,20 @@ __attribute__((always_inline)) inline bool append_to_own_lane(const std::atomic<
   return epoch.load(std::memory_order_relaxed) == mine.epoch && append_event(*mine.lane, event, mine.context);
 }
 
+// Not part of insert_quickly(), which would have more to save for it than it does.
+[[gnu::noinline]] bool insert_by_any_clock(const std::atomic<std::uint64_t>& epoch,
+                                           std::span<const AttributeArgument> data) noexcept {
+  return append_to_own_lane(epoch, EventInput{.data = data, .trace = current_tie});
+}
+
 }  // namespace
 
 bool Queue::insert_quickly(std::span<const AttributeArgument> data) noexcept {
   const ThreadLane& mine = thread_lane;
   if (mine.lane == nullptr) [[unlikely]]
     return false;
+  if (!can_append_quickly(mine.context)) [[unlikely]]
+    return insert_by_any_clock(epoch_, data);
   const Busy busy(*mine.lane);
   return epoch_.load(std::memory_order_relaxed) == mine.epoch &&
          append_quickly(*mine.lane, data, current_tie, mine.context);
