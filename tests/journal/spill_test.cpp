@@ -140,15 +140,14 @@ TEST_CASE("There is room up to the limit and not behind it") {
 TEST_CASE("A disk that fails is told, and nothing has changed then") {
   const TemporaryFolder folder;
   const ChildResult child = in_child([&] {
-    signal(SIGXFSZ, SIG_IGN);
     const rlimit limit{.rlim_cur = 10'000, .rlim_max = 10'000};
     if (setrlimit(RLIMIT_FSIZE, &limit) != 0) std::exit(10);
     Spill spill(opened(folder.path()), 1u << 20);
     SpillBlock first = block_of(1, 0, 4000);
     if (spill.append(first, std::string(4000, 'a'))) std::exit(11);
     const std::uint64_t used = spill.used_bytes();
-    SpillBlock large = block_of(1, 4000, 8000);
-    const std::error_code error = spill.append(large, std::string(8000, 'b'));
+    SpillBlock large = block_of(1, 4000, 12'000);
+    const std::error_code error = spill.append(large, std::string(12'000, 'b'));
     if (error != std::errc::file_too_large) std::exit(12);
     if (spill.used_bytes() != used || fs::file_size(folder / "spill-000001") != used) std::exit(13);
     SpillBlock small = block_of(1, 4000, 80);
@@ -157,10 +156,27 @@ TEST_CASE("A disk that fails is told, and nothing has changed then") {
     if (spill.read(first, words) || words.size() != 500 || words[0] != 0x6161616161616161u) std::exit(15);
     if (spill.read(small, words) || words.size() != 10 || words[0] != 0x6363636363636363u) std::exit(16);
   });
+  CHECK(child.signal == 0);
   CHECK(child.exit_code == 0);
   const Blocks found = blocks_of(folder / "spill-000001");
   CHECK(found.blocks.size() == 2);
   CHECK(found.skipped == 0);
+}
+
+TEST_CASE("Files are no larger than the process may make them") {
+  const TemporaryFolder folder;
+  const ChildResult child = in_child([&] {
+    const rlimit limit{.rlim_cur = 10'000, .rlim_max = 10'000};
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0) std::exit(10);
+    Spill spill(opened(folder.path()), 1u << 20);
+    for (std::uint64_t i = 0; i < 10; ++i) {
+      SpillBlock block = block_of(1, 4000 * i, 4000);
+      if (spill.append(block, std::string(4000, 'a'))) std::exit(11);
+      if (block.file != i / 2 + 1) std::exit(12);
+    }
+  });
+  CHECK(child.signal == 0);
+  CHECK(child.exit_code == 0);
 }
 
 TEST_CASE("A folder that is gone is an error, not an end") {

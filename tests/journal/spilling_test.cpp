@@ -181,7 +181,6 @@ TEST_CASE("The keeper makes room for a writer that waits for it") {
 TEST_CASE("A disk that fails is told once, and memory is what is left") {
   const JournalFolder folder;
   const ChildResult child = in_child([&] {
-    signal(SIGXFSZ, SIG_IGN);
     LiveJournal journal(folder.options(4));
     Lane& lane = *journal.acquire_lane();
     const rlimit limit{.rlim_cur = 5000, .rlim_max = 5000};

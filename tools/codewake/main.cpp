@@ -100,6 +100,7 @@ int main(int argc, char** argv) {
   using namespace codewake::cli;
   std::setlocale(LC_CTYPE, "C.UTF-8");  // for the widths of characters, whatever the user's language
   std::signal(SIGPIPE, SIG_IGN);        // a reader that has gone is seen where it is written to
+  std::signal(SIGXFSZ, SIG_IGN);        // a file that may not grow is an error
   Output output(STDOUT_FILENO);
   Session session(output);
   try {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -12,6 +13,8 @@
 #include <cerrno>
 #include <new>
 #include <utility>
+
+#include "base/file_size_signal.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -70,6 +73,7 @@ FileDescriptor open_folder_below(int folder, const std::string& name) noexcept {
 }
 
 std::error_code write_all(int fd, std::string_view content) noexcept {
+  const NoFileSizeSignal guard;
   while (!content.empty()) {
     const ssize_t written = write(fd, content.data(), content.size());
     if (written < 0 && errno == EINTR) continue;
@@ -255,6 +259,13 @@ bool Folder::names(const std::string& name, int descriptor) const noexcept {
   FileLook now;
   return fstat(descriptor, &held) == 0 && look_at(name, now) && held.st_dev == now.device &&
          held.st_ino == now.inode;
+}
+
+std::uint32_t Folder::file_system_type() const noexcept {
+  const Use use(*this);
+  struct statfs system {};
+  const bool is_known = use.number() >= 0 && fstatfs(use.number(), &system) == 0;
+  return is_known ? static_cast<std::uint32_t>(system.f_type) : 0;
 }
 
 bool Folder::is_at_path() const noexcept {

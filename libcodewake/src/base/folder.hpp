@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -71,6 +72,9 @@ class Folder {
   bool has(const std::string& name) const noexcept;
   /// Whether `descriptor` is of the file of this name.
   bool names(const std::string& name, int descriptor) const noexcept;
+
+  /// Of the file system that it lies in, as statfs(2) has it; 0 where that cannot be told.
+  std::uint32_t file_system_type() const noexcept;
 
   /// Whether its path still leads to it, or that cannot be told.
   bool is_at_path() const noexcept;

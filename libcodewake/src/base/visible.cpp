@@ -8,6 +8,7 @@
 #include <climits>
 #include <cstddef>
 
+#include "base/file_size_signal.hpp"
 #include "codewake/utf8.hpp"
 
 namespace codewake {
@@ -103,6 +104,7 @@ class Line {
   }
 
   void write_out() noexcept {
+    const internal::NoFileSizeSignal guard;
     put("\n");
     std::string_view rest(text_.data(), length_);
     while (!rest.empty()) {

@@ -1,43 +1,20 @@
 // Threads of the library's own.
 #pragma once
 
-#include <pthread.h>
-#include <signal.h>
-
-#include <string>
-#include <thread>
-#include <utility>
-
-#include "base/fatal_signals.hpp"
+#include <cstddef>
+#include <functional>
 
 namespace codewake::internal {
 
 /// Whether the calling thread is one of them.
 inline constinit thread_local bool is_worker __attribute__((tls_model("initial-exec"))) = false;
 
-/// Starts a thread of this name (at most 15 characters) that gets none of the program's signals, but for
-/// those of its own faults, and belongs to itself. Throws std::system_error where there can be none.
-template <class Work>
-void start_worker(const char* name, Work work) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  try {
-    std::thread thread([work = std::move(work)]() mutable {
-      is_worker = true;
-      sigset_t faults;
-      sigemptyset(&faults);
-      for (const int fault : kFaultSignals) sigaddset(&faults, fault);
-      pthread_sigmask(SIG_UNBLOCK, &faults, nullptr);
-      work();
-    });
-    pthread_setname_np(thread.native_handle(), name);
-    thread.detach();
-  } catch (...) {
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    throw;
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-}
+/// Starts a thread of this name (a literal of at most 15 characters) that gets none of the program's signals,
+/// but for those of its own faults, and belongs to itself. Where there is no room for a stack of the usual
+/// size, it has one of kSmallStackBytes. Throws std::system_error where there can be none.
+void start_worker(const char* name, std::function<void()> work);
+
+/// Enough for a store's driver, and for the symbols of a stack trace.
+inline constexpr std::size_t kSmallStackBytes = 1u << 20;
 
 }  // namespace codewake::internal

@@ -2,12 +2,14 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 
 #include "base/crc32c.hpp"
+#include "base/file_size_signal.hpp"
 #include "journal/event_codec.hpp"
 
 namespace codewake::internal {
@@ -33,6 +35,7 @@ std::size_t read_at(int fd, void* to, std::size_t size_bytes, std::uint64_t offs
 }
 
 std::error_code write_at(int fd, const void* from, std::size_t size_bytes, std::uint64_t offset) noexcept {
+  const NoFileSizeSignal guard;
   std::size_t done = 0;
   while (done < size_bytes) {
     const ssize_t written = pwrite(fd, static_cast<const char*>(from) + done, size_bytes - done,
@@ -42,6 +45,12 @@ std::error_code write_at(int fd, const void* from, std::size_t size_bytes, std::
     done += static_cast<std::size_t>(written);
   }
   return {};
+}
+
+std::uint64_t most_file_bytes() noexcept {
+  rlimit limit{};
+  const bool is_limited = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+  return is_limited ? limit.rlim_cur : UINT64_MAX;
 }
 
 std::uint64_t size_of(int fd) noexcept {

@@ -14,7 +14,11 @@ namespace codewake::internal {
 /// Reads up to `size_bytes` from `offset` on; the result is how many there were. Throws std::system_error.
 std::size_t read_at(int fd, void* to, std::size_t size_bytes, std::uint64_t offset);
 
+/// Beyond RLIMIT_FSIZE it fails, without a signal.
 std::error_code write_at(int fd, const void* from, std::size_t size_bytes, std::uint64_t offset) noexcept;
+
+/// How large a file may be for this process, by RLIMIT_FSIZE; UINT64_MAX without a limit.
+std::uint64_t most_file_bytes() noexcept;
 
 /// 0 where it cannot be told.
 std::uint64_t size_of(int fd) noexcept;

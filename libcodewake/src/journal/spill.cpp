@@ -110,7 +110,13 @@ std::error_code Spill::open_next() {
 
 std::error_code Spill::append(SpillBlock& block, std::span<const char> bytes) {
   auto file = files_.find(current_);
-  if (file == files_.end() || file->second.size_bytes >= file_bytes_) {
+  const auto is_full = [&](const File& out) {
+    // A block that fits into no file is a full disk, which the write says.
+    const std::uint64_t needed = sizeof(BlockHeader) + bytes.size(), most = most_file_bytes();
+    const bool needs_another = out.size_bytes + needed > most && sizeof(SpillHeader) + needed <= most;
+    return out.size_bytes >= file_bytes_ || needs_another;
+  };
+  if (file == files_.end() || is_full(file->second)) {
     if (const std::error_code error = open_next()) return error;
     file = files_.find(current_);
   }

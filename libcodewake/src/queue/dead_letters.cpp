@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/file_size_signal.hpp"
 #include "base/folder.hpp"
 #include "codewake/utf8.hpp"
 #include "codewake/visible.hpp"
@@ -39,6 +40,7 @@ std::string line_of(const BatchBuilder& builder, const BatchBuilder::Item& item,
 std::error_code append_line(const Folder& folder, const std::string& name, const std::string& line) {
   const FileDescriptor file = folder.open_file(name, O_WRONLY | O_APPEND | O_CREAT);
   if (file.number() < 0) return {errno, std::generic_category()};
+  const NoFileSizeSignal guard;
   // One write: a line of one program does not stand inside of another's.
   const ssize_t written = write(file.number(), line.data(), line.size());
   const int error = written == static_cast<ssize_t>(line.size()) ? 0 : (written < 0 ? errno : ENOSPC);

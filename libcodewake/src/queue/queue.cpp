@@ -5,6 +5,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/file_size_signal.hpp"
 #include "codewake/errors.hpp"
 #include "codewake/queue_store.hpp"
 #include "codewake/visible.hpp"
@@ -333,6 +334,7 @@ bool Queue::Impl::shutdown(std::chrono::nanoseconds timeout) {
   }
   const bool stored = run == nullptr || run->end(deadline);
   const auto left = std::max<std::chrono::nanoseconds>(deadline - Clock::now(), std::chrono::nanoseconds(0));
+  const NoFileSizeSignal guard;  // for the store's files
   return backend_.shutdown(left) && stored;
 }
 
