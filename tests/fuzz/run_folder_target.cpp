@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <array>
+#include <cstddef>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -8,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/crc32c.hpp"
 #include "base/folder.hpp"
 #include "codewake/utf8.hpp"
 #include "fuzz/journal_repair.hpp"
@@ -78,9 +80,19 @@ void repair_crash(std::string& bytes) {
   std::memcpy(bytes.data() + offsetof(CrashPage, version), &version, sizeof version);
 }
 
+void repair_account(std::string& bytes) {
+  bytes.resize(sizeof(AccountHeader));
+  AccountHeader header{};
+  std::memcpy(&header, bytes.data(), sizeof header);
+  std::memcpy(header.magic, kAccountMagic, sizeof kAccountMagic);
+  header.version = kAccountVersion;
+  header.crc = crc32c(&header.accepted, sizeof header - offsetof(AccountHeader, accepted));
+  std::memcpy(bytes.data(), &header, sizeof header);
+}
+
 void write_files(const Folder& folder, std::string_view input) {
-  static constexpr std::array kNames = {"front",        "spill-000001", "spill-000002", "crash",
-                                        "modules.json", "run.json",     "large-1-0",    "large-0-0"};
+  static constexpr std::array kNames = {"front",    "spill-000001", "spill-000002", "crash",  "modules.json",
+                                        "run.json", "large-1-0",    "large-0-0",    "account"};
   while (input.size() >= 4) {
     const char* const name = kNames[static_cast<unsigned char>(input[0]) % kNames.size()];
     const bool repair = (input[1] & 1) != 0;
@@ -94,6 +106,7 @@ void write_files(const Folder& folder, std::string_view input) {
     if (repair && file == "front") repair_front(bytes);
     if (repair && file.starts_with("spill")) repair_spill(bytes);
     if (repair && file == "crash") repair_crash(bytes);
+    if (repair && file == "account") repair_account(bytes);
     static_cast<void>(folder.remove_file(name));  // the last of a name counts
     if (const std::error_code error = folder.write_new_file(name, bytes, false))
       throw std::system_error(error);
@@ -122,7 +135,7 @@ void fuzz_run_folder(std::string_view input) {
   require(recoverer.runs().size() == 1, "the run is not found");
   const JournalRun::State state = recoverer.runs()[0].state;
   const bool is_gone = !root.has(kRun);
-  require(is_gone == (state == JournalRun::State::recovered),
+  require(is_gone == (state == JournalRun::State::recovered || state == JournalRun::State::incomplete),
           "a run that is recovered stays, or another one goes");
   if (!is_gone && root.remove_tree(kRun)) throw std::runtime_error("the run's folder stays");
 }

@@ -325,7 +325,7 @@ TEST_CASE("Losses that no event tells of are told") {
 TEST_CASE("A note beside the journal is read, and one that is not there is empty") {
   const JournalFolder folder;
   const std::string run = leave(folder, [&](LiveJournal& journal) {
-    std::ofstream(journal.some_folder()->path() / "modules.json") << "[]";
+    std::ofstream(journal.folders().front()->path() / "modules.json") << "[]";
   });
   const auto journal = open(folder, run);
   CHECK(journal->read_note("modules.json") == "[]");

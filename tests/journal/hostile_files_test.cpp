@@ -38,8 +38,8 @@ namespace {
 
 constexpr std::uint64_t kMiB = 1u << 20;
 const std::string kRun = "host-1-1-a-b-c-d-e";
-const std::vector<const char*> kNames = {"run.json", "crash",        "modules.json",
-                                         "front",    "spill-000001", "lock"};
+const std::vector<const char*> kNames = {"run.json",     "crash", "modules.json", "front",
+                                         "spill-000001", "lock",  "account"};
 
 /// Reads the run in `folder` as a recoverer does, in a child that has 60 s, and memory for little more than a
 /// front. What cannot be read may throw; a hang or a bomb ends the child.

@@ -260,7 +260,7 @@ TEST_CASE("In memory, the journal leaves no files, and takes large events too") 
   options.in_memory = true;
   LiveJournal journal(std::move(options));
   CHECK(journal.problem().empty());
-  CHECK(journal.some_folder() == nullptr);
+  CHECK(journal.folders().empty());
   Lane& lane = *journal.acquire_lane();
   const std::string large(200'000, 'l');
   REQUIRE(write(journal, lane, large) == Accepted::yes);
@@ -281,8 +281,8 @@ TEST_CASE("Without its folder the journal has shared memory, and says so") {
   {
     LiveJournal journal(std::move(options));
     CHECK(journal.problem().find("shared memory alone") != std::string::npos);
-    REQUIRE(journal.some_folder() != nullptr);
-    CHECK(journal.some_folder()->path() == front_root / journal.run());
+    REQUIRE(journal.folders().size() == 1);
+    CHECK(journal.folders()[0]->path() == front_root / journal.run());
     Lane& lane = *journal.acquire_lane();
     const std::string large(200'000, 'l');
     REQUIRE(write(journal, lane, large) == Accepted::yes);
@@ -315,7 +315,7 @@ TEST_CASE("Without any folder the journal lies in private memory, and says so") 
   std::ofstream(front_root) << "a file where the folder should be";
   LiveJournal journal(std::move(options));
   CHECK(journal.problem().find("private memory") != std::string::npos);
-  CHECK(journal.some_folder() == nullptr);
+  CHECK(journal.folders().empty());
   Lane& lane = *journal.acquire_lane();
   REQUIRE(write(journal, lane, "event") == Accepted::yes);
   CHECK(texts(collect_all(journal)) == Strings{"event"});

@@ -29,14 +29,15 @@ std::string started_text(const JournalRun& run) {
 }
 
 Row to_row(const JournalRun& run, bool with_user) {
-  const Style style = run.state == JournalRun::State::failed || run.state == JournalRun::State::damaged
-                          ? Style::alarm
-                          : Style::plain;
+  const bool is_good = run.state == JournalRun::State::recovered || run.state == JournalRun::State::alive ||
+                       run.state == JournalRun::State::other_store;
+  const Style style = is_good ? Style::plain : Style::alarm;
   Row row = {Cell(run.run),
              Cell(to_string(run.state), style),
              Cell(std::to_string(run.stored_events)),
              Cell(std::to_string(run.rejected_events)),
              Cell(std::to_string(run.skipped_bytes)),
+             Cell(std::to_string(run.lost_events)),
              Cell(run.crash, Style::alarm),
              Cell(started_text(run), Style::dim),
              Cell(run.executable),
@@ -52,6 +53,7 @@ Json to_json(const JournalRun& run) {
           {"events", run.stored_events},
           {"rejected", run.rejected_events},
           {"skipped_bytes", run.skipped_bytes},
+          {"lost", run.lost_events},
           {"crash", run.crash.empty() ? Json(nullptr) : Json(run.crash)},
           {"started", started_text(run)},
           {"executable", run.executable},
@@ -80,15 +82,15 @@ int run_recover(Session& session, const RecoverOptions& options) {
     };
     runs = recover_journals(*store, recovery);
   }
-  std::vector<Column> columns = {{"RUN", left, flexible},         {"STATE", left, fixed},
-                                 {"EVENTS", right, fixed},        {"REJECTED", right, fixed},
-                                 {"SKIPPED BYTES", right, fixed}, {"CRASH", left, fixed},
-                                 {"STARTED", left, fixed},        {"EXECUTABLE", left, flexible},
-                                 {"STORE", left, flexible},       {"PROBLEM", left, flexible}};
+  std::vector<Column> columns = {
+      {"RUN", left, flexible},    {"STATE", left, fixed},          {"EVENTS", right, fixed},
+      {"REJECTED", right, fixed}, {"SKIPPED BYTES", right, fixed}, {"LOST", right, fixed},
+      {"CRASH", left, fixed},     {"STARTED", left, fixed},        {"EXECUTABLE", left, flexible},
+      {"STORE", left, flexible},  {"PROBLEM", left, flexible}};
   if (options.all_users) columns.insert(columns.begin() + 1, {"USER", left, fixed});
   Listing listing(session.out, session.options, columns,
-                  {"run", "state", "events", "rejected", "skipped_bytes", "crash", "started", "executable",
-                   "pid", "user", "store", "problem"});
+                  {"run", "state", "events", "rejected", "skipped_bytes", "lost", "crash", "started",
+                   "executable", "pid", "user", "store", "problem"});
   for (const JournalRun& run : runs) {
     listing.add([&] { return to_row(run, options.all_users); }, [&] { return to_json(run); });
   }

@@ -140,7 +140,7 @@ class Child {
     pid_ = fork();
     if (pid_ < 0) throw std::system_error(errno, std::generic_category(), "fork");
     if (pid_ != 0) return;
-    signal(SIGPIPE, SIG_DFL);  // ours alone is ignored
+    for (const int ours : {SIGPIPE, SIGXFSZ}) signal(ours, SIG_DFL);  // they are ignored here alone
     signal(SIGCHLD, on_child);
     sigprocmask(SIG_SETMASK, &before, nullptr);
     execvp(arguments[0], arguments.data());
@@ -208,7 +208,9 @@ void tell_of_crashes(Store& store, const Config& config, Time since) {
   if (config.queue.journal) recovery.journal_folder = *config.queue.journal;
   for (const JournalRun& run : recover_journals(store, recovery)) {
     if (run.started < since || run.state == JournalRun::State::alive) continue;
-    if (run.state != JournalRun::State::recovered) {
+    if (run.state == JournalRun::State::incomplete) {
+      complain(fmt::format("the journal {}: {}", run.run, run.problem));
+    } else if (run.state != JournalRun::State::recovered) {
       complain(fmt::format("the journal {} is {}{}; 'codewake recover' stores it later", run.run,
                            to_string(run.state), run.problem.empty() ? "" : ": " + run.problem));
     }

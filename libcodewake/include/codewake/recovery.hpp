@@ -17,6 +17,7 @@ namespace codewake {
 struct JournalRun {
   enum class State {
     recovered,    ///< all that could be read of it is stored, and its files are gone
+    incomplete,   ///< the same, and its part in memory was gone with `lost_events`
     alive,        ///< its program lives, or somebody else is recovering it
     other_store,  ///< it belongs to another store: `store` says which
     damaged,      ///< nothing tells any more to which store it belongs
@@ -34,6 +35,7 @@ struct JournalRun {
   std::uint64_t stored_events = 0;    ///< now, by this call
   std::uint64_t rejected_events = 0;  ///< that the store refused: they are in the folder `dead`
   std::uint64_t skipped_bytes = 0;    ///< that should have been events and could not be read
+  std::uint64_t lost_events = 0;  ///< at least, with its part in memory, as after a restart of the machine
   std::string problem = {};
 };
 
@@ -59,7 +61,7 @@ struct RecoveryOptions {
 /// asked for by another user than root. Thread-safe; blocks on the disk and the store.
 CODEWAKE_API std::vector<JournalRun> recover_journals(Store& store, const RecoveryOptions& options);
 
-/// The state in words: `recovered`, `alive`, `other store`, `damaged` or `failed`.
+/// The state in words: `recovered`, `incomplete`, `alive`, `other store`, `damaged` or `failed`.
 CODEWAKE_API std::string_view to_string(JournalRun::State state) noexcept;
 
 }  // namespace codewake

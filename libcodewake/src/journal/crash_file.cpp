@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "base/crc32c.hpp"
+#include "base/file_size_signal.hpp"
 #include "codewake/utf8.hpp"
 #include "journal/event_codec.hpp"
 #include "journal/file_io.hpp"
@@ -41,6 +42,7 @@ constexpr std::size_t kPidOffset = 9;
 
 // No allocation, no exception: for a signal handler too.
 CrashPage* map_page(int fd) noexcept {
+  const NoFileSizeSignal guard;
   // A page that is not there when it is written to would be another signal.
   if (const int error = posix_fallocate(fd, 0, sizeof(CrashPage)); error != 0) {
     errno = error;
@@ -70,11 +72,17 @@ void prepare_page(CrashPage& page, std::string_view process, std::uint32_t numbe
   page.process_bytes = static_cast<std::uint32_t>(process.size());
 }
 
+/// Where runs lie. A signal handler makes what is missing of it.
+struct Root {
+  std::vector<std::string> above;  // the folders that the root lies in, the last one right above it
+  std::string name;
+};
+
 /// What a signal handler needs in order to make a run.
 struct Nest {
-  std::string above, root;  // the root's folder, and its name there
-  std::string name_begin;   // `<host>-`
-  std::string name_end;     // of the uuid, what follows its first eight digits
+  std::vector<Root> roots;
+  std::string name_begin;  // `<host>-`
+  std::string name_end;    // of the uuid, what follows its first eight digits
   std::string fingerprint;
   std::string about;  // the rest of run.json, from a comma up to the pid
   std::string process;
@@ -180,13 +188,21 @@ int open_own(int folder, const char* name) noexcept {
   return -1;
 }
 
-// The root, which goes with the last run in it. It may be shared with other users: what is made in it is not.
-int open_root(const Nest& from) noexcept {
-  const int above = open(from.above.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);  // lint: a signal handler
+// In memory it goes with the last run in it. It may be shared with other users: what is made in it is not.
+int open_root(const Root& from) noexcept {
+  for (const std::string& folder : from.above) mkdir(folder.c_str(), 0700);  // opening it tells of success
+  const int above = open(from.above.back().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);  // lint: a handler
   if (above < 0) return -1;
-  mkdirat(above, from.root.c_str(), 0700);  // whether it is there now, opening it tells
-  const int root = openat(above, from.root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  mkdirat(above, from.name.c_str(), 0700);
+  const int root = openat(above, from.name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
   close(above);
+  return root;
+}
+
+Root root_of(const fs::path& path) {
+  Root root{.above = {}, .name = path.filename().string()};
+  fs::path so_far;
+  for (const fs::path& part : path.parent_path()) root.above.push_back((so_far /= part).string());
   return root;
 }
 
@@ -224,11 +240,14 @@ CrashPage* make_run() noexcept {
   temporary += "crash.";
   temporary += now;
   if (!run.is_good()) return nullptr;
-  const int root = open_root(*from);
-  if (root < 0) return nullptr;
-  CrashPage* const page = make_run_in(root, *from, run, temporary.c_str());
-  close(root);
-  return page;
+  for (const Root& place : from->roots) {
+    const int root = open_root(place);
+    if (root < 0) continue;
+    CrashPage* const page = make_run_in(root, *from, run, temporary.c_str());
+    close(root);
+    if (page != nullptr) return page;
+  }
+  return nullptr;
 }
 
 template <std::size_t N>
@@ -247,15 +266,17 @@ CrashPage* make_crash_page(const Folder& folder, const CrashSubject& subject) {
   return page;
 }
 
-void prepare_crash_runs(const fs::path& root, const RunAbout& about, const CrashSubject& subject) {
+void prepare_crash_runs(const std::vector<fs::path>& roots, const RunAbout& about,
+                        const CrashSubject& subject) {
   // The name ends in `-<pid>-<start>-<uuid>`, and a uuid has four dashes.
   std::size_t uuid = about.run.size();
   for (int dashes = 0; dashes < 5; ++dashes) uuid = about.run.rfind('-', uuid - 1);
   std::size_t pid = uuid;
   for (int dashes = 0; dashes < 2; ++dashes) pid = about.run.rfind('-', pid - 1);
   const auto quoted = [](const std::string& text) { return nlohmann::json(to_storable(text)).dump(); };
-  nest.store(new Nest{.above = root.parent_path().string(),
-                      .root = root.filename().string(),
+  std::vector<Root> places;
+  for (const fs::path& root : roots) places.push_back(root_of(root));
+  nest.store(new Nest{.roots = std::move(places),
                       .name_begin = about.run.substr(0, pid + 1),
                       .name_end = about.run.substr(about.run.find('-', uuid + 1)),
                       .fingerprint = about.fingerprint,

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/folder.hpp"
 #include "codewake/event.hpp"
@@ -24,9 +25,9 @@ struct CrashSubject {
 /// Makes the file in a run's folder; its memory stays mapped for good. Throws std::system_error.
 CrashPage* make_crash_page(const Folder& folder, const CrashSubject& subject);
 
-/// Arranges for pages where there is none: each in a run of its own under `root`, which stores what the run
-/// `about` would; the root is made where it has gone with the last run in it. Thread-safe.
-void prepare_crash_runs(const std::filesystem::path& root, const RunAbout& about,
+/// Arranges for pages where there is none: each in a run of its own under the first of `roots` that has room,
+/// which stores what the run `about` would; a root is made where it is missing. Thread-safe.
+void prepare_crash_runs(const std::vector<std::filesystem::path>& roots, const RunAbout& about,
                         const CrashSubject& subject);
 
 /// In the child of a fork(): notes when it begins, for a run that a crash makes. Async-signal-safe.

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/crc32c.hpp"
+#include "journal/account.hpp"
 #include "journal/crash_file.hpp"
 #include "journal/file_io.hpp"
 #include "journal/merge.hpp"
@@ -70,6 +71,7 @@ void DeadJournal::open() {
     open_front(folder);
     if (crash_ == nullptr) crash_ = read_crash_page(*folder.folder());
   }
+  if (!has_front_) look_for_account();
   for (auto& [id, lane] : lanes_) {
     std::stable_sort(lane.pieces.begin(), lane.pieces.end(),
                      [](const Piece& a, const Piece& b) { return a.from < b.from; });
@@ -83,6 +85,17 @@ DeadJournal::LaneState& DeadJournal::lane(std::uint32_t id) {
   LaneState& state = lanes_[id];
   state.id = id;
   return state;
+}
+
+void DeadJournal::look_for_account() {
+  for (const RunFolder& folder : folders_) {
+    const std::optional<Account> account = read_account(*folder.folder());
+    if (!account) continue;
+    gone_events_ = account->accepted - account->settled;
+    losses_ += account->lost;
+    reported_losses_ += account->reported;
+    return;
+  }
 }
 
 void DeadJournal::open_spill(const RunFolder& folder) {
@@ -124,6 +137,7 @@ std::shared_ptr<const ClockLines> DeadJournal::clock_of(const FrontHeader& heade
 void DeadJournal::open_front(const RunFolder& folder) {
   const auto file = open_to_read(*folder.folder(), Front::kFile);
   if (file == nullptr) return;
+  has_front_ = true;
   const int fd = file->number();
   FrontHeader header{};
   const std::uint64_t file_bytes = size_of(fd);

@@ -58,6 +58,9 @@ class DeadJournal {
   /// Events that the run did not take, and of how many of these it has told by an event.
   std::uint64_t losses() const noexcept { return losses_; }
   std::uint64_t reported_losses() const noexcept { return reported_losses_; }
+  /// Events that were in a front that is gone or in the spill, when the run noted it last, less those that
+  /// were stored then; 0 where the front is there.
+  std::uint64_t gone_events() const noexcept { return gone_events_; }
   std::uint64_t size_bytes() const noexcept { return size_bytes_; }
 
   /// A file beside the journal, of at most kMostNoteBytes; empty where there is none.
@@ -93,6 +96,7 @@ class DeadJournal {
 
   void open_front(const RunFolder& folder);
   void open_spill(const RunFolder& folder);
+  void look_for_account();
   void add_slots(const std::shared_ptr<const FileDescriptor>& file, const FrontHeader& header,
                  std::uint64_t file_bytes);
   static std::shared_ptr<const ClockLines> clock_of(const FrontHeader& header);
@@ -107,7 +111,9 @@ class DeadJournal {
   std::unique_ptr<CrashPage> crash_;
   std::uint64_t skipped_bytes_ = 0;
   std::uint64_t losses_ = 0, reported_losses_ = 0;
+  std::uint64_t gone_events_ = 0;
   std::uint64_t size_bytes_ = 0;
+  bool has_front_ = false;
 };
 
 }  // namespace codewake::internal

@@ -155,6 +155,17 @@ struct BlockHeader {
 static_assert(sizeof(BlockHeader) == 64);
 inline constexpr std::uint32_t kBlockMagic = 0x42535743u;  // "CWSB"
 
+/// What the file `account` is.
+struct AccountHeader {
+  char magic[8];  ///< kAccountMagic
+  std::uint32_t version;
+  std::uint32_t crc;  ///< CRC32C of the rest
+  std::uint64_t accepted, settled, lost, reported;
+};
+static_assert(sizeof(AccountHeader) == 48);
+inline constexpr char kAccountMagic[8] = {'C', 'W', 'A', 'C', 'C', 'T', '.', '\n'};
+inline constexpr std::uint32_t kAccountVersion = 1;
+
 /// Lane and position as one number, which the checksum of a record begins with: so that a record that is read
 /// at another place than it was written to is none.
 constexpr std::uint64_t place_word(std::uint32_t lane, std::uint64_t position) noexcept {

@@ -10,11 +10,13 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <system_error>
 #include <utility>
 
+#include "base/control_group.hpp"
 #include "base/crc32c.hpp"
+#include "base/file_size_signal.hpp"
+#include "journal/file_io.hpp"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -24,16 +26,18 @@ namespace codewake::internal {
 namespace {
 
 constexpr std::size_t kPage = 4096;
+constexpr std::uint32_t kLeastInMemory = 2;
 
 constexpr std::size_t round_up(std::size_t size, std::size_t unit) {
   return (size + unit - 1) / unit * unit;
 }
 
-[[noreturn]] void fail(const std::string& what) {
-  throw std::system_error(errno, std::generic_category(), what);
+constexpr std::size_t offset_of_slots(std::uint32_t slot_count) {
+  return round_up(kLaneTableOffset + (slot_count + 1) * sizeof(StoredUpTo), kPage);
 }
 
 int reserve_range(int fd, std::size_t offset, std::size_t size) noexcept {
+  const NoFileSizeSignal guard;
   int error = EINTR;
   while (error == EINTR) {
     error = posix_fallocate(fd, static_cast<off_t>(offset), static_cast<off_t>(size));
@@ -41,17 +45,11 @@ int reserve_range(int fd, std::size_t offset, std::size_t size) noexcept {
   return error;
 }
 
-// What the control group may use, where there is one that says so.
-std::uint64_t control_group_limit() noexcept {
-  try {
-    for (const char* file : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
-      std::uint64_t limit = 0;
-      if (std::ifstream(file) >> limit) return limit;  // lint: the system's path
-    }
-  } catch (...) {
-    // The machine's own memory is a bound too.
-  }
-  return UINT64_MAX;
+// As large as a file may be.
+std::uint32_t slots_of_file(std::uint32_t most_slots) noexcept {
+  const std::uint64_t most_bytes = most_file_bytes(), fixed = offset_of_slots(most_slots);
+  return static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(most_slots, most_bytes < fixed ? 0 : (most_bytes - fixed) / kSlotBytes));
 }
 
 std::uint32_t place_crc(std::uint32_t lane, std::uint64_t position) noexcept {
@@ -69,18 +67,29 @@ std::uint32_t affordable_slots() noexcept {
   constexpr std::uint64_t kMost = std::uint64_t{kMostSlots} * kSlotBytes;
   constexpr std::uint64_t kLeast = 4u << 20;
   constexpr std::uint64_t kPart = 32;
-  std::uint64_t memory = control_group_limit();
+  std::uint64_t memory = control_group_memory();
   struct sysinfo info {};
   if (sysinfo(&info) == 0)
     memory = std::min<std::uint64_t>(memory, std::uint64_t{info.totalram} * info.mem_unit);
   return static_cast<std::uint32_t>(std::clamp(memory / kPart, kLeast, kMost) / kSlotBytes);
 }
 
-Front::Front(const Folder* folder, std::uint32_t slot_count, TickSource ticks)
-    : slot_count_(slot_count),
-      slots_offset_(round_up(kLaneTableOffset + (slot_count + 1) * sizeof(StoredUpTo), kPage)),
-      size_bytes_(slots_offset_ + std::size_t{slot_count} * kSlotBytes) {
-  map_file(folder);
+Front::Front(const Folder* folder, std::uint32_t most_slots, TickSource ticks) : is_file_(folder != nullptr) {
+  int error = 0;
+  if (is_file_) {
+    FileDescriptor file = folder->open_file(kFile, O_RDWR | O_CREAT | O_EXCL);
+    if (file.number() < 0) error = errno;
+    file_ = HeldFile(std::move(file));
+  }
+  if (error == 0) {
+    error = map_most(is_file_ ? slots_of_file(most_slots) : most_slots,
+                     std::min(is_file_ ? kLeastSlots : kLeastInMemory, most_slots));
+    // The first error is the one to tell.
+    if (error != 0 && is_file_) static_cast<void>(folder->remove_file(kFile));
+  }
+  if (error != 0)
+    throw std::system_error(error, std::generic_category(),
+                            is_file_ ? (folder->path() / kFile).string() : "memory for the journal");
   write_header(ticks);
 }
 
@@ -88,26 +97,38 @@ Front::~Front() {
   if (base_ != nullptr) munmap(base_, size_bytes_);
 }
 
-void Front::map_file(const Folder* folder) {
-  const std::string name = folder != nullptr ? (folder->path() / kFile).string() : "memory for the journal";
-  FileDescriptor file = folder != nullptr ? folder->open_file(kFile, O_RDWR | O_CREAT | O_EXCL)
-                                          : FileDescriptor(memfd_create("codewake-journal", MFD_CLOEXEC));
-  if (file.number() < 0) fail(name);
-  file_ = HeldFile(std::move(file));
-  int error = ftruncate(file_.fd(), static_cast<off_t>(size_bytes_)) == 0 ? 0 : errno;
-  if (error == 0) error = reserve_range(file_.fd(), 0, slots_offset_);
-  void* mapped = MAP_FAILED;
-  if (error == 0) {
-    mapped = mmap(nullptr, size_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file_.fd(), 0);
-    if (mapped == MAP_FAILED) error = errno;
+// Address space and locked memory may be short: then half of it.
+int Front::map_most(std::uint32_t most_slots, std::uint32_t least_slots) noexcept {
+  int error = EFBIG;
+  for (std::uint32_t slots = most_slots; slots >= least_slots && slots != 0; slots /= 2) {
+    error = map(slots);
+    if (error != ENOMEM && error != EAGAIN) return error;
   }
-  if (error != 0) {
-    if (folder != nullptr)
-      static_cast<void>(folder->remove_file(kFile));  // the first error is the one to tell
-    errno = error;
-    fail(name);
+  return error;
+}
+
+// After mlockall(MCL_FUTURE), a mapping has all of its pages at once, and those of a file would be there
+// without having been reserved. So it is made without access, and unlocked.
+int Front::map(std::uint32_t slot_count) noexcept {
+  slot_count_ = slot_count;
+  slots_offset_ = offset_of_slots(slot_count);
+  size_bytes_ = slots_offset_ + std::size_t{slot_count} * kSlotBytes;
+  if (is_file_) {
+    const NoFileSizeSignal guard;
+    if (ftruncate(file_.fd(), static_cast<off_t>(size_bytes_)) != 0) return errno;
+    if (const int error = reserve_range(file_.fd(), 0, slots_offset_); error != 0) return error;
+  }
+  const int kind = MAP_SHARED | MAP_NORESERVE | (is_file_ ? 0 : MAP_ANONYMOUS);
+  void* const mapped = mmap(nullptr, size_bytes_, PROT_NONE, kind, is_file_ ? file_.fd() : -1, 0);
+  if (mapped == MAP_FAILED) return errno;
+  munlock(mapped, size_bytes_);
+  if (mprotect(mapped, size_bytes_, PROT_READ | PROT_WRITE) != 0) {
+    const int error = errno;
+    munmap(mapped, size_bytes_);
+    return error;
   }
   base_ = static_cast<char*>(mapped);
+  return 0;
 }
 
 void Front::write_header(TickSource ticks) noexcept {
@@ -127,7 +148,16 @@ std::uint32_t Front::slots_with_room() const noexcept {
   if (!file_.is_open() || fstatvfs(file_.fd(), &system) != 0) return slot_count_;
   if (system.f_blocks == 0) return slot_count_;  // memory without a limit of its own
   const std::uint64_t slots = std::uint64_t{system.f_bavail} * system.f_frsize / kSlotBytes;
-  return static_cast<std::uint32_t>(std::min<std::uint64_t>(slots, slot_count_));
+  return static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(slots + (has_least_ ? kLeastSlots : 0), slot_count_));
+}
+
+int Front::reserve_least() noexcept {
+  if (!file_.is_open() || std::exchange(has_tried_least_, true)) return 0;
+  const std::size_t least = std::min(kLeastSlots, slot_count_) * kSlotBytes;
+  const int error = reserve_range(file_.fd(), slots_offset_, least);
+  has_least_ = error == 0;
+  return error;
 }
 
 int Front::reserve(std::uint32_t index) noexcept {
@@ -136,17 +166,18 @@ int Front::reserve(std::uint32_t index) noexcept {
   if (is_open) {
     if (const int error = reserve_range(file_.fd(), offset, kSlotBytes); error != 0) return error;
   }
-  if (madvise(slot(index), kSlotBytes, MADV_POPULATE_WRITE) != 0) {
-    if (!is_open) return errno == EFAULT ? ENOSPC : errno;
-    // A kernel before 5.14: the pages are there, so that touching them is enough.
-    for (std::size_t at = 0; at < kSlotBytes; at += kPage) {
-      std::atomic_ref<char>(slot(index)[at]).store(0, std::memory_order_relaxed);
-    }
+  if (madvise(slot(index), kSlotBytes, MADV_POPULATE_WRITE) == 0) return 0;
+  if (is_file_ && !is_open) return errno == EFAULT ? ENOSPC : errno;
+  if (!is_file_ && errno != EINVAL) return errno == EFAULT ? ENOMEM : errno;
+  // A kernel before 5.14: the pages are there, or memory is, so that touching them is enough.
+  for (std::size_t at = 0; at < kSlotBytes; at += kPage) {
+    std::atomic_ref<char>(slot(index)[at]).store(0, std::memory_order_relaxed);
   }
   return 0;
 }
 
 void Front::give_back(std::uint32_t index) noexcept {
+  if (is_file_ && index < kLeastSlots) return;
   const std::size_t offset = slots_offset_ + index * kSlotBytes;
   // Where the file system cannot do it, the memory stays in use, and that is all.
   if (file_.is_open()) {

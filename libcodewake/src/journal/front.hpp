@@ -14,8 +14,11 @@ namespace codewake::internal {
 /// No front has more.
 inline constexpr std::uint32_t kMostSlots = (256u << 20) / kSlotBytes;
 
+/// A front in a file has so many that no other program can take: fewer are no front.
+inline constexpr std::uint32_t kLeastSlots = 8;
+
 /// How many slots a front may have on this machine: 256 MiB, but no more than a part of the memory that the
-/// machine, or the control group, has.
+/// machine, or one of the process's control groups, has.
 std::uint32_t affordable_slots() noexcept;
 
 /// Its slots and lanes are numbered from 0. Thread-safe: callers see to it that one slot is reserved or given
@@ -23,8 +26,10 @@ std::uint32_t affordable_slots() noexcept;
 class Front {
  public:
   /// Makes the file in `folder`, where it must not be; without a folder, memory that is gone with the
-  /// process. Throws std::system_error.
-  Front(const Folder* folder, std::uint32_t slot_count, TickSource ticks);
+  /// process, which takes no descriptor. Where files, the address space or locked memory are limited, there
+  /// are fewer slots than `most_slots`. Throws std::system_error where there would be fewer than kLeastSlots
+  /// of a file, or than two of memory.
+  Front(const Folder* folder, std::uint32_t most_slots, TickSource ticks);
   static constexpr const char* kFile = "front";
   Front(const Front&) = delete;
   Front& operator=(const Front&) = delete;
@@ -40,11 +45,16 @@ class Front {
   /// Notes that the store has a lane up to `position`. One thread at a time.
   void set_stored(std::uint32_t lane, std::uint64_t position) noexcept;
 
+  /// Takes the pages of the first kLeastSlots slots from the file system, and does not map them: they stay
+  /// the front's, and reserve() does not fail for them. Tried once. Returns an error number,
+  /// 0 for success. For one thread at a time.
+  int reserve_least() noexcept;
+
   /// Takes a slot's pages from the file system, so that no write to it can fail, and maps them, so that none
   /// is slow. Returns an error number, 0 for success.
   int reserve(std::uint32_t index) noexcept;
 
-  /// Gives the pages back; the slot reads as free.
+  /// Gives the pages back, but for those of reserve_least(). The slot must be free.
   void give_back(std::uint32_t index) noexcept;
 
   /// Marks a slot as one of a lane's, whose next record is at `base_position`.
@@ -55,12 +65,15 @@ class Front {
   void close_in_child() noexcept;
 
  private:
-  void map_file(const Folder* folder);
+  int map_most(std::uint32_t most_slots, std::uint32_t least_slots) noexcept;
+  int map(std::uint32_t slot_count) noexcept;
   void write_header(TickSource ticks) noexcept;
 
-  std::uint32_t slot_count_;
-  std::size_t slots_offset_;
-  std::size_t size_bytes_;
+  const bool is_file_;
+  bool has_tried_least_ = false, has_least_ = false;
+  std::uint32_t slot_count_ = 0;
+  std::size_t slots_offset_ = 0;
+  std::size_t size_bytes_ = 0;
   HeldFile file_;
   char* base_ = nullptr;
 };

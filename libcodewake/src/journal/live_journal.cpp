@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <system_error>
 #include <thread>
@@ -58,7 +60,9 @@ void LiveJournal::make_disk_folder() {
   if (!late.empty()) throw std::system_error(EPERM, std::generic_category(), late);
   disk_folder_->write_about(options_.about);
   spill_ = std::make_unique<Spill>(disk_folder_->folder(), options_.limit_bytes);
+  account_.emplace(disk_folder_->folder());
   can_spill_ = true;
+  disk_folders_made_.fetch_add(1, std::memory_order_release);
 }
 
 void LiveJournal::make_folders() {
@@ -72,9 +76,7 @@ void LiveJournal::make_folders() {
                     options_.folder.string(), error.what()));
   }
   try {
-    const std::uint64_t size_bytes = std::uint64_t{options_.slot_count} * kSlotBytes;
-    front_folder_ = RunFolder::create([&] { return make_front_root(options_.folder, size_bytes); }, run());
-    front_folder_->write_about(options_.about);
+    make_front_folder();
   } catch (const std::system_error& error) {
     if (front_folder_) front_folder_->remove();
     front_folder_.reset();
@@ -84,18 +86,45 @@ void LiveJournal::make_folders() {
   }
 }
 
+void LiveJournal::make_front_folder() {
+  const auto make_root = [this] {
+    return make_front_root(options_.folder, std::uint64_t{options_.slot_count} * kSlotBytes);
+  };
+  std::optional<Folder> root = make_root();
+  // Where shared memory goes with a container or a service, the disk may stay.
+  if (disk_folder_ && keeps_fronts(*disk_folder_->folder()) && !outlives_program(*root)) {
+    static_cast<void>(root->remove());  // where it is empty
+    return;
+  }
+  const auto take_root = [&] {
+    Folder taken = root ? *std::move(root) : make_root();
+    root.reset();
+    return taken;
+  };
+  front_folder_ = RunFolder::create(take_root, run());
+  front_folder_->write_about(options_.about);
+}
+
 void LiveJournal::make_front() {
   for (auto* folder : {&front_folder_, &disk_folder_}) {
     if (!*folder) continue;
     try {
       front_ = std::make_unique<Front>((*folder)->folder().get(), options_.slot_count, ticks_);
-      // Without memory for one slot it is of no use.
-      if (const int error = front_->reserve(0); error != 0)
+      // With less it would be of no use. Where there is room for all, the keeper takes it: that takes a
+      // while.
+      const bool is_short = front_->slots_with_room() < front_->slot_count();
+      if (const int error = is_short ? front_->reserve_least() : front_->reserve(0); error != 0)
         throw std::system_error(error, std::generic_category(), ((*folder)->path() / Front::kFile).string());
+      is_front_on_disk_ = folder == &disk_folder_;
       return;
     } catch (const std::system_error& error) {
       front_.reset();
+      static_cast<void>((*folder)->folder()->remove_file(Front::kFile));
       say(fmt::format("no room for the front of the journal: {}", error.what()));
+    }
+    if (folder == &front_folder_ && disk_folder_) {
+      front_folder_->remove();
+      front_folder_.reset();
     }
   }
   front_ = std::make_unique<Front>(nullptr, options_.slot_count, ticks_);
@@ -107,24 +136,26 @@ std::string LiveJournal::problem() const {
   return problem_ + "; " + disk_problem_;
 }
 
-const RunFolder* LiveJournal::some_run_folder() const noexcept {
-  if (front_folder_) return &*front_folder_;
-  return disk_folder_ ? &*disk_folder_ : nullptr;
+std::vector<std::shared_ptr<const Folder>> LiveJournal::folders() const {
+  std::vector<std::shared_ptr<const Folder>> found;
+  for (const auto* run : {&disk_folder_, &front_folder_}) {
+    if (*run) found.push_back((*run)->folder());
+  }
+  return found;
 }
 
-std::shared_ptr<const Folder> LiveJournal::some_folder() const {
-  const RunFolder* const run = some_run_folder();
-  return run != nullptr ? run->folder() : nullptr;
-}
-
-std::shared_ptr<const Folder> LiveJournal::some_root() const {
-  const RunFolder* const run = some_run_folder();
-  return run != nullptr ? run->root() : nullptr;
+std::vector<std::shared_ptr<const Folder>> LiveJournal::roots() const {
+  std::vector<std::shared_ptr<const Folder>> found;
+  for (const auto* run : {&disk_folder_, &front_folder_}) {
+    if (*run) found.push_back((*run)->root());
+  }
+  return found;
 }
 
 // Of the payloads of external records; null where they stay in memory.
 std::shared_ptr<const Folder> LiveJournal::externals_folder() const {
-  return disk_folder_ ? disk_folder_->folder() : some_folder();
+  const auto found = folders();
+  return found.empty() ? nullptr : found.front();
 }
 
 void LiveJournal::close() noexcept {
@@ -176,7 +207,9 @@ std::uint64_t LiveJournal::accepted() const {
   return records - process_records_.load(std::memory_order_relaxed);
 }
 
+// Killed between the two folders, a run must not seem to have lost what was in the first.
 void LiveJournal::remove_files() noexcept {
+  if (disk_folder_ && account_) account_->remove();
   for (auto* folder : {&front_folder_, &disk_folder_}) {
     if (!*folder) continue;
     if (const std::error_code error = (*folder)->remove()) {
@@ -184,6 +217,24 @@ void LiveJournal::remove_files() noexcept {
     }
     folder->reset();
   }
+}
+
+// A folder on disk that is full says less, and no more.
+void LiveJournal::note_account(std::uint64_t settled, bool at_once) {
+  constexpr std::chrono::milliseconds kInterval{100};
+  const std::lock_guard lock(consume_mutex_);
+  const auto now = std::chrono::steady_clock::now();
+  if (is_front_on_disk_ || !disk_folder_ || (!at_once && now < next_account_)) return;
+  next_account_ = now + kInterval;
+  FrontHeader& header = front_->header();
+  const auto count = [](std::uint64_t& number) {
+    return std::atomic_ref(number).load(std::memory_order_relaxed);
+  };
+  const std::uint64_t all_settled = settled + lost();
+  static_cast<void>(account_->write({.accepted = std::max(accepted(), all_settled),
+                                     .settled = all_settled,
+                                     .lost = count(header.lost_full) + count(header.lost_error),
+                                     .reported = count(header.lost_reported)}));
 }
 
 void LiveJournal::give_up_locks() noexcept {

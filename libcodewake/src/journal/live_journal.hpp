@@ -30,6 +30,7 @@
 #include "base/folder.hpp"
 #include "base/tick_clock.hpp"
 #include "codewake/event.hpp"
+#include "journal/account.hpp"
 #include "journal/front.hpp"
 #include "journal/lane.hpp"
 #include "journal/record_scanner.hpp"
@@ -146,6 +147,10 @@ class LiveJournal {
   /// Provides slots, spills what is old or too much, samples the clock. May block on the disk.
   void keep(Upkeep upkeep);
 
+  /// Notes on disk how much the front in memory holds that is not settled (see Account), for a recoverer that
+  /// will not find it; at most each 100 ms, unless `at_once`.
+  void note_account(std::uint64_t settled, bool at_once);
+
   /// How many slots have been taken so far: the more, the more there is to do.
   std::uint64_t slots_taken() const noexcept { return slots_taken_.load(std::memory_order_relaxed); }
 
@@ -159,10 +164,12 @@ class LiveJournal {
   /// In words what keeps the journal from being as safe as it was asked to be; empty where nothing does.
   std::string problem() const;
 
-  /// A folder of the run, for what is kept beside the journal, and the one that it lies in; null where there
-  /// is none.
-  std::shared_ptr<const Folder> some_folder() const;
-  std::shared_ptr<const Folder> some_root() const;
+  /// The folders of the run, for what is kept beside the journal, and those that they lie in: that on disk
+  /// first, which outlives more.
+  std::vector<std::shared_ptr<const Folder>> folders() const;
+  std::vector<std::shared_ptr<const Folder>> roots() const;
+  /// How many folders on disk there have been: another one after somebody has deleted it.
+  unsigned disk_folders_made() const noexcept { return disk_folders_made_.load(std::memory_order_acquire); }
 
   /// Everything is stored: the files go.
   void remove_files() noexcept;
@@ -217,7 +224,7 @@ class LiveJournal {
   // Making.
   void make_folders();
   void make_disk_folder();
-  const RunFolder* some_run_folder() const noexcept;
+  void make_front_folder();
   std::shared_ptr<const Folder> externals_folder() const;
   void make_front();
   void say(std::string problem);
@@ -279,14 +286,16 @@ class LiveJournal {
   const TickSource ticks_ = best_tick_source();
   std::optional<RunFolder> disk_folder_, front_folder_;
   std::unique_ptr<Front> front_;
+  bool is_front_on_disk_ = false;
 
   std::mutex common_mutex_;
 
   mutable std::mutex consume_mutex_;
   std::unique_ptr<Spill> spill_;
+  std::optional<AccountFile> account_;  // where the front is not on disk
   bool is_folder_synced_ = false;
   ClockHistory clock_;
-  Deadline next_sample_{}, next_aging_{}, next_shrink_{}, next_look_{}, retry_disk_{};
+  Deadline next_sample_{}, next_aging_{}, next_shrink_{}, next_look_{}, next_account_{}, retry_disk_{};
   std::chrono::nanoseconds sample_interval_{std::chrono::milliseconds(1)};
 
   mutable std::mutex slots_mutex_;
@@ -311,6 +320,7 @@ class LiveJournal {
   std::atomic<bool> closed_{false};  // written with slots_mutex_ held
   std::atomic<bool> wants_room_{false};
   std::atomic<bool> can_spill_{false};
+  std::atomic<unsigned> disk_folders_made_{0};
   std::atomic<std::uint64_t> external_bytes_{0};
   std::atomic<std::uint64_t> process_records_{0};
   std::atomic<std::uint64_t> lost_{0};

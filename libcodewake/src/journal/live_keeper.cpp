@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <utility>
 
 #include "codewake/visible.hpp"
@@ -30,6 +31,7 @@ constexpr auto kRetryDisk = 1s;
 
 void LiveJournal::keep(Upkeep upkeep) {
   wants_room_.store(false, std::memory_order_relaxed);
+  static_cast<void>(front_->reserve_least());  // without them, slots are taken one by one
   provide_spare_slots();
   retire_lanes();
   {
@@ -309,6 +311,8 @@ void LiveJournal::give_back_idle_slots() {
   for (const std::uint32_t slot : idle) front_->give_back(slot);
   const std::lock_guard lock(slots_mutex_);
   empty_slots_.insert(empty_slots_.end(), idle.begin(), idle.end());
+  // Those that nothing can keep from being had are the next.
+  std::sort(empty_slots_.begin(), empty_slots_.end(), std::greater<>());
 }
 
 }  // namespace codewake::internal

@@ -3,15 +3,20 @@
 #include <fmt/format.h>
 #include <linux/magic.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <set>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
+#include "base/file_descriptor.hpp"
 #include "base/sha256.hpp"
 #include "codewake/digest.hpp"
 #include "codewake/trusted_path.hpp"
@@ -88,6 +93,34 @@ auto with_front_place(const fs::path& journal_folder, std::uint64_t size_bytes, 
   throw std::system_error(error, std::generic_category(), problem.string());
 }
 
+// What a process of a namespace, and all that it has mounted, ends with.
+bool is_in_first_pid_namespace() {
+  constexpr ino_t kFirst = 0xEFFFFFFC;  // PROC_PID_INIT_INO of the kernel
+  struct stat status {};
+  return stat("/proc/self/ns/pid", &status) != 0 || status.st_ino == kFirst;
+}
+
+// A mount of the machine's first process has the number of the file system as its third word. What it has
+// mounted early stands first.
+bool is_seen_by_first_process(dev_t file_system) {
+  const FileDescriptor file("/proc/1/mountinfo");  // lint: the system's path
+  if (file.number() < 0) return true;              // nothing speaks against it
+  const std::string number = fmt::format(" {}:{} ", major(file_system), minor(file_system));
+  std::string line;
+  std::array<char, 4096> piece;
+  for (ssize_t size = 0; (size = read(file.number(), piece.data(), piece.size())) > 0;) {
+    for (const char c : std::string_view(piece.data(), static_cast<std::size_t>(size))) {
+      line += c;
+      if (c != '\n') continue;
+      const std::size_t parent = line.find(' ');
+      if (parent != std::string::npos && line.find(number, parent + 1) == line.find(' ', parent + 1))
+        return true;
+      line.clear();
+    }
+  }
+  return false;
+}
+
 // All that there could be, whether or not it is to be trusted.
 std::vector<fs::path> journal_candidates() {
   if (geteuid() == 0) return {"/var/lib/code_wake/journal"};
@@ -127,6 +160,37 @@ bool is_front_root(const fs::path& root) {
 
 fs::path choose_front_root(const fs::path& journal_folder, std::uint64_t size_bytes) {
   return with_front_place(journal_folder, size_bytes, [](const FrontPlace& place) { return place.path(); });
+}
+
+bool outlives_program(const Folder& front_root) {
+  FileLook found;
+  return is_in_first_pid_namespace() &&
+         (!front_root.look_at(".", found) || is_seen_by_first_process(found.device));
+}
+
+bool keeps_fronts(const Folder& folder) noexcept {
+  constexpr std::uint32_t kZfs = 0x2FC12FC1, kBcachefs = 0xCA451A4E;
+  switch (folder.file_system_type()) {
+    case 0:
+    case TMPFS_MAGIC:
+    case RAMFS_MAGIC:
+    case NFS_SUPER_MAGIC:
+    case SMB_SUPER_MAGIC:
+    case SMB2_SUPER_MAGIC:
+    case CIFS_SUPER_MAGIC:
+    case V9FS_MAGIC:
+    case CEPH_SUPER_MAGIC:
+    case CODA_SUPER_MAGIC:
+    case AFS_SUPER_MAGIC:
+    case AFS_FS_MAGIC:
+    case FUSE_SUPER_MAGIC:
+    case BTRFS_SUPER_MAGIC:
+    case kZfs:
+    case kBcachefs:
+      return false;
+    default:
+      return true;
+  }
 }
 
 Folder make_front_root(const fs::path& journal_folder, std::uint64_t size_bytes) {

@@ -34,6 +34,14 @@ bool is_front_root(const std::filesystem::path& root);
 std::filesystem::path choose_front_root(const std::filesystem::path& journal_folder,
                                         std::uint64_t size_bytes);
 
+/// Whether what lies there outlives the program, and all programs of its container or service: not in a pid
+/// namespace other than the machine's first, nor in a file system that the machine's first process does not see.
+bool outlives_program(const Folder& front_root);
+
+/// Whether a front in this folder on disk costs its writers little, and cannot fail them: not over a network,
+/// in a file system of a program, where a page that is written again needs new room, or in memory.
+bool keeps_fronts(const Folder& folder) noexcept;
+
 /// Opens it, and makes it where it is missing. Throws std::system_error where there is none.
 Folder make_front_root(const std::filesystem::path& journal_folder, std::uint64_t size_bytes);
 

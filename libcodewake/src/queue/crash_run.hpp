@@ -1,6 +1,7 @@
 // Where the crash of a program goes whose store does not queue: into a run that has nothing else.
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +34,8 @@ class CrashRun {
   void close_in_child() noexcept;
 
  private:
+  void make_run_in(const std::filesystem::path& root, const std::filesystem::path& journal);
+
   CrashSubject subject_;
   RunAbout about_;
   std::optional<RunFolder> folder_;

@@ -217,7 +217,11 @@ class ForeignJournals::Journal final : public JournalSource {
     ByteReader in(answer);
     const auto skipped = number<std::uint64_t>(in);
     const auto losses = number<std::uint64_t>(in);
-    return {.skipped_bytes = skipped, .losses = losses, .reported_losses = number<std::uint64_t>(in)};
+    const auto gone = number<std::uint64_t>(in);
+    return {.skipped_bytes = skipped,
+            .losses = losses,
+            .gone_events = gone,
+            .reported_losses = number<std::uint64_t>(in)};
   }
 
   std::error_code remove() override {

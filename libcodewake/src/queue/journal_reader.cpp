@@ -148,7 +148,7 @@ class Reader {
         return reply_stack(journal_->crash_stack(), out);
       case Ask::damage: {
         const JournalSource::Damage damage = journal_->damage();
-        out.put(damage.skipped_bytes).put(damage.losses).put(damage.reported_losses);
+        out.put(damage.skipped_bytes).put(damage.losses).put(damage.gone_events).put(damage.reported_losses);
         return;
       }
       case Ask::remove:

@@ -36,6 +36,7 @@ class OwnJournal final : public JournalSource {
   Damage damage() override {
     return {.skipped_bytes = journal_->skipped_bytes(),
             .losses = journal_->losses(),
+            .gone_events = journal_->gone_events(),
             .reported_losses = journal_->reported_losses()};
   }
   std::error_code remove() override { return journal_->remove(); }

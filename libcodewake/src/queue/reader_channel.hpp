@@ -24,7 +24,7 @@ enum class Ask : std::uint8_t {
   external,     ///< u32 lane, u64 position, ExternalPayload → u8 whether it is there, the content
   stack,        ///< u64 addresses → an event with nothing but a stack, as in a journal
   crash_stack,  ///< → the same
-  damage,       ///< → u64 skipped bytes, losses, reported losses
+  damage,       ///< → u64 skipped bytes, losses, gone events, reported losses
   remove,       ///< → i32 error
   release,      ///< gives up the journal that was taken over
 };

@@ -63,7 +63,8 @@ struct Recoverer::Work {
   bool has_told_crash = false;
   bool has_batch = false;
   bool has_reported = false;
-  std::uint64_t told_losses = 0;  // by an event that is stored
+  std::uint64_t told_losses = 0;   // by an event that is stored
+  std::uint64_t found_events = 0;  // in the journal, now
 };
 
 Recoverer::Recoverer(QueueBackend& backend, std::unique_ptr<JournalSources> sources,
@@ -254,7 +255,10 @@ bool Recoverer::collect() {
       return error;
     });
   });
-  if (work.builder.size() == 0 && !std::exchange(work.has_told_crash, true)) add_crash();
+  if (work.builder.size() == 0 && !std::exchange(work.has_told_crash, true)) {
+    work.found_events = runs_.back().stored_events + runs_.back().rejected_events;
+    add_crash();
+  }
   if (work.builder.size() == 0 && !std::exchange(work.has_reported, true)) add_reports();
   return work.builder.size() != 0;
 }
@@ -288,7 +292,12 @@ void Recoverer::add_reports() {
   };
   const std::uint64_t told = std::max(damage.reported_losses, work.told_losses);
   const std::uint64_t lost = damage.losses > told ? damage.losses - told : 0;
+  // What was told of beyond the losses is a front that is gone.
+  const bool has_told_gone = work.told_losses > damage.losses;
+  const std::uint64_t gone = damage.gone_events - std::min(damage.gone_events, work.found_events);
+  shown.lost_events = has_told_gone ? work.told_losses - damage.losses : gone;
   add("lost", lost);
+  add("lost_with_memory", has_told_gone ? 0 : gone);
   add("skipped_bytes", shown.skipped_bytes);
   add("unreadable_events", work.builder.unreadable_events());
   add("unknown_records", work.builder.unknown_records());
@@ -298,7 +307,8 @@ void Recoverer::add_reports() {
   const auto& processes = work.processes.entries();
   const std::uint16_t process = processes.empty() ? 1 : processes.rbegin()->first;
   if (work.processes.find(process) == nullptr) return;
-  work.builder.add_report(process, now(), report, lost != 0 ? damage.losses : 0);
+  const std::uint64_t told_now = has_told_gone ? 0 : lost + gone;
+  work.builder.add_report(process, now(), report, told_now != 0 ? damage.losses + gone : 0);
 }
 
 void Recoverer::finish() {
@@ -310,7 +320,9 @@ void Recoverer::finish() {
     shown.problem = fmt::format("its files cannot be deleted: {}", error.message());
     return;
   }
-  shown.state = JournalRun::State::recovered;
+  shown.state = shown.lost_events == 0 ? JournalRun::State::recovered : JournalRun::State::incomplete;
+  if (shown.lost_events != 0)
+    shown.problem = fmt::format("its part in memory is gone: {} events or more are lost", shown.lost_events);
   try {
     if (work->forgets_run) backend_.forget_positions(shown.run + "/");
     const auto owner = sources_->other_user();

@@ -73,6 +73,8 @@ std::string_view to_string(JournalRun::State state) noexcept {
   switch (state) {
     case JournalRun::State::recovered:
       return "recovered";
+    case JournalRun::State::incomplete:
+      return "incomplete";
     case JournalRun::State::alive:
       return "alive";
     case JournalRun::State::other_store:

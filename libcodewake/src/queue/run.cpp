@@ -48,6 +48,12 @@ JournalOptions journal_options(const Config::Queue& options, const QueueTarget& 
   return journal;
 }
 
+std::vector<std::filesystem::path> paths_of(const std::vector<std::shared_ptr<const Folder>>& folders) {
+  std::vector<std::filesystem::path> paths;
+  for (const auto& folder : folders) paths.push_back(folder->path());
+  return paths;
+}
+
 }  // namespace
 
 Run::Run(QueueBackend& backend, const Config::Queue& options, const QueueTarget& target)
@@ -115,6 +121,7 @@ void Run::start() {
 
 void Run::run_keeper() {
   prepare_captures_here();
+  disk_folders_seen_ = journal_->disk_folders_made();
   note_modules();
   const bool durable = options_.durability == Durability::machine;
   auto next_sync = std::chrono::steady_clock::now();
@@ -130,7 +137,9 @@ void Run::run_keeper() {
     keeper_is_near_.store(is_busy, std::memory_order_relaxed);
     journal_->keep({.spill_everything = sync, .sync = sync});
     if (sync) next_sync = now + options_.interval;
+    journal_->note_account(stored_.load() + rejected_.load(), false);
     if (is_busy) wake_for_full_batch();
+    follow_disk_folder();
     note_modules();
     if (journal_->takes_room() && !is_busy) continue;
     std::chrono::nanoseconds until_next = is_busy ? kBusyKeeperInterval : kKeeperInterval;
@@ -153,8 +162,9 @@ void Run::wake_for_full_batch() {
 
 // For whoever recovers stacks of this run. A module that is loaded now may be in the next stack.
 void Run::note_modules() {
-  const std::shared_ptr<const Folder> folder = journal_->some_folder();
-  if (folder == nullptr) return;
+  const auto folders = journal_->folders();
+  if (folders.empty()) return;
+  const Folder* const folder = folders.front().get();
   try {
     const std::size_t before = modules_.all().size();
     const std::uintptr_t last = before == 0 ? 0 : modules_.all().back().begin;
@@ -167,6 +177,20 @@ void Run::note_modules() {
     static_cast<void>(folder->rename(temporary, kModulesNote));  // the same
   } catch (const std::exception&) {
     // No memory, or no room: the stacks of this run say less if it has to be recovered, and nothing else.
+  }
+}
+
+// What lay in a folder on disk that somebody has deleted belongs into the new one.
+void Run::follow_disk_folder() {
+  const unsigned made = journal_->disk_folders_made();
+  if (std::exchange(disk_folders_seen_, made) == made) return;
+  modules_ = LoadedModules();
+  const std::lock_guard lock(state_mutex_);
+  if (!crash_subject_ || is_dying()) return;
+  try {
+    make_crash_page_of(*crash_subject_);
+  } catch (const std::system_error& error) {
+    say_on_stderr({"a crash of this process could not be recorded: ", error.what()});
   }
 }
 
@@ -222,6 +246,7 @@ void Run::end_journal() {
   }
   if (!all_stored_ || is_crash_kept()) {
     journal_->keep({.spill_everything = true, .sync = options_.durability == Durability::machine});
+    journal_->note_account(stored_.load() + rejected_.load(), true);
     journal_->give_up_locks();
     return;
   }
@@ -235,13 +260,25 @@ void Run::end_journal() {
 }
 
 void Run::provide_crash_page(std::uint16_t number, const ProcessInfo& info) {
-  const std::shared_ptr<const Folder> folder = journal_->some_folder();
-  if (folder == nullptr) return;
+  if (journal_->folders().empty()) return;
   const CrashSubject subject{.number = number, .id = 0, .info = info};
-  use_crash_page(make_crash_page(*folder, subject));
-  prepare_crash_runs(journal_->some_root()->path(), journal_->about(), subject);
   const std::lock_guard lock(state_mutex_);
+  make_crash_page_of(subject);
   crash_subject_ = subject;
+}
+
+// On disk, where there is one with room: the crash outlives what shared memory goes with.
+void Run::make_crash_page_of(const CrashSubject& subject) {
+  const auto folders = journal_->folders();
+  for (const auto& folder : folders) {
+    try {
+      use_crash_page(make_crash_page(*folder, subject));
+      break;
+    } catch (const std::system_error&) {
+      if (folder == folders.back()) throw;
+    }
+  }
+  prepare_crash_runs(paths_of(journal_->roots()), journal_->about(), subject);
 }
 
 // The journal goes; what crashes from here on makes a run of its own, of the process that is stored.
@@ -250,7 +287,7 @@ void Run::leave_crash_page() {
   if (!crash_subject_) return;
   const auto id = process_ids_.find(static_cast<std::uint16_t>(crash_subject_->number));
   if (id != process_ids_.end()) crash_subject_->id = id->second;
-  prepare_crash_runs(journal_->some_root()->path(), journal_->about(), *crash_subject_);
+  prepare_crash_runs(paths_of(journal_->roots()), journal_->about(), *crash_subject_);
   use_crash_page(nullptr);
 }
 
@@ -274,6 +311,7 @@ bool Run::commit_round() {
     if (builder_.size() != 0 || is_ending()) add_loss_report();
     if (builder_.size() != 0 && !commit_batch()) return false;
     journal_->settle();
+    if (builder_.size() != 0) journal_->note_account(stored_.load() + rejected_.load(), true);
     {
       const std::lock_guard lock(state_mutex_);
       state_changed_.notify_all();
@@ -372,7 +410,8 @@ void Run::recover_some() {
   }
   if (step != Recoverer::Step::done) return;
   for (const JournalRun& run : recoverer_->runs()) {
-    if (run.state == JournalRun::State::failed || run.skipped_bytes != 0) {
+    if (run.state == JournalRun::State::failed || run.state == JournalRun::State::incomplete ||
+        run.skipped_bytes != 0) {
       say_on_stderr({"the journal of the run ", run.run, ": ", to_string(run.state), ", ",
                      std::to_string(run.stored_events), " events stored, ", std::to_string(run.skipped_bytes),
                      " bytes could not be read", run.problem.empty() ? "" : "; ", run.problem});

@@ -84,6 +84,8 @@ class Run : public std::enable_shared_from_this<Run> {
   void find_dead_runs();
   void end_journal();
   void leave_crash_page();
+  void make_crash_page_of(const CrashSubject& subject);
+  void follow_disk_folder();
   void run_keeper();
   bool commit_round();
   std::error_code read_external(const TakenRecord& record, std::string& content);
@@ -119,6 +121,7 @@ class Run : public std::enable_shared_from_this<Run> {
   bool store_is_away_ = false;  // and that was said
   // The keeper's own.
   LoadedModules modules_;
+  unsigned disk_folders_seen_ = 0;
 
   std::atomic<bool> ending_{false};
   std::atomic<bool> wants_now_{false};       // somebody waits: the store is tried without delay
