@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "codewake/errors.hpp"
 #include "codewake/recovery.hpp"
 #include "queue/scripted_queue_store.hpp"
 #include "support/child.hpp"
