@@ -41,7 +41,8 @@ void mount_memory(const std::filesystem::path& where, const std::string& options
 }
 
 /// Runs `body` in a child that sees file systems of its own: four megabytes of shared memory, and a disk of
-/// `disk` (of tmpfs) for the journal, empty for the usual one. What `require` refuses fails the test.
+/// `disk` (of tmpfs, so that the front stays in shared memory) for the journal, empty for one with room. What
+/// `require` refuses fails the test.
 ChildResult in_small_world(const QueueFixture& fixture, const std::string& disk,
                            const std::function<void()>& body) {
   return in_child([&] {
@@ -49,7 +50,7 @@ ChildResult in_small_world(const QueueFixture& fixture, const std::string& disk,
     if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
       std::_Exit(kNoMount);
     mount_memory("/dev/shm", "size=4m");
-    if (!disk.empty()) mount_memory(fixture.journal.path(), disk);
+    mount_memory(fixture.journal.path(), disk.empty() ? "size=1g" : disk);
     body();
   });
 }
