@@ -143,8 +143,9 @@ TEST_CASE("A limit of the address space makes a smaller front") {
     limit(RLIMIT_AS, address_space() + (20u << 20));
     const Folder opened = Folder::open(folder.path());
     Front front(&opened, 1024, TickSource::realtime);
-    require(front.slot_count() == 64, std::to_string(front.slot_count()) + " slots");
-    require(fill(front) == 64, "not all slots can be had");
+    require(front.slot_count() >= kLeastSlots && front.slot_count() <= 20,
+            std::to_string(front.slot_count()) + " slots");
+    require(fill(front) == front.slot_count(), "not all slots can be had");
   });
   INFO(result.err);
   CHECK(result.exit_code == 0);

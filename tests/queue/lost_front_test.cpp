@@ -6,8 +6,11 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,8 +30,9 @@ namespace fs = std::filesystem;
 
 const std::string kStorage = "storage of a lost front";
 
-/// Logs into a store that takes the first `stored` events and is away then, and is killed `after` that.
-void log_and_die(const fs::path& journal, int stored, int count, std::chrono::milliseconds after) {
+/// Logs into a store that takes the first `stored` events and is away then, and is killed once `may_die`
+/// holds.
+void log_and_die(const fs::path& journal, int stored, int count, const std::function<bool()>& may_die) {
   const auto script = std::make_shared<Script>();
   Config::Queue options;
   options.journal = journal;
@@ -39,8 +43,21 @@ void log_and_die(const fs::path& journal, int stored, int count, std::chrono::mi
   if (!store.flush(kLong)) std::_Exit(1);
   script->before_write([](const Batch&) { throw StoreError(StoreError::Kind::unavailable, "away"); });
   for (int i = stored; i < count; ++i) log(store, "n", i);
-  std::this_thread::sleep_for(after);
+  if (!eventually(may_die)) std::_Exit(2);
   kill(getpid(), SIGKILL);
+}
+
+/// Whether the run in this folder has noted so many events on disk.
+std::function<bool()> notes(const fs::path& journal, std::uint64_t accepted, std::uint64_t settled) {
+  return [=] {
+    for (const auto& run : fs::directory_iterator(journal)) {
+      std::ifstream file(run.path() / "account", std::ios::binary);
+      std::uint64_t words[4] = {};  // magic, version and checksum, accepted, settled
+      file.read(reinterpret_cast<char*>(words), sizeof words);
+      if (file && words[2] == accepted && words[3] == settled) return true;
+    }
+    return false;
+  };
 }
 
 std::vector<JournalRun> recover(const fs::path& journal) {
@@ -67,17 +84,24 @@ class DiskFolder {
   fs::path path_;
 };
 
+constexpr const char* kOnDisk = "shared memory goes with a container here, and the front is on disk";
+
+/// Whether runs of this process have their fronts in shared memory.
+bool front_is_in_memory() {
+  const QueueFixture fixture;
+  const auto store = fixture.make();
+  introduce(*store);
+  return fs::exists(fixture.journal.front_root());
+}
+
 TEST_CASE("A recoverer tells how many events a front held that is gone, once") {
   if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
+  if (!front_is_in_memory()) CODEWAKE_SKIP(kOnDisk);
   const QueueFixture fixture;
   MemoryStore storage({kStorage});
   const fs::path journal = fixture.journal.path();
-  // Longer than the account is noted after, and shorter than what is not stored goes to the disk.
-  const int killed =
-      wait_for(start_child([&] { log_and_die(journal, 100, 150, std::chrono::milliseconds(300)); }));
+  const int killed = wait_for(start_child([&] { log_and_die(journal, 100, 150, notes(journal, 150, 100)); }));
   REQUIRE(killed == -SIGKILL);
-  if (!fs::exists(fixture.journal.front_root()))
-    CODEWAKE_SKIP("shared memory goes with a container here, and the front is on disk");
   fs::remove_all(fixture.journal.front_root());
   const auto found = recover(journal);
   REQUIRE(found.size() == 1);
@@ -96,10 +120,10 @@ TEST_CASE("A recoverer tells how many events a front held that is gone, once") {
 
 TEST_CASE("A front that is gone with nothing in it is no loss") {
   if (kThreadSanitized) CODEWAKE_SKIP(kNoForkBesideThreads);
+  if (!front_is_in_memory()) CODEWAKE_SKIP(kOnDisk);
   const QueueFixture fixture;
   const fs::path journal = fixture.journal.path();
-  const int killed =
-      wait_for(start_child([&] { log_and_die(journal, 100, 100, std::chrono::milliseconds(300)); }));
+  const int killed = wait_for(start_child([&] { log_and_die(journal, 100, 100, notes(journal, 100, 100)); }));
   REQUIRE(killed == -SIGKILL);
   fs::remove_all(fixture.journal.front_root());
   const auto found = recover(journal);
@@ -114,7 +138,7 @@ TEST_CASE("Where shared memory goes with a container, what was accepted outlives
   const DiskFolder disk;
   if (disk.path().empty()) CODEWAKE_SKIP("/var/tmp cannot be written to");
   const fs::path journal = disk.path() / "journal";
-  const auto result = in_own_mounts([&] { log_and_die(journal, 100, 150, std::chrono::milliseconds(0)); });
+  const auto result = in_own_mounts([&] { log_and_die(journal, 100, 150, [] { return true; }); });
   if (result.exit_code == kNoMounts) CODEWAKE_SKIP("no file systems may be mounted: " + result.err);
   REQUIRE(result.signal == SIGKILL);
   bool is_front_on_disk = false;

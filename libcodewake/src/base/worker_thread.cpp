@@ -4,15 +4,20 @@
 #include <signal.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <system_error>
 #include <utility>
 
+#include "base/address_space.hpp"
 #include "base/fatal_signals.hpp"
 
 namespace codewake::internal {
 namespace {
+
+/// Stacks of the usual size are a small part of it.
+constexpr std::uint64_t kAmpleAddressSpace = 512u << 20;
 
 struct Job {
   const char* name;
@@ -50,7 +55,7 @@ void start_worker(const char* name, std::function<void()> work) {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   pthread_t thread{};
-  int error = create(thread, 0, job.get());
+  int error = address_space_left() < kAmpleAddressSpace ? EAGAIN : create(thread, 0, job.get());
   if (error == EAGAIN || error == ENOMEM) error = create(thread, kSmallStackBytes, job.get());
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (error != 0) throw std::system_error(error, std::generic_category(), name);

@@ -13,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/address_space.hpp"
 #include "base/control_group.hpp"
 #include "base/crc32c.hpp"
 #include "base/file_size_signal.hpp"
@@ -97,10 +98,15 @@ Front::~Front() {
   if (base_ != nullptr) munmap(base_, size_bytes_);
 }
 
-// Address space and locked memory may be short: then half of it.
+// Address space and locked memory may be short: then half of it. The program, the store and their threads
+// need address space, too.
 int Front::map_most(std::uint32_t most_slots, std::uint32_t least_slots) noexcept {
+  constexpr std::uint64_t kPart = 4;
+  const std::uint64_t affordable =
+      std::max<std::uint64_t>(address_space_left() / kPart / kSlotBytes, least_slots);
   int error = EFBIG;
-  for (std::uint32_t slots = most_slots; slots >= least_slots && slots != 0; slots /= 2) {
+  for (auto slots = static_cast<std::uint32_t>(std::min<std::uint64_t>(most_slots, affordable));
+       slots >= least_slots && slots != 0; slots /= 2) {
     error = map(slots);
     if (error != ENOMEM && error != EAGAIN) return error;
   }
