@@ -89,11 +89,12 @@ TEST_CASE("codewake run --throws records every exception, caught or not") {
   CHECK(bed.run(watched({program("unchanged"), "catch"}, {"--throws"})).exit_code == 0);
   SqliteStore reader({bed.dsn()});
   const auto throws = reader.get_events_by_data({{"event", "codewake.throw"}});
-  REQUIRE(throws.size() == 3);
   for (const EventRecord& event : throws) {
+    CAPTURE(value(event, "exception.message"));
     CHECK(value(event, "exception.type") == "std::out_of_range");
     CHECK(top_function(event).find("guilty_throw") != std::string::npos);
   }
+  REQUIRE(throws.size() == 3);
   CHECK(bed.crashes().empty());
 }
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/worker_thread.hpp"
 #include "codewake/errors.hpp"
 #include "codewake/plugin.hpp"
 #include "codewake/throw_hook.hpp"
@@ -457,10 +458,10 @@ void Process::watch_program(std::string_view what) noexcept {
 }
 
 void Process::on_throw(void* object, const std::type_info& type, std::span<void* const> addresses) noexcept {
-  thread_local bool is_recording = false;  // exceptions of our own are nobody's business
+  thread_local bool is_recording = false;  // exceptions of our own, as of a worker's, are not the program's
   Process* process = the_process.load(std::memory_order_acquire);
   if (process == nullptr) process = the_watcher.load(std::memory_order_acquire);
-  if (process == nullptr || is_recording || making_it_here) return;
+  if (process == nullptr || is_recording || making_it_here || internal::is_worker) return;
   is_recording = true;
   process->impl_->guard(false, [&] {
     process->impl_->record_throw(object, type, addresses);

@@ -135,6 +135,7 @@ GUILTY void guilty_promise() noexcept {
 }
 
 GUILTY void guilty_allocation() {
+  wait_for_threads();
   const rlimit little{256u << 20, 256u << 20};
   void* const room = std::malloc(64 << 10);  // for what dying takes: without it the linker itself gives up
   setrlimit(RLIMIT_AS, &little);

@@ -1,6 +1,8 @@
 #include "recording.hpp"
 
+#include <chrono>
 #include <string_view>
+#include <thread>
 
 #include "codewake/codewake.hpp"
 
@@ -18,6 +20,11 @@ void in_trace(int number, const std::function<void()>& work) {
   tracer.track_custom("before the end");
   note(number);
   work();
+}
+
+void wait_for_threads() {
+  codewake::Process::instance().flush(std::chrono::minutes(1));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
 }
 
 void note_text(const char* text, std::size_t size) {

@@ -13,5 +13,8 @@ void note(int number);
 /// Does the work inside of a trace, behind a trace event and an event with this number.
 void in_trace(int number, const std::function<void()>& work);
 
+/// Returns once the library's threads have been at work: each needs memory when it begins.
+void wait_for_threads();
+
 /// Records an event with this text.
 void note_text(const char* text, std::size_t size);
