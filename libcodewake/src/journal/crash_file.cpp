@@ -190,8 +190,10 @@ int open_own(int folder, const char* name) noexcept {
 
 // In memory it goes with the last run in it. It may be shared with other users: what is made in it is not.
 int open_root(const Root& from) noexcept {
-  for (const std::string& folder : from.above) mkdir(folder.c_str(), 0700);  // opening it tells of success
-  const int above = open(from.above.back().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);  // lint: a handler
+  // Whether they are there now, opening the last one tells.
+  for (const std::string& folder : from.above) mkdir(folder.c_str(), 0700);  // lint: a signal handler
+  const char* const last = from.above.back().c_str();
+  const int above = open(last, O_RDONLY | O_DIRECTORY | O_CLOEXEC);  // lint: a signal handler
   if (above < 0) return -1;
   mkdirat(above, from.name.c_str(), 0700);
   const int root = openat(above, from.name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);

@@ -35,7 +35,8 @@ std::filesystem::path choose_front_root(const std::filesystem::path& journal_fol
                                         std::uint64_t size_bytes);
 
 /// Whether what lies there outlives the program, and all programs of its container or service: not in a pid
-/// namespace other than the machine's first, nor in a file system that the machine's first process does not see.
+/// namespace other than the machine's first, nor in a file system that the machine's first process does not
+/// see.
 bool outlives_program(const Folder& front_root);
 
 /// Whether a front in this folder on disk costs its writers little, and cannot fail them: not over a network,
