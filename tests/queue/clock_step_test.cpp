@@ -123,10 +123,12 @@ TEST_CASE("An event that is sent again by a recovery has the time that it was se
     const std::filesystem::path file = folder / "times";
     const pid_t child = start_child([&] {
       std::vector<std::int64_t> times;
+      std::atomic<bool> is_sent{false};
       fixture.script->before_write([&](const Batch& batch) {
         if (times.empty()) {
           for (const BatchEvent& event : batch.events) times.push_back(event.when.time_since_epoch().count());
         }
+        is_sent = !times.empty();
         be_away(batch);
       });
       Config::Queue options = fixture.options();
@@ -137,6 +139,7 @@ TEST_CASE("An event that is sent again by a recovery has the time that it was se
         log(*store, "n", i);
         std::this_thread::sleep_for(100us);
       }
+      eventually([&] { return is_sent.load(); });
       std::this_thread::sleep_for(lifetime);
       store->shutdown(0ms);
       std::ofstream out(file);
