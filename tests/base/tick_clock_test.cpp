@@ -138,7 +138,7 @@ TEST_CASE("A time that was told stays what it is, whatever the clocks do later")
   }
 }
 
-TEST_CASE("A line that nobody has used gets better, and one that is good enough is not replaced") {
+TEST_CASE("A line without a use gets better, and one that is good enough is not replaced") {
   ClockHistory clock = usual_history(1000 * kMs);
   CHECK(clock.lines().last().from_ticks == 0);
   static_cast<void>(clock.to_time(Machine::ticks_at(1000 * kMs)));

@@ -92,7 +92,7 @@ TEST_CASE("Shared memory without room for eight slots holds no front: the disk d
   }
 }
 
-TEST_CASE("A front keeps eight slots, whoever fills shared memory later") {
+TEST_CASE("A front keeps eight slots, whatever fills shared memory later") {
   const auto result = with_shared_memory("mode=1777,size=4m", [] {
     LiveJournal journal(options_of("/tmp/journal"));
     require(journal.problem().empty(), journal.problem());

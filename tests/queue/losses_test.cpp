@@ -1,4 +1,4 @@
-// For any run: stored, told of as lost, and left in the journal are together what was logged. And no call
+// For any run: stored, reported as lost, and left in the journal are together what was logged. And no call
 // waits for long where it may drop.
 #include <doctest/doctest.h>
 #include <fmt/format.h>

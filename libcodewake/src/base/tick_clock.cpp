@@ -161,7 +161,7 @@ bool ClockHistory::add(ClockSample sample) {
   const ClockSample previous = samples_.back();
   keep();
   knows_slope_ = knows_slope_ || samples_.size() > 2;
-  // What comes late may belong to a line that nobody has used.
+  // What comes late may belong to a line without a use.
   const bool stays = is_used_ || samples_.size() == kLineSamples;
   if (off_ns <= (stays ? kMostErrorNs : kWorthANewFitNs)) return false;
   // A longer base is more exact, unless the wall clock is being moved.

@@ -44,7 +44,7 @@ struct ClockSample {
 
 ClockSample sample_clock(TickSource source) noexcept;
 
-/// Two points of a straight line from ticks to time. The integers stand in files: whoever reads them there
+/// Two points of a straight line from ticks to time. The integers stand in files: a reader of these
 /// gets the same nanosecond for the same ticks.
 using ClockPoints = std::array<ClockSample, 2>;
 
@@ -80,8 +80,8 @@ class ClockLines {
   std::vector<ClockLine> lines_;
 };
 
-/// Makes lines of samples. A record's time is one value, whoever converts it and whenever: once a time was
-/// told by a line, that line stays as it is, and what the clocks do from there makes another one, which
+/// Makes lines of samples. A record's time is one value, wherever and whenever it is converted: once a time
+/// was told by a line, that line stays as it is, and what the clocks do from there makes another one, which
 /// begins at a sample of then. Until it is used, a line gets better with each sample.
 class ClockHistory {
  public:

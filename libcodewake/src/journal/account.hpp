@@ -17,7 +17,7 @@ struct Account {
   std::uint64_t accepted = 0;  ///< events
   std::uint64_t settled = 0;   ///< of these, those that are stored, rejected, or lost and counted
   std::uint64_t lost = 0;      ///< events that were not accepted
-  std::uint64_t reported = 0;  ///< of these, those that a stored event tells of
+  std::uint64_t reported = 0;  ///< of these, those that a stored event reports
 
   bool operator==(const Account&) const = default;
 };

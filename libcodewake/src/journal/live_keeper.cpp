@@ -56,7 +56,7 @@ void LiveJournal::sample_clock_if_due() {
   std::atomic_ref(written.clock_lines).store(number + 1, std::memory_order_release);
 }
 
-// Whoever deletes the folder of a running program takes from it what was in the spill, and nothing more: what
+// Deleting the folder of a running program takes from it what was in the spill, and nothing more: what
 // lies in slots goes into a new one.
 void LiveJournal::keep_disk_folder() {
   const auto now = std::chrono::steady_clock::now();

@@ -177,7 +177,7 @@ Accepted LiveJournal::keep_external(std::string content, std::uint32_t lane, std
   return Accepted::yes;
 }
 
-// With common_mutex_ held. As for every lane: whoever closes the journal waits for what is being written.
+// With common_mutex_ held. As for every lane: closing the journal waits for what is being written.
 template <class Append>
 Accepted LiveJournal::append_when_open(Append append_to) {
   Lane& lane = common_->lane;

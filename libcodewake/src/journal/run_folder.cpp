@@ -119,7 +119,7 @@ std::optional<RunFolder> RunFolder::lock(std::shared_ptr<const Folder> root, con
   if (file.number() < 0 && is_gone(error)) return std::nullopt;
   if (file.number() < 0) fail(error, folder->path() / kLockFile);
   if (flock(file.number(), LOCK_EX | LOCK_NB) != 0) {
-    // A file system without locks is no place for a journal: nobody could tell who owns it.
+    // A file system without locks is of no use for a journal: its owner could not be told.
     if (errno != EWOULDBLOCK && errno != EINTR)
       fail({errno, std::generic_category()}, folder->path() / kLockFile);
     return std::nullopt;

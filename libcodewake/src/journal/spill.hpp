@@ -28,7 +28,7 @@ struct SpillBlock {
   ClockPoints clock = {};
 };
 
-/// Has two descriptors, however much there is: one to write, one to read. Thread-bound to whoever holds the
+/// Has two descriptors, however much there is: one to write, one to read. Thread-bound to the holder of the
 /// lock that guards it, but for `used_bytes`.
 class Spill {
  public:

@@ -51,7 +51,7 @@ class JournalSource {
     std::uint64_t skipped_bytes = 0;    ///< that should have been records
     std::uint64_t losses = 0;           ///< events that the run did not accept
     std::uint64_t gone_events = 0;      ///< see DeadJournal
-    std::uint64_t reported_losses = 0;  ///< of these, those that the run knew a stored event to tell of
+    std::uint64_t reported_losses = 0;  ///< of these, those that the run knew a stored event to report
   };
   virtual Damage damage() = 0;
 

@@ -190,8 +190,8 @@ void Queue::Impl::ensure_run(ProcessInfo* process) {
   note_introduced(number);
 }
 
-// Whoever logs so late, in the destructor of a static object or in a thread that outlives main(), is told
-// once.
+// A call that comes so late, in the destructor of a static object or in a thread that outlives main(), is
+// reported once.
 void Queue::Impl::count_closed() {
   if (lost_closed_.fetch_add(1, std::memory_order_relaxed) == 0) {
     say_on_stderr(

@@ -292,7 +292,7 @@ void Recoverer::add_reports() {
   };
   const std::uint64_t told = std::max(damage.reported_losses, work.told_losses);
   const std::uint64_t lost = damage.losses > told ? damage.losses - told : 0;
-  // What was told of beyond the losses is a front that is gone.
+  // What was reported beyond the losses is a front that is gone.
   const bool has_told_gone = work.told_losses > damage.losses;
   const std::uint64_t gone = damage.gone_events - std::min(damage.gone_events, work.found_events);
   shown.lost_events = has_told_gone ? work.told_losses - damage.losses : gone;

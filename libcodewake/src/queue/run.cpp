@@ -155,7 +155,7 @@ void Run::wake_keeper_if_needed() {
   if (journal_->takes_room() && !keeper_is_near_.load(std::memory_order_relaxed)) keeper_wake_.notify();
 }
 
-// Whoever waits for a whole batch waits no longer.
+// A whole batch does not wait for the interval.
 void Run::wake_for_full_batch() {
   if (journal_->accepted() >= stored_.load() + rejected_.load() + journal_->lost() + options_.batch) wake();
 }
