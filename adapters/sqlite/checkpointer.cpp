@@ -1,21 +1,24 @@
 #include "checkpointer.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <memory>
-#include <system_error>
+#include <stdexcept>
 
 #include "block_signals.hpp"
+#include "store_call.hpp"
 
 namespace codewake::internal {
 namespace {
 
-/// So many frames that are not written back yet are worth the thread's while: 16 MiB.
-constexpr int kWorthwhile = 4'000;
-/// From here on the WAL is to begin anew, once the writer's part is no more than an eighth of it.
-constexpr int kLong = 16'000;
+// Parts of the WAL's limit.
+constexpr std::uint64_t kWorthwhilePart = 32, kLongPart = 8, kTooLongPart = 2;
+/// The writer begins the WAL anew once its own part of the work is no more than an eighth of it.
 constexpr int kPauseShare = 8;
-/// And here it has to, whatever the pause: the thread does not keep up.
-constexpr int kTooLong = 64'000;
+
+/// For how long a transaction waits for readers before it is refused.
+constexpr std::chrono::milliseconds kWaitForReaders{100};
 
 /// SQLite does so only at the checkpoint that ends the WAL, which is the writer's, and would then wait for
 /// all of the pages. That one looks for errors too, so nothing is lost here.
@@ -28,7 +31,7 @@ void sync_database(sqlite3* connection) noexcept {
 }  // namespace
 
 Checkpointer::Checkpointer(Connection& writing, const SqliteParameters& parameters)
-    : writing_(writing), parameters_(parameters) {
+    : writing_(writing), parameters_(parameters), limits_(limits_of(writing, parameters)) {
   sqlite3_wal_hook(writing.handle(), &committed, this);
 }
 
@@ -52,6 +55,27 @@ bool Checkpointer::stop(std::chrono::nanoseconds timeout) {
   return true;
 }
 
+Checkpointer::Limits Checkpointer::limits_of(Connection& connection, const SqliteParameters& parameters) {
+  constexpr std::uint64_t kFrameHeaderBytes = 24;
+  Query page_size(connection, "PRAGMA page_size");
+  page_size.step();
+  const std::uint64_t frame = static_cast<std::uint64_t>(page_size.integer(0)) + kFrameHeaderBytes;
+  const auto frames = [&](std::uint64_t part) {
+    const std::uint64_t count = parameters.wal_limit_bytes / part / frame;
+    return static_cast<int>(std::clamp<std::uint64_t>(count, 1, std::numeric_limits<int>::max()));
+  };
+  return {frames(kWorthwhilePart), frames(kLongPart), frames(kTooLongPart), frames(1)};
+}
+
+bool Checkpointer::is_full() {
+  std::unique_lock lock(mutex_);
+  if (frames_ < limits_.most) return false;
+  changed_.wait(lock, [&] { return !wanted_; });
+  if (!writing_.begin_wal_anew(kWaitForReaders)) return true;
+  frames_ = written_back_ = 0;
+  return false;
+}
+
 // An error that is returned here would be that of a COMMIT that has succeeded.
 int Checkpointer::committed(void* self, sqlite3*, const char*, int frames) noexcept {
   static_cast<Checkpointer*>(self)->look_after(frames);
@@ -60,13 +84,14 @@ int Checkpointer::committed(void* self, sqlite3*, const char*, int frames) noexc
 
 void Checkpointer::look_after(int frames) {
   std::unique_lock lock(mutex_);
-  if (frames >= kTooLong) changed_.wait(lock, [&] { return !wanted_; });
+  frames_ = frames;
+  if (frames >= limits_.too_long) changed_.wait(lock, [&] { return !wanted_; });
   if (wanted_) return;
   if (frames < written_back_) written_back_ = 0;  // the WAL has begun anew
   const int left = frames - written_back_;
-  if (frames >= kTooLong || (frames >= kLong && left <= frames / kPauseShare)) {
+  if (frames >= limits_.too_long || (frames >= limits_.longer && left <= frames / kPauseShare)) {
     written_back_ = checkpoint(writing_.handle());
-  } else if (left >= kWorthwhile || frames >= kLong) {
+  } else if (left >= limits_.worthwhile || frames >= limits_.longer) {
     start(lock);
   }
 }
@@ -76,7 +101,7 @@ void Checkpointer::start(std::unique_lock<std::mutex>& lock) {
     const BlockSignals block;
     try {
       thread_ = std::thread(&Checkpointer::run, this);
-    } catch (const std::system_error&) {  // no thread to be had: as if there had never been one
+    } catch (const std::exception&) {  // no thread to be had, or no memory: as if there had never been one
       written_back_ = checkpoint(writing_.handle());
       return;
     }
@@ -87,6 +112,7 @@ void Checkpointer::start(std::unique_lock<std::mutex>& lock) {
 }
 
 void Checkpointer::run() noexcept {
+  const StoreCall call;
   std::unique_ptr<Connection> connection;
   std::unique_lock lock(mutex_);
   while (true) {
@@ -98,13 +124,17 @@ void Checkpointer::run() noexcept {
       if (!connection) {
         connection = std::make_unique<Connection>(parameters_, Connection::Mode::checkpointing);
         connection->skip_checkpoint_on_close();
-        connection->exec("PRAGMA schema_version");  // a checkpoint alone does not find the WAL
+        connection->note_files();
         const std::lock_guard relock(mutex_);
         interruptible_ = connection->handle();
       }
+      if (!has_writers_files(*connection)) throw std::runtime_error("the files were replaced");
       written_back = checkpoint(connection->handle());
       if (parameters_.synchronous != Synchronous::off) sync_database(connection->handle());
+      if (has_writers_files(*connection)) writing_.files()->note_change(*connection->files());
     } catch (const std::exception&) {
+      const std::lock_guard relock(mutex_);
+      interruptible_ = nullptr;
       connection.reset();
     }
     lock.lock();
@@ -113,6 +143,13 @@ void Checkpointer::run() noexcept {
     changed_.notify_all();
   }
   interruptible_ = nullptr;
+}
+
+/// The writer notices by itself that its files were replaced. Frames of another WAL would damage the
+/// database.
+bool Checkpointer::has_writers_files(Connection& connection) noexcept {
+  return connection.replaced() == Replaced::no && writing_.files() != nullptr &&
+         connection.files()->shares_files_with(*writing_.files());
 }
 
 // How many frames are written back now; none where it did not work out.

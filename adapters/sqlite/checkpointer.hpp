@@ -29,18 +29,33 @@ class Checkpointer {
   /// Waits for the thread, which gives up after the page at hand, or the fsync.
   ~Checkpointer();
 
+  /// Whether the WAL has reached the limit of the parameters and cannot begin anew, because a reader needs
+  /// what it holds. Waits for readers for a moment. Not in a transaction.
+  bool is_full();
+
   /// Ends the thread, which a later commit starts again; false where it is not idle by `timeout`.
   bool stop(std::chrono::nanoseconds timeout);
 
  private:
+  /// In frames of the WAL, each a page with its header.
+  struct Limits {
+    int worthwhile;  ///< so many that are not written back yet are worth the thread's while
+    int longer;      ///< from here on the WAL is to begin anew, once little is left to write back
+    int too_long;    ///< here it begins anew whatever is left: the thread does not keep up
+    int most;        ///< no transaction begins where a reader keeps it from that
+  };
+
+  static Limits limits_of(Connection& connection, const SqliteParameters& parameters);
   static int committed(void* self, sqlite3*, const char* database, int frames) noexcept;
   void look_after(int frames);
   void start(std::unique_lock<std::mutex>& lock);
   void run() noexcept;
+  bool has_writers_files(Connection& connection) noexcept;
   int checkpoint(sqlite3* connection) noexcept;
 
   Connection& writing_;
   const SqliteParameters& parameters_;
+  const Limits limits_;
   std::thread thread_;
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -49,6 +64,7 @@ class Checkpointer {
   bool ending_ = false;
   sqlite3* interruptible_ = nullptr;  ///< the thread's connection, while it has one
   int written_back_ = 0;              ///< frames of the WAL, as the last checkpoint left it
+  int frames_ = 0;                    ///< of the WAL, as the last commit left it
 };
 
 }  // namespace codewake::internal

@@ -4,8 +4,12 @@
 #include <sys/auxv.h>
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstring>
 #include <random>
 #include <thread>
+#include <utility>
 
 #include "codewake/utf8.hpp"
 #include "descriptors.hpp"
@@ -46,7 +50,6 @@ std::string uri_of(const std::string& path, std::string_view option) {
 
 SQLite::Database open(const SqliteParameters& parameters, Connection::Mode mode) {
   using Mode = Connection::Mode;
-  guard_descriptors();
   if (parameters.memory)
     return {parameters.path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX};
   if (only_reads(mode)) {
@@ -83,12 +86,46 @@ const char* pragma_of(Synchronous synchronous) {
   return "PRAGMA synchronous=NORMAL";
 }
 
+sqlite3_file* file_of(sqlite3* connection, int which) noexcept {
+  sqlite3_file* file = nullptr;
+  const bool is_found = sqlite3_file_control(connection, "main", which, &file) == SQLITE_OK;
+  return is_found && file != nullptr && file->pMethods != nullptr ? file : nullptr;
+}
+
+/// Whether the index in shared memory is about what this connection's WAL holds; also where that is not
+/// known. All processes share the index. Once another process has written all of the WAL back, it may have
+/// begun a WAL that has come in place of this one: a checkpoint with the wrong WAL would damage the database.
+/// https://www.sqlite.org/fileformat2.html#walformat,
+/// https://www.sqlite.org/walformat.html#the_wal_index_header
+bool index_is_of_wal(sqlite3* connection) noexcept {
+  constexpr sqlite3_int64 kSaltInWal = 16;
+  constexpr std::size_t kMaxFrameInIndex = 16, kSaltInIndex = 32, kSaltBytes = 8;
+  constexpr int kFirstRegion = 0, kRegionBytes = 32'768, kNotExtended = 0;
+  sqlite3_file* const wal = file_of(connection, SQLITE_FCNTL_JOURNAL_POINTER);
+  sqlite3_file* const database = file_of(connection, SQLITE_FCNTL_FILE_POINTER);
+  if (wal == nullptr || database == nullptr) return true;
+  std::array<char, kSaltBytes> salt{};
+  const int code = wal->pMethods->xRead(wal, salt.data(), kSaltBytes, kSaltInWal);
+  if (code == SQLITE_IOERR_SHORT_READ) return false;  // it is empty
+  void volatile* index = nullptr;
+  if (code != SQLITE_OK ||
+      database->pMethods->xShmMap(database, kFirstRegion, kRegionBytes, kNotExtended, &index) != SQLITE_OK)
+    return true;
+  if (index == nullptr) return true;
+  const auto* const bytes = static_cast<const char*>(const_cast<void*>(index));
+  std::uint32_t frames = 0;
+  std::memcpy(&frames, bytes + kMaxFrameInIndex, sizeof frames);
+  return frames != 0 && std::memcmp(salt.data(), bytes + kSaltInIndex, kSaltBytes) == 0;
+}
+
 }  // namespace
 
 Connection::Connection(const SqliteParameters& parameters, Mode mode)
     : busy_timeout_(parameters.busy_timeout),
       read_timeout_(parameters.read_timeout),
-      database_(open(parameters, mode)) {
+      database_(open(parameters, mode)),
+      path_(parameters.memory ? "" : parameters.path),
+      has_wal_(!only_reads(mode)) {
   sqlite3_extended_result_codes(handle(), 1);
   sqlite3_busy_handler(handle(), &wait_for_lock, this);
   if (only_reads(mode)) sqlite3_progress_handler(handle(), kStepsBetweenLooks, &is_read_too_long, this);
@@ -126,9 +163,29 @@ int Connection::is_read_too_long(void* self) noexcept {
   return std::chrono::steady_clock::now() - connection.read_since_ >= connection.read_timeout_ ? 1 : 0;
 }
 
-bool Connection::file_was_moved() const noexcept {
-  int moved = 0;
-  return sqlite3_file_control(handle(), "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0;
+void Connection::note_files() {
+  if (path_.empty()) return;
+  exec("PRAGMA schema_version");  // reads, and so opens the WAL
+  files_.emplace(path_, has_wal_, handle());
+}
+
+bool Connection::write_back_all() noexcept {
+  // SQLite does not wait for a checkpoint of another process.
+  for (const auto last = deadline(); index_is_of_wal(handle());) {
+    const int code =
+        sqlite3_wal_checkpoint_v2(handle(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+    if (code == SQLITE_OK) return true;
+    if (code != SQLITE_BUSY || std::chrono::steady_clock::now() >= last) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
+}
+
+bool Connection::begin_wal_anew(std::chrono::milliseconds wait) noexcept {
+  const auto usual = std::exchange(busy_timeout_, std::min(wait, busy_timeout_));
+  const int code = sqlite3_wal_checkpoint_v2(handle(), "main", SQLITE_CHECKPOINT_RESTART, nullptr, nullptr);
+  busy_timeout_ = usual;
+  return code == SQLITE_OK;
 }
 
 void Connection::skip_checkpoint_on_close() noexcept {

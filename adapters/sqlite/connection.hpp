@@ -15,6 +15,8 @@
 #include <unordered_map>
 
 #include "codewake/digest.hpp"
+#include "descriptors.hpp"
+#include "open_files.hpp"
 #include "parameters.hpp"
 
 namespace codewake::internal {
@@ -47,8 +49,18 @@ class Connection {
   void begin_read() noexcept { read_since_ = std::chrono::steady_clock::now(); }
 
   bool read_only() const noexcept { return sqlite3_db_readonly(handle(), "main") == 1; }
-  /// Whether the file that this connection has open is no longer the one of that name.
-  bool file_was_moved() const noexcept;
+  /// Opens the WAL, and notes which files this connection has open. Throws SQLite::Exception.
+  void note_files();
+  /// Whether they are still the files at the path; `no` until they are noted.
+  Replaced replaced() noexcept { return files_ ? files_->look() : Replaced::no; }
+  /// Null until they are noted.
+  OpenFiles* files() noexcept { return files_ ? &*files_ : nullptr; }
+  /// Writes all that the WAL holds back into the database, and empties the WAL; waits for readers and other
+  /// checkpoints at most `busy_timeout`. False where that did not work out.
+  bool write_back_all() noexcept;
+  /// Writes all of it back, so that the next transaction begins the WAL anew; waits for readers at most
+  /// `wait`. False where that did not work out.
+  bool begin_wal_anew(std::chrono::milliseconds wait) noexcept;
   /// Leaves the WAL to the next one who opens the file: closing is quick then.
   void skip_checkpoint_on_close() noexcept;
 
@@ -63,12 +75,16 @@ class Connection {
   static int wait_for_lock(void* self, int count) noexcept;
   static int is_read_too_long(void* self) noexcept;
 
+  const GuardedDescriptors guarded_;  // before SQLite opens a file, and until all are closed
   std::chrono::milliseconds busy_timeout_, read_timeout_;
   std::chrono::steady_clock::time_point read_since_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point waiting_since_;
   // Not of a thread: the first use of a plugin's thread_local allocates, and ends a process without memory.
   std::minstd_rand random_{std::random_device{}()};
   SQLite::Database database_;
+  std::string path_;      // empty: in memory
+  bool has_wal_ = false;  // and looks after it
+  std::optional<OpenFiles> files_;
   std::unordered_map<std::string, std::unique_ptr<sqlite3_stmt, Finalize>> statements_;
 };
 

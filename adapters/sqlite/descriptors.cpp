@@ -1,6 +1,8 @@
 #include "descriptors.hpp"
 
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sqlite3.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -10,11 +12,15 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdarg>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <utility>
+
+#include "only_reading.hpp"
+#include "wal_buffer.hpp"
 
 namespace codewake::internal {
 
@@ -56,38 +62,95 @@ bool is_still_there(int fd, const Opened& file) noexcept {
   return file.inode.load(std::memory_order_acquire) != inode;  // closed by SQLite itself meanwhile
 }
 
-bool is_ours(int fd) noexcept {
+/// Above 0 while this thread uses SQLite for a store.
+constinit thread_local int calls_for_store __attribute__((tls_model("initial-exec"))) = 0;
+
+/// Whether SQLite may use the descriptor. The program's own connections may use all: theirs may have got the
+/// number of one that a store has lost.
+bool may_be_used(int fd) noexcept {
+  if (calls_for_store == 0) return true;
   const Opened* const file = opened_as(fd);
   if (file == nullptr || is_still_there(fd, *file)) return true;
   errno = EBADF;
   return false;
 }
 
-/// A function that SQLite calls, and what it has called before.
-template <class Function>
-struct SystemCall {
-  const char* name;
-  Function before = nullptr;
+/// How many calls are in this library now, for whatever connection.
+constinit std::atomic<int> calls{0};
 
-  void replace(sqlite3_vfs* files, Function with) {
-    before = reinterpret_cast<Function>(files->xGetSystemCall(files, name));
-    if (before != nullptr) {
-      files->xSetSystemCall(files, name, reinterpret_cast<sqlite3_syscall_ptr>(with));
-    }
-  }
+class Call {
+ public:
+  Call() noexcept { calls.fetch_add(1, std::memory_order_acquire); }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+  ~Call() { calls.fetch_sub(1, std::memory_order_release); }
 };
 
-SystemCall<int (*)(const char*, int, int)> next_open{"open"};
-SystemCall<int (*)(int)> next_close{"close"};
-SystemCall<ssize_t (*)(int, void*, std::size_t)> next_read{"read"};
-SystemCall<ssize_t (*)(int, const void*, std::size_t)> next_write{"write"};
-SystemCall<ssize_t (*)(int, void*, std::size_t, off_t)> next_pread{"pread"};
-SystemCall<ssize_t (*)(int, const void*, std::size_t, off_t)> next_pwrite{"pwrite"};
-SystemCall<ssize_t (*)(int, void*, std::size_t, off64_t)> next_pread64{"pread64"};
-SystemCall<ssize_t (*)(int, const void*, std::size_t, off64_t)> next_pwrite64{"pwrite64"};
-SystemCall<int (*)(int, off_t)> next_ftruncate{"ftruncate"};
-SystemCall<int (*)(int, int, ...)> next_fcntl{"fcntl"};
-SystemCall<void* (*)(void*, std::size_t, int, int, int, off_t)> next_mmap{"mmap"};
+/// A function that SQLite calls, and what it has called before.
+template <class Function>
+class SystemCall {
+ public:
+  constexpr SystemCall(const char* name, Function with) noexcept : name_(name), with_(with) {}
+
+  void replace(sqlite3_vfs* files) {
+    const auto now = reinterpret_cast<Function>(files->xGetSystemCall(files, name_));
+    if (now == nullptr || is_below_another_) return;
+    before_.store(now, std::memory_order_release);
+    files->xSetSystemCall(files, name_, reinterpret_cast<sqlite3_syscall_ptr>(with_));
+  }
+  /// False where another library has replaced ours, and calls it.
+  bool give_back(sqlite3_vfs* files) {
+    const auto before = before_.load(std::memory_order_relaxed);
+    if (before == nullptr) return true;
+    const auto now = reinterpret_cast<Function>(files->xGetSystemCall(files, name_));
+    is_below_another_ = now != with_;
+    if (!is_below_another_)
+      files->xSetSystemCall(files, name_, reinterpret_cast<sqlite3_syscall_ptr>(before));
+    return !is_below_another_;
+  }
+  template <class... Arguments>
+  auto call(Arguments... arguments) const {
+    const Call here;
+    return before_.load(std::memory_order_acquire)(arguments...);
+  }
+
+ private:
+  const char* name_;
+  Function with_;
+  std::atomic<Function> before_{nullptr};
+  bool is_below_another_ = false;
+};
+
+int guarded_open(const char* path, int flags, int mode);
+int guarded_close(int fd);
+ssize_t guarded_read(int fd, void* to, std::size_t size);
+ssize_t guarded_write(int fd, const void* from, std::size_t size);
+ssize_t guarded_pread(int fd, void* to, std::size_t size, off_t at);
+ssize_t guarded_pwrite(int fd, const void* from, std::size_t size, off_t at);
+ssize_t guarded_pread64(int fd, void* to, std::size_t size, off64_t at);
+ssize_t guarded_pwrite64(int fd, const void* from, std::size_t size, off64_t at);
+int guarded_ftruncate(int fd, off_t size);
+int guarded_fcntl(int fd, int command, ...);
+void* guarded_mmap(void* at, std::size_t size, int protection, int flags, int fd, off_t offset);
+
+constinit SystemCall next_open{"open", &guarded_open};
+constinit SystemCall next_close{"close", &guarded_close};
+constinit SystemCall next_read{"read", &guarded_read};
+constinit SystemCall next_write{"write", &guarded_write};
+constinit SystemCall next_pread{"pread", &guarded_pread};
+constinit SystemCall next_pwrite{"pwrite", &guarded_pwrite};
+constinit SystemCall next_pread64{"pread64", &guarded_pread64};
+constinit SystemCall next_pwrite64{"pwrite64", &guarded_pwrite64};
+constinit SystemCall next_ftruncate{"ftruncate", &guarded_ftruncate};
+constinit SystemCall next_fcntl{"fcntl", &guarded_fcntl};
+constinit SystemCall next_mmap{"mmap", &guarded_mmap};
+
+/// All of them; `work` is asked of each.
+template <class Work>
+void for_each_call(Work work) {
+  work(next_open), work(next_close), work(next_read), work(next_write), work(next_pread), work(next_pwrite);
+  work(next_pread64), work(next_pwrite64), work(next_ftruncate), work(next_fcntl), work(next_mmap);
+}
 
 bool is_of(const std::string& database, std::string_view path) noexcept {
   if (!path.starts_with(database)) return false;
@@ -119,16 +182,16 @@ bool may_be_opened(int fd, const char* path, const FileRule& rule) noexcept {
 }
 
 int open_by_rule(const char* path, int flags, int mode) {
-  const FileRule* const rule = rule_of(path);
-  if (rule == nullptr) return next_open.before(path, flags, mode);
+  const FileRule* const rule = calls_for_store > 0 ? rule_of(path) : nullptr;
+  if (rule == nullptr) return next_open.call(path, flags, mode);
   // Neither waits for the other end of a pipe, nor for a modem.
   flags |= O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
   // What is there already: where fs.protected_regular is set, O_CREAT would not open the file of another
   // member of the group.
-  int fd = next_open.before(path, flags & ~O_CREAT, mode);
-  if (fd < 0 && errno == ENOENT && (flags & O_CREAT) != 0) fd = next_open.before(path, flags, mode);
+  int fd = next_open.call(path, flags & ~O_CREAT, mode);
+  if (fd < 0 && errno == ENOENT && (flags & O_CREAT) != 0) fd = next_open.call(path, flags, mode);
   if (fd < 0 || may_be_opened(fd, path, *rule)) return fd;
-  next_close.before(fd);
+  next_close.call(fd);
   errno = EPERM;
   return -1;
 }
@@ -137,7 +200,7 @@ int guarded_open(const char* path, int flags, int mode) {
   const int fd = open_by_rule(path, flags, mode);
   struct stat status {};
   Opened* const file = opened_as(fd);
-  if (file == nullptr || fstat(fd, &status) != 0) return fd;
+  if (file == nullptr || calls_for_store == 0 || fstat(fd, &status) != 0) return fd;
   file->device.store(status.st_dev, std::memory_order_relaxed);
   file->inode.store(status.st_ino, std::memory_order_release);
   const auto end = static_cast<std::size_t>(fd) + 1;
@@ -147,37 +210,39 @@ int guarded_open(const char* path, int flags, int mode) {
 }
 
 int guarded_close(int fd) {
-  const bool is_there = is_ours(fd);
-  if (Opened* const file = opened_as(fd)) file->inode.store(0, std::memory_order_release);
-  return is_there ? next_close.before(fd) : 0;
+  Opened* const file = opened_as(fd);
+  const bool is_there = file == nullptr || is_still_there(fd, *file);
+  const bool is_for_store = calls_for_store > 0;
+  if (file != nullptr && (is_there || is_for_store)) file->inode.store(0, std::memory_order_release);
+  return is_there || !is_for_store ? next_close.call(fd) : 0;
 }
 
 ssize_t guarded_read(int fd, void* to, std::size_t size) {
-  return is_ours(fd) ? next_read.before(fd, to, size) : -1;
+  return may_be_used(fd) ? next_read.call(fd, to, size) : -1;
 }
 
 ssize_t guarded_write(int fd, const void* from, std::size_t size) {
-  return is_ours(fd) ? next_write.before(fd, from, size) : -1;
+  return may_be_used(fd) ? next_write.call(fd, from, size) : -1;
 }
 
 ssize_t guarded_pread(int fd, void* to, std::size_t size, off_t at) {
-  return is_ours(fd) ? next_pread.before(fd, to, size, at) : -1;
+  return may_be_used(fd) ? next_pread.call(fd, to, size, at) : -1;
 }
 
 ssize_t guarded_pwrite(int fd, const void* from, std::size_t size, off_t at) {
-  return is_ours(fd) ? next_pwrite.before(fd, from, size, at) : -1;
+  return may_be_used(fd) ? next_pwrite.call(fd, from, size, at) : -1;
 }
 
 ssize_t guarded_pread64(int fd, void* to, std::size_t size, off64_t at) {
-  return is_ours(fd) ? next_pread64.before(fd, to, size, at) : -1;
+  return may_be_used(fd) ? next_pread64.call(fd, to, size, at) : -1;
 }
 
 ssize_t guarded_pwrite64(int fd, const void* from, std::size_t size, off64_t at) {
-  return is_ours(fd) ? next_pwrite64.before(fd, from, size, at) : -1;
+  return may_be_used(fd) ? next_pwrite64.call(fd, from, size, at) : -1;
 }
 
 int guarded_ftruncate(int fd, off_t size) {
-  return is_ours(fd) ? next_ftruncate.before(fd, size) : -1;
+  return may_be_used(fd) ? next_ftruncate.call(fd, size) : -1;
 }
 
 // SQLite passes one argument more, a pointer or a number.
@@ -186,32 +251,86 @@ int guarded_fcntl(int fd, int command, ...) {
   va_start(arguments, command);
   void* const argument = va_arg(arguments, void*);
   va_end(arguments);
-  return is_ours(fd) ? next_fcntl.before(fd, command, argument) : -1;
+  return may_be_used(fd) ? next_fcntl.call(fd, command, argument) : -1;
 }
 
 void* guarded_mmap(void* at, std::size_t size, int protection, int flags, int fd, off_t offset) {
-  return is_ours(fd) ? next_mmap.before(at, size, protection, flags, fd, offset) : MAP_FAILED;
+  return may_be_used(fd) ? next_mmap.call(at, size, protection, flags, fd, offset) : MAP_FAILED;
+}
+
+/// Held for a moment, while the functions are replaced or given back. A thread that has it while another one
+/// forks is not in the child: what it has left there belongs to no thread of that process.
+class TableLock {
+ public:
+  TableLock() noexcept {
+    const pid_t own = getpid();
+    pid_t owner = 0;
+    while (!owner_.compare_exchange_weak(owner, own, std::memory_order_acquire)) {
+      if (owner != own) continue;  // the parent's, or free
+      owner = 0;
+      sched_yield();
+    }
+  }
+  TableLock(const TableLock&) = delete;
+  TableLock& operator=(const TableLock&) = delete;
+  ~TableLock() { owner_.store(0, std::memory_order_release); }
+
+ private:
+  static constinit inline std::atomic<pid_t> owner_{0};
+};
+
+/// Guarded by TableLock.
+constinit int guards = 0;
+
+sqlite3_vfs* unix_files() noexcept {
+  sqlite3_vfs* const files = sqlite3_vfs_find("unix");
+  return files != nullptr && files->iVersion >= 3 && files->xSetSystemCall != nullptr ? files : nullptr;
+}
+
+/// A call that began before the functions were given back ends soon: none of them waits.
+bool calls_have_ended() noexcept {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  while (calls.load(std::memory_order_acquire) != 0) {
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    sched_yield();
+  }
+  return true;
 }
 
 }  // namespace
 
-void guard_descriptors() {
-  [[maybe_unused]] static const bool is_guarded = [] {
-    sqlite3_vfs* const files = sqlite3_vfs_find("unix");
-    if (files == nullptr || files->iVersion < 3 || files->xSetSystemCall == nullptr) return false;
-    next_close.replace(files, &guarded_close);
-    next_read.replace(files, &guarded_read);
-    next_write.replace(files, &guarded_write);
-    next_pread.replace(files, &guarded_pread);
-    next_pwrite.replace(files, &guarded_pwrite);
-    next_pread64.replace(files, &guarded_pread64);
-    next_pwrite64.replace(files, &guarded_pwrite64);
-    next_ftruncate.replace(files, &guarded_ftruncate);
-    next_fcntl.replace(files, &guarded_fcntl);
-    next_mmap.replace(files, &guarded_mmap);
-    next_open.replace(files, &guarded_open);
-    return true;
-  }();
+GuardedDescriptors::GuardedDescriptors() {
+  const TableLock lock;
+  sqlite3_vfs* const files = unix_files();
+  if (guards++ == 0 && files != nullptr) for_each_call([&](auto& call) { call.replace(files); });
+}
+
+GuardedDescriptors::~GuardedDescriptors() {
+  const TableLock lock;
+  if (--guards > 0) return;
+  bool are_given_back = true;
+  if (sqlite3_vfs* const files = unix_files())
+    for_each_call([&](auto& call) { are_given_back = call.give_back(files) && are_given_back; });
+  unregister_wal_buffer();
+  unregister_only_reading();
+  // SQLite may still have a file open, for another connection of the program's: it is no store's any more.
+  for (std::size_t fd = 0; fd < end_of_opened.load(std::memory_order_relaxed); ++fd)
+    opened[fd].inode.store(0, std::memory_order_release);
+  if (!are_given_back || !calls_have_ended()) keep_library_loaded();
+}
+
+CallsForStore::CallsForStore() noexcept {
+  ++calls_for_store;
+}
+
+CallsForStore::~CallsForStore() {
+  --calls_for_store;
+}
+
+void keep_library_loaded() noexcept {
+  Dl_info info{};
+  if (dladdr(&judged_files, &info) != 0 && info.dli_fname != nullptr)
+    static_cast<void>(dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE));
 }
 
 bool descriptors_are_lost() noexcept {
@@ -220,6 +339,17 @@ bool descriptors_are_lost() noexcept {
     if (!is_still_there(static_cast<int>(fd), opened[fd])) return true;
   }
   return false;
+}
+
+bool has_name(const FileIdentity& file) noexcept {
+  const std::size_t end = end_of_opened.load(std::memory_order_relaxed);
+  for (std::size_t fd = 0; fd < end; ++fd) {
+    struct stat now {};
+    if (opened[fd].inode.load(std::memory_order_acquire) != file.inode) continue;
+    if (fstat(static_cast<int>(fd), &now) == 0 && FileIdentity{now.st_dev, now.st_ino} == file)
+      return now.st_nlink > 0;
+  }
+  return true;
 }
 
 FilesByRule::FilesByRule(const std::string& path, const FileRule& rule) {

@@ -5,22 +5,46 @@
 #include <string>
 
 #include "database_file.hpp"
+#include "open_files.hpp"
 
 namespace codewake::internal {
 
-/// From now on SQLite, for all its users in this process, fails (EBADF) where the descriptor of a file that
-/// it has opened is another's, and leaves that open. Once is enough. Thread-safe.
-void guard_descriptors();
+/// While one exists, SQLite fails (EBADF) where the descriptor of a file that a store's connection has opened
+/// is another's, and leaves that open. The functions that SQLite calls for this (sqlite3_vfs::xSetSystemCall)
+/// are its own again after the last one, and the VFSs of this library are gone. Calls for other connections
+/// of the program are passed on unchanged. Thread-safe.
+class GuardedDescriptors {
+ public:
+  GuardedDescriptors();
+  GuardedDescriptors(const GuardedDescriptors&) = delete;
+  GuardedDescriptors& operator=(const GuardedDescriptors&) = delete;
+  ~GuardedDescriptors();
+};
 
-/// Whether one that SQLite has open is gone, or another file's. Thread-safe.
+/// While one of these lives, its thread uses SQLite for a store, and not for a connection of the program's
+/// own.
+class CallsForStore {
+ public:
+  CallsForStore() noexcept;
+  CallsForStore(const CallsForStore&) = delete;
+  CallsForStore& operator=(const CallsForStore&) = delete;
+  ~CallsForStore();
+};
+
+/// This library is not unloaded any more: something that cannot be taken back calls it.
+void keep_library_loaded() noexcept;
+
+/// Whether one that a store has open is gone, or another file's. Thread-safe.
 bool descriptors_are_lost() noexcept;
+
+/// Whether a file that a store has open still has a name. Thread-safe.
+bool has_name(const FileIdentity& file) noexcept;
 
 struct JudgedFiles;
 
-/// While it exists, SQLite, for all its users in this process, opens the file `path`, its WAL, its shared
-/// memory and its journal by this rule alone, judged by what is open: it fails (EPERM) for other files, and
-/// follows no link. Where several rules exist for a path, one that lets it write wins. What SQLite makes gets
-/// the rule's group. Thread-safe.
+/// While it exists, stores open the file `path`, its WAL, its shared memory and its journal by this rule
+/// alone, judged by what is open: SQLite fails (EPERM) for other files, and follows no link. Where several
+/// rules exist for a path, one that lets it write wins. What SQLite makes gets the rule's group. Thread-safe.
 class FilesByRule {
  public:
   FilesByRule() noexcept = default;

@@ -21,20 +21,29 @@ int refuse_to_delete(sqlite3_vfs*, const char*, int) noexcept {
   return SQLITE_READONLY;
 }
 
+constinit sqlite3_vfs only_reading{};
+
+bool make_vfs() noexcept {
+  if (usual_vfs() == nullptr) return false;
+  only_reading = *usual_vfs();
+  only_reading.pNext = nullptr;
+  only_reading.zName = "codewake-only-reading";
+  only_reading.xOpen = &open;
+  only_reading.xDelete = &refuse_to_delete;
+  return true;
+}
+
 }  // namespace
 
 const char* vfs_that_only_reads() noexcept {
-  static sqlite3_vfs vfs;
-  static const bool is_there = [] {
-    if (usual_vfs() == nullptr) return false;
-    vfs = *usual_vfs();
-    vfs.pNext = nullptr;
-    vfs.zName = "codewake-only-reading";
-    vfs.xOpen = &open;
-    vfs.xDelete = &refuse_to_delete;
-    return sqlite3_vfs_register(&vfs, 0) == SQLITE_OK;
-  }();
-  return is_there ? vfs.zName : nullptr;
+  static const bool is_made = make_vfs();
+  if (!is_made) return nullptr;
+  const bool is_there = sqlite3_vfs_find(only_reading.zName) == &only_reading;
+  return is_there || sqlite3_vfs_register(&only_reading, 0) == SQLITE_OK ? only_reading.zName : nullptr;
+}
+
+void unregister_only_reading() noexcept {
+  sqlite3_vfs_unregister(&only_reading);
 }
 
 }  // namespace codewake::internal

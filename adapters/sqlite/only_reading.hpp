@@ -8,4 +8,7 @@ namespace codewake::internal {
 /// SQLite has no usual VFS. Thread-safe.
 const char* vfs_that_only_reads() noexcept;
 
+/// SQLite forgets it, until it is asked for again. No connection may use it. Thread-safe.
+void unregister_only_reading() noexcept;
+
 }  // namespace codewake::internal

@@ -23,8 +23,8 @@ namespace {
 constexpr std::string_view kForms =
     "write sqlite:////absolute/path, sqlite:///relative/path or sqlite:///:memory:";
 constexpr std::string_view kKnown =
-    "known parameters are busy_timeout=60s, read_timeout=60s, synchronous=off|normal|full, mode=0600 and "
-    "group=NAME";
+    "known parameters are busy_timeout=60s, read_timeout=60s, synchronous=off|normal|full, "
+    "wal_limit=512MiB, mode=0600 and group=NAME";
 
 [[noreturn]] void refuse(std::string_view what, std::string_view remedy) {
   throw ConfigError({.key = "store.config"}, fmt::format("{}; {}", what, remedy));
@@ -49,6 +49,18 @@ std::optional<Synchronous> parse_synchronous(std::string_view text) {
   if (text == "normal") return Synchronous::normal;
   if (text == "full") return Synchronous::full;
   return std::nullopt;
+}
+
+/// `64MiB` or `2GiB`, from 1 MiB to 1 TiB.
+std::optional<std::uint64_t> parse_wal_limit(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  const unsigned shift = unit == "MiB" ? 20 : unit == "GiB" ? 30 : 0;
+  constexpr unsigned kMostShift = 40;
+  if (error != std::errc() || shift == 0 || number == 0) return std::nullopt;
+  if (number > std::uint64_t{1} << (kMostShift - shift)) return std::nullopt;
+  return number << shift;
 }
 
 /// Octal. The owner reads and writes, others never write, and there is nothing to execute.
@@ -91,6 +103,12 @@ void apply(SqliteParameters& parameters, std::string_view key, std::string_view 
     if (!synchronous)
       refuse(fmt::format("synchronous={} is unknown", value), "write synchronous=off, normal or full");
     parameters.synchronous = *synchronous;
+  } else if (key == "wal_limit") {
+    const auto limit = parse_wal_limit(value);
+    if (!limit)
+      refuse(fmt::format("wal_limit={} is no size of a WAL", value),
+             "write wal_limit=512MiB or 2GiB; at least 1MiB");
+    parameters.wal_limit_bytes = *limit;
   } else if (key == "mode") {
     parameters.mode = parse_mode(value);
     if (!parameters.mode)

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +21,8 @@ struct SqliteParameters {
   /// The most that one read takes of a database that this process cannot or must not write.
   std::chrono::milliseconds read_timeout{60'000};
   Synchronous synchronous = Synchronous::normal;
+  /// The WAL does not grow by a batch once it has this size.
+  std::uint64_t wal_limit_bytes = std::uint64_t{512} << 20;
   /// Of a file that is made; 0600 without them, and 0640 with a group alone.
   std::optional<mode_t> mode = std::nullopt;
   std::optional<gid_t> group = std::nullopt;

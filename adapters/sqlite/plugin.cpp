@@ -5,8 +5,8 @@
 namespace {
 
 constexpr const char* kParameters =
-    "sqlite:////path | sqlite:///:memory:, then busy_timeout=60s, synchronous=off|normal|full, mode=0600, "
-    "group=NAME";
+    "sqlite:////path | sqlite:///:memory:, then busy_timeout=60s, synchronous=off|normal|full, "
+    "wal_limit=512MiB, mode=0600, group=NAME";
 
 }  // namespace
 

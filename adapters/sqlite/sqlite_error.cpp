@@ -49,7 +49,7 @@ std::string remedy(int code, const std::string& path) {
     case SQLITE_CORRUPT:
       return "restore it, or save what `sqlite3 FILE .recover` can read";
     case SQLITE_IOERR:
-      return "check the disk and its quota";
+      return "check the disk, its quota, and the limit of a file's size (ulimit -f)";
     case SQLITE_NOMEM:
       return "give the process more memory";
     case SQLITE_TOOBIG:
@@ -70,6 +70,11 @@ StoreError to_store_error(const SQLite::Exception& failure, const std::string& p
                                      failure.what(), failure.getExtendedErrorCode(), remedy(code, path))};
 }
 
+StoreError out_of_memory(const std::string& path, std::string_view doing) {
+  return {StoreError::Kind::unavailable, fmt::format("SQLite database {}: {} failed: out of memory; {}", path,
+                                                     doing, remedy(SQLITE_NOMEM, path))};
+}
+
 bool is_transient(const SQLite::Exception& failure) noexcept {
   const int code = primary_code(failure);
   return code == SQLITE_BUSY || code == SQLITE_LOCKED || code == SQLITE_PROTOCOL || code == SQLITE_SCHEMA;
@@ -77,6 +82,12 @@ bool is_transient(const SQLite::Exception& failure) noexcept {
 
 bool is_io_error(const SQLite::Exception& failure) noexcept {
   return primary_code(failure) == SQLITE_IOERR;
+}
+
+bool is_damage(const SQLite::Exception& failure) noexcept {
+  const int code = primary_code(failure);
+  return code == SQLITE_CORRUPT || code == SQLITE_NOTADB ||
+         failure.getExtendedErrorCode() == SQLITE_IOERR_SHORT_READ;
 }
 
 }  // namespace codewake::internal

@@ -15,6 +15,7 @@ namespace codewake {
 
 using internal::Connection;
 using internal::Reader;
+using internal::Replaced;
 using internal::SchemaState;
 using internal::Writer;
 
@@ -102,10 +103,6 @@ Writer& SqliteStore::Impl::open_writer() {
     const std::lock_guard lock(shared_->read_mutex);  // connections share what SQLite knows of a file
     close();
   }
-  if (shared_->write_connection && shared_->write_connection->file_was_moved()) {
-    shared_->writer.reset();
-    shared_->write_connection.reset();
-  }
   if (!shared_->write_connection) open_connection(Opening::for_writing);
   if (shared_->read_only) {
     const std::string why = shared_->why_read_only;
@@ -156,7 +153,8 @@ void SqliteStore::Impl::open_connection(Opening opening) {
     throw;
   }
   if (!shared_->read_only)
-    shared_->writer = std::make_unique<Writer>(*shared_->write_connection, place.parameters);
+    shared_->writer =
+        std::make_unique<Writer>(*shared_->write_connection, place.parameters, shared_->recorded);
 }
 
 void SqliteStore::Impl::open_stand_in() {
@@ -195,6 +193,7 @@ void SqliteStore::Impl::open_untrusted() {
   try {
     auto connection = std::make_unique<Connection>(parameters, Connection::Mode::untrusted);
     shared_->schema = internal::inspect_schema(*connection, parameters);
+    connection->note_files();
     shared_->write_connection = std::move(connection);
     shared_->read_only = true;
     return;
@@ -219,24 +218,33 @@ void SqliteStore::Impl::prepare_file() {
   shared_->schema = internal::inspect_schema(connection, parameters);
   shared_->why_read_only = shared_->schema.unknown;
   shared_->read_only = connection.read_only() || !shared_->why_read_only.empty();
-  if (shared_->read_only) return;
+  if (shared_->read_only) {
+    connection.note_files();
+    return;
+  }
   if (shared_->schema.version < internal::kSchemaVersion) {
     upgrade(connection, parameters);
     shared_->schema = internal::inspect_schema(connection, parameters);
   }
-  if (!parameters.memory) switch_to_wal(connection);
+  if (parameters.memory) return;
+  switch_to_wal(connection);
+  connection.note_files();
 }
 
 bool SqliteStore::Impl::reader_is_open() const {
-  return shared_->reader != nullptr && !shared_->read_connection->file_was_moved() &&
+  return shared_->reader != nullptr && shared_->read_connection->replaced() == Replaced::no &&
          !internal::descriptors_are_lost();
 }
 
 void SqliteStore::Impl::open_reader() {
   check_usable();
-  if (shared_->write_connection &&
-      (shared_->write_connection->file_was_moved() || internal::descriptors_are_lost())) {
-    close();
+  if (shared_->write_connection) {
+    const Replaced how = shared_->write_connection->replaced();
+    if (how != Replaced::no) {
+      leave_files(how);
+    } else if (internal::descriptors_are_lost()) {
+      close();
+    }
   }
   if (!shared_->write_connection) open_connection(Opening::for_reading);
   if (!shared_->write_connection) return;  // the file is missing, and another database stands in
@@ -256,10 +264,57 @@ void SqliteStore::Impl::open_reader() {
                     : is_untrusted     ? Connection::Mode::untrusted
                                        : Connection::Mode::reading;
   shared_->read_connection = std::make_unique<Connection>(shared_->place.parameters, mode);
+  shared_->read_connection->note_files();
   shared_->reader = std::make_unique<Reader>(*shared_->read_connection, shared_->schema);
 }
 
+StoreError SqliteStore::Impl::files_replaced(Replaced how, std::string_view more) const {
+  return {StoreError::Kind::unavailable,
+          fmt::format("SQLite database {}: it {}, {}", parameters_.path, to_text(how), more)};
+}
+
+void SqliteStore::Impl::leave_files(Replaced how) {
+  constexpr std::string_view kLater = "and what this held is not written back yet; that is tried again";
+  // All connections of a process share what SQLite knows of a file: none may stay open.
+  shared_->reader.reset();
+  shared_->read_connection.reset();
+  Connection& connection = *shared_->write_connection;
+  const internal::OpenFiles& files = *connection.files();
+  if (shared_->writer) {
+    shared_->writer->stop_checkpoints(std::chrono::hours(1));
+    // The WAL is of the database that has it open, wherever that is now.
+    const bool is_written_back =
+        how != Replaced::older_content && how != Replaced::shared_memory && connection.write_back_all();
+    const bool is_needed = how == Replaced::wal || (how == Replaced::database && files.wal_is_at_path() &&
+                                                    internal::has_name(*files.database()));
+    if (is_needed && !is_written_back) throw files_replaced(how, kLater);
+  }
+  // SQLite would replay a WAL that is left at the path into the database that is there now. While the WAL is
+  // open, no other file can have its number.
+  if (how == Replaced::database || how == Replaced::older_content) files.remove_wal();
+  // SQLite would remove the WAL at the path, which may be another database's by now.
+  connection.skip_checkpoint_on_close();
+  close_connections();
+}
+
+void SqliteStore::Impl::forget_files() noexcept {
+  const std::lock_guard lock(shared_->read_mutex);
+  if (parameters_.memory || !shared_->write_connection) return;
+  shared_->write_connection->skip_checkpoint_on_close();
+  close_connections();
+}
+
 void SqliteStore::Impl::close() noexcept {
+  const internal::StoreCall call;  // closing writes the WAL back
+  const Replaced how = shared_->writer ? shared_->write_connection->replaced() : Replaced::no;
+  try {
+    if (how != Replaced::no) leave_files(how);
+  } catch (const std::exception&) {  // the disk is full, or another process reads what it is to be
+  }
+  close_connections();
+}
+
+void SqliteStore::Impl::close_connections() noexcept {
   shared_->reader.reset();
   shared_->read_connection.reset();
   shared_->memory_reader.reset();
@@ -269,24 +324,39 @@ void SqliteStore::Impl::close() noexcept {
 
 BatchResult SqliteStore::Impl::write_batch(const Batch& batch) {
   constexpr std::string_view kDoing = "writing a batch";
+  const internal::StoreCall call;
   const std::lock_guard lock(shared_->write_mutex);
+  const auto write = [&] {
+    return translate(
+        kDoing, [&] { return write_to_present_files([&](Writer& writer) { return writer.write(batch); }); });
+  };
+  BatchResult result;
   try {
-    return translate(kDoing, [&] { return open_writer().write(batch); });
+    result = write();
   } catch (const internal::CommitInDoubt& doubt) {
-    // A connection that has read nothing yet says what is in the file.
-    shared_->writer.reset();
-    shared_->write_connection.reset();
-    const StoreError failure = internal::to_store_error(doubt.failure, parameters_.path, kDoing);
-    bool stored = false;
-    try {
-      stored = open_writer().is_stored(batch, doubt.result);
-    } catch (const std::exception& second) {
-      throw StoreError(StoreError::Kind::in_doubt,
-                       fmt::format("{}; then: {}", failure.what(), second.what()));
-    }
-    if (!stored) throw failure;
-    return doubt.result;
+    look_up(batch, doubt);
+    result = doubt.result;
   }
+  shared_->recorded.note(batch, result);
+  return result;
+}
+
+/// Throws unless the batch was stored.
+void SqliteStore::Impl::look_up(const Batch& batch, const internal::CommitInDoubt& doubt) {
+  bool is_stored = false;
+  try {
+    {
+      const std::lock_guard lock(shared_->read_mutex);
+      const Replaced how = shared_->write_connection->replaced();
+      // A connection that has read nothing yet says what is in the file.
+      how == Replaced::no ? close_connections() : leave_files(how);
+    }
+    is_stored = translate("looking up a batch", [&] { return open_writer().is_stored(batch, doubt.result); });
+  } catch (const std::exception& second) {
+    throw StoreError(StoreError::Kind::in_doubt,
+                     fmt::format("{}; then: {}", doubt.failure.what(), second.what()));
+  }
+  if (!is_stored) throw doubt.failure;
 }
 
 bool SqliteStore::Impl::shutdown(std::chrono::nanoseconds timeout) {
@@ -314,6 +384,9 @@ void SqliteStore::Impl::at_fork(ForkPhase phase) noexcept {
         if (shared_->read_connection) shared_->read_connection->skip_checkpoint_on_close();
         close();
       }
+      // What the child inherits open is never closed there.
+      if (shared_->write_connection || shared_->read_connection || !shared_->at_rest)
+        internal::keep_library_loaded();
       break;
     }
     case ForkPhase::after_in_parent:

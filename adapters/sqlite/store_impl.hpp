@@ -14,6 +14,7 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <string_view>
 
@@ -22,10 +23,12 @@
 #include "connection.hpp"
 #include "database_file.hpp"
 #include "descriptors.hpp"
+
 #include "parameters.hpp"
 #include "reader.hpp"
 #include "schema.hpp"
 #include "sqlite_error.hpp"
+#include "store_call.hpp"
 #include "writer.hpp"
 
 namespace codewake {
@@ -38,13 +41,15 @@ class SqliteStore::Impl {
   /// Runs `work(Writer&)` with the writing connection. Throws StoreError.
   template <class Work>
   auto write(std::string_view doing, Work work) {
+    const internal::StoreCall call;
     const std::lock_guard lock(shared_->write_mutex);
-    return translate(doing, [&] { return work(open_writer()); });
+    return translate(doing, [&] { return write_to_present_files(work); });
   }
 
   /// Runs `work(Reader&)` with a connection that reads. Throws StoreError.
   template <class Work>
   auto read(std::string_view doing, Work work) {
+    const internal::StoreCall call;
     if (parameters_.memory) {
       const std::lock_guard lock(shared_->write_mutex);
       return translate(doing, [&] { return work(open_memory_reader()); });
@@ -74,6 +79,7 @@ class SqliteStore::Impl {
     internal::DatabasePlace place;
     internal::FilesByRule files;
     std::unique_ptr<internal::Connection> write_connection;
+    internal::RecordedProcesses recorded;
     std::unique_ptr<internal::Writer> writer;
     std::unique_ptr<internal::Reader> memory_reader;
     internal::SchemaState schema;
@@ -110,6 +116,26 @@ class SqliteStore::Impl {
       return work();
     } catch (const SQLite::Exception& failure) {
       throw internal::to_store_error(failure, parameters_.path, doing);
+    } catch (const std::bad_alloc&) {
+      throw internal::out_of_memory(parameters_.path, doing);
+    }
+  }
+
+  template <class Work>
+  auto write_to_present_files(Work work) {
+    constexpr int kMostReplaced = 5;
+    for (int replaced = 1;; ++replaced) {
+      internal::Writer& writer = open_writer();
+      try {
+        return work(writer);
+      } catch (const internal::FilesReplaced& found) {
+        const std::lock_guard lock(shared_->read_mutex);
+        leave_files(found.how);
+        if (replaced == kMostReplaced) throw files_replaced(found.how, "again and again");
+      } catch (const SQLite::Exception& failure) {
+        if (internal::is_damage(failure)) forget_files();
+        throw;
+      }
     }
   }
 
@@ -129,6 +155,8 @@ class SqliteStore::Impl {
   // With write_mutex held.
   void check_usable() const;
   internal::Writer& open_writer();  // takes read_mutex where descriptors were lost
+  StoreError files_replaced(internal::Replaced how, std::string_view more) const;
+  void look_up(const Batch& batch, const internal::CommitInDoubt& doubt);  // takes read_mutex
   internal::Reader& open_memory_reader();
   enum class Opening { for_reading, for_writing };
   void open_connection(Opening opening);
@@ -140,7 +168,15 @@ class SqliteStore::Impl {
   bool reader_is_open() const;
   // With both held.
   void open_reader();
+  /// Closes files that were replaced, so that the next call opens those that are at the path. Throws
+  /// StoreError where something that was stored would be lost by that; then they stay open.
+  void leave_files(internal::Replaced how);
+  /// Closes files in which SQLite does not find what it has noted in shared memory, as where a WAL was
+  /// deleted whose process has ended: SQLite notes it anew once no connection has the files open. Takes
+  /// read_mutex.
+  void forget_files() noexcept;
   void close() noexcept;
+  void close_connections() noexcept;
 
   const internal::SqliteParameters parameters_;
   std::unique_ptr<Shared> shared_ = std::make_unique<Shared>();

@@ -222,39 +222,50 @@ int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* base, int flags, int*
   return code;
 }
 
+constinit sqlite3_vfs buffering{};
+
+/// False where the usual VFS is another one than that of Unix.
+bool make_vfs() noexcept {
+  sqlite3_vfs* const usual_vfs = sqlite3_vfs_find(nullptr);
+  if (usual_vfs == nullptr || usual_vfs->iVersion < 3 || std::string_view(usual_vfs->zName) != "unix")
+    return false;
+  using Vfs = sqlite3_vfs;
+  sqlite3_vfs& vfs = buffering;
+  vfs = *usual_vfs;
+  vfs.szOsFile = static_cast<int>(sizeof(File)) + usual_vfs->szOsFile;
+  vfs.pNext = nullptr;
+  vfs.zName = "codewake-wal-buffer";
+  vfs.pAppData = usual_vfs;
+  vfs.xOpen = &open;
+  vfs.xDelete = &PassedOn<&Vfs::xDelete>::call;
+  vfs.xAccess = &PassedOn<&Vfs::xAccess>::call;
+  vfs.xFullPathname = &PassedOn<&Vfs::xFullPathname>::call;
+  vfs.xDlOpen = &PassedOn<&Vfs::xDlOpen>::call;
+  vfs.xDlError = &PassedOn<&Vfs::xDlError>::call;
+  vfs.xDlSym = &PassedOn<&Vfs::xDlSym>::call;
+  vfs.xDlClose = &PassedOn<&Vfs::xDlClose>::call;
+  vfs.xRandomness = &PassedOn<&Vfs::xRandomness>::call;
+  vfs.xSleep = &PassedOn<&Vfs::xSleep>::call;
+  vfs.xCurrentTime = &PassedOn<&Vfs::xCurrentTime>::call;
+  vfs.xGetLastError = &PassedOn<&Vfs::xGetLastError>::call;
+  vfs.xCurrentTimeInt64 = &PassedOn<&Vfs::xCurrentTimeInt64>::call;
+  vfs.xSetSystemCall = &PassedOn<&Vfs::xSetSystemCall>::call;
+  vfs.xGetSystemCall = &PassedOn<&Vfs::xGetSystemCall>::call;
+  vfs.xNextSystemCall = &PassedOn<&Vfs::xNextSystemCall>::call;
+  return true;
+}
+
 }  // namespace
 
 const char* vfs_with_wal_buffer() noexcept {
-  static sqlite3_vfs vfs;
-  static const bool is_there = [] {
-    sqlite3_vfs* const usual_vfs = sqlite3_vfs_find(nullptr);
-    if (usual_vfs == nullptr || usual_vfs->iVersion < 3 || std::string_view(usual_vfs->zName) != "unix")
-      return false;
-    using Vfs = sqlite3_vfs;
-    vfs = *usual_vfs;
-    vfs.szOsFile = static_cast<int>(sizeof(File)) + usual_vfs->szOsFile;
-    vfs.pNext = nullptr;
-    vfs.zName = "codewake-wal-buffer";
-    vfs.pAppData = usual_vfs;
-    vfs.xOpen = &open;
-    vfs.xDelete = &PassedOn<&Vfs::xDelete>::call;
-    vfs.xAccess = &PassedOn<&Vfs::xAccess>::call;
-    vfs.xFullPathname = &PassedOn<&Vfs::xFullPathname>::call;
-    vfs.xDlOpen = &PassedOn<&Vfs::xDlOpen>::call;
-    vfs.xDlError = &PassedOn<&Vfs::xDlError>::call;
-    vfs.xDlSym = &PassedOn<&Vfs::xDlSym>::call;
-    vfs.xDlClose = &PassedOn<&Vfs::xDlClose>::call;
-    vfs.xRandomness = &PassedOn<&Vfs::xRandomness>::call;
-    vfs.xSleep = &PassedOn<&Vfs::xSleep>::call;
-    vfs.xCurrentTime = &PassedOn<&Vfs::xCurrentTime>::call;
-    vfs.xGetLastError = &PassedOn<&Vfs::xGetLastError>::call;
-    vfs.xCurrentTimeInt64 = &PassedOn<&Vfs::xCurrentTimeInt64>::call;
-    vfs.xSetSystemCall = &PassedOn<&Vfs::xSetSystemCall>::call;
-    vfs.xGetSystemCall = &PassedOn<&Vfs::xGetSystemCall>::call;
-    vfs.xNextSystemCall = &PassedOn<&Vfs::xNextSystemCall>::call;
-    return sqlite3_vfs_register(&vfs, 0) == SQLITE_OK;
-  }();
-  return is_there ? vfs.zName : nullptr;
+  static const bool is_made = make_vfs();
+  if (!is_made) return nullptr;
+  const bool is_there = sqlite3_vfs_find(buffering.zName) == &buffering;
+  return is_there || sqlite3_vfs_register(&buffering, 0) == SQLITE_OK ? buffering.zName : nullptr;
+}
+
+void unregister_wal_buffer() noexcept {
+  sqlite3_vfs_unregister(&buffering);
 }
 
 }  // namespace codewake::internal

@@ -12,4 +12,7 @@ namespace codewake::internal {
 /// which SQLite takes for the usual one, where that is another. Thread-safe.
 const char* vfs_with_wal_buffer() noexcept;
 
+/// SQLite forgets it, until it is asked for again. No connection may use it. Thread-safe.
+void unregister_wal_buffer() noexcept;
+
 }  // namespace codewake::internal

@@ -85,8 +85,8 @@ std::size_t Writer::Hash::operator()(const Digest& digest) const noexcept {
   return hash;
 }
 
-Writer::Writer(Connection& connection, const SqliteParameters& parameters)
-    : connection_(connection), parameters_(parameters), pairs_(connection) {
+Writer::Writer(Connection& connection, const SqliteParameters& parameters, const RecordedProcesses& recorded)
+    : connection_(connection), parameters_(parameters), recorded_(recorded), pairs_(connection) {
   register_feed(connection.handle(), &feed_);
   if (!parameters.memory) checkpointer_.emplace(connection, parameters);
 }
@@ -102,6 +102,7 @@ auto Writer::transact(Work work) {
       return result;
     } catch (const SQLite::Exception& failure) {
       roll_back();
+      if (const Replaced how = connection_.replaced(); how != Replaced::no) throw FilesReplaced{how};
       if (!is_transient(failure) || std::chrono::steady_clock::now() >= deadline) throw;
       std::this_thread::sleep_for(
           std::chrono::milliseconds(1));  // SQLite did not wait: not every lock has a wait
@@ -118,13 +119,21 @@ auto Writer::transact_again(std::string_view question, Work work) {
     return transact(work);
   } catch (const CommitInDoubt& doubt) {
     throw StoreError(StoreError::Kind::in_doubt,
-                     fmt::format("SQLite database {}: COMMIT failed: {}; {} is not known; do it again",
-                                 parameters_.path, doubt.failure.what(), question));
+                     fmt::format("{}; {} is not known; do it again", doubt.failure.what(), question));
   }
 }
 
 void Writer::begin() {
-  Query(connection_, "BEGIN IMMEDIATE").run();
+  const bool is_full = checkpointer_ && checkpointer_->is_full();
+  if (!is_full) Query(connection_, "BEGIN IMMEDIATE").run();
+  if (const Replaced how = connection_.replaced(); how != Replaced::no) throw FilesReplaced{how};
+  if (is_full) {
+    throw StoreError(
+        StoreError::Kind::unavailable,
+        fmt::format("SQLite database {}: its WAL has reached wal_limit ({} MiB), and a program that reads "
+                    "keeps it from beginning anew; end that program's transaction, or raise wal_limit",
+                    parameters_.path, parameters_.wal_limit_bytes >> 20));
+  }
   Query version(connection_, "PRAGMA data_version");
   version.step();
   if (version.integer(0) == data_version_) return;
@@ -146,8 +155,15 @@ void Writer::commit() {
     Query(connection_, "COMMIT").run();
   } catch (const SQLite::Exception& failure) {
     const bool given_up = sqlite3_get_autocommit(connection_.handle()) != 0;
-    if (given_up && is_io_error(failure)) throw CommitInDoubt{failure, {}};
+    if (given_up && is_io_error(failure))
+      throw CommitInDoubt{to_store_error(failure, parameters_.path, "COMMIT")};
     throw;
+  }
+  // Files that were replaced before COMMIT are noticed here at the latest, before the transaction counts.
+  if (const Replaced how = connection_.replaced(); how != Replaced::no) {
+    throw CommitInDoubt{StoreError(
+        StoreError::Kind::unavailable,
+        fmt::format("SQLite database {}: it {} while it was written to", parameters_.path, to_text(how)))};
   }
 }
 
@@ -290,15 +306,37 @@ void Writer::insert_positions(const Batch& batch) {
   }
 }
 
+// A process that was recorded in another database, which stood at this path, is recorded again: here, or by
+// its queue.
 Id Writer::process_id(const BatchProcess& process) {
   if (process.id == 0) return insert_process(*process.info);
-  if (known_.processes.contains(process.id)) return process.id;
-  if (!Query(connection_, "SELECT 1 FROM processes WHERE id = ?", process.id).step()) {
-    throw StoreError(StoreError::Kind::rejected,
-                     fmt::format("SQLite database {}: there is no process {}", parameters_.path, process.id));
+  if (const auto known = known_.processes.find(process.id); known != known_.processes.end())
+    return known->second;
+  const RecordedProcess* const recorded = recorded_.find(process.id);
+  Id id = recorded != nullptr ? recorded->id : process.id;
+  if (!has_process(id, recorded)) {
+    const bool is_by_queue = recorded != nullptr && recorded->has_positions;
+    if (recorded == nullptr ||
+        (is_by_queue && Query(connection_, "SELECT 1 FROM journals WHERE process_id = ?", id).step())) {
+      throw StoreError(StoreError::Kind::rejected, fmt::format("SQLite database {}: there is no process {}",
+                                                               parameters_.path, process.id));
+    }
+    if (is_by_queue) {
+      throw StoreError(StoreError::Kind::in_doubt,
+                       fmt::format("SQLite database {}: process {} was recorded in another database",
+                                   parameters_.path, process.id));
+    }
+    id = insert_process(recorded->info);
   }
-  known_.processes.insert(process.id);
-  return process.id;
+  known_.processes.insert_or_assign(process.id, id);
+  return id;
+}
+
+bool Writer::has_process(Id id, const RecordedProcess* recorded) {
+  if (recorded == nullptr) return Query(connection_, "SELECT 1 FROM processes WHERE id = ?", id).step();
+  return Query(connection_, "SELECT 1 FROM processes WHERE id = ? AND run_ts = ? AND pid IS ?", id,
+               to_unix_seconds(recorded->info.run_ts), recorded->info.pid)
+      .step();
 }
 
 Id Writer::insert_process(const ProcessInfo& info) {
@@ -314,9 +352,7 @@ Id Writer::insert_process(const ProcessInfo& info) {
       "VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
       to_unix_seconds(info.run_ts), environment, info.pid, username, fqdn, exe_path, app, vsn);
   insert.run();
-  const Id id = sqlite3_last_insert_rowid(connection_.handle());
-  known_.processes.insert(id);
-  return id;
+  return sqlite3_last_insert_rowid(connection_.handle());
 }
 
 Id Writer::app_id(const std::string& name) {
@@ -365,7 +401,7 @@ Id Writer::stacktrace_id(const Stacktrace& stacktrace) {
 
 AppInserted Writer::insert_app(std::string_view name, std::optional<std::string_view> vsn) {
   if (name.empty()) throw StoreError(StoreError::Kind::rejected, "an app needs a name");
-  return transact([&] {
+  return transact_again("whether the app was inserted", [&] {
     AppInserted inserted;
     inserted.app.name = fit(name);
     inserted.app.id = app_id(inserted.app.name);
@@ -378,7 +414,7 @@ AppInserted Writer::insert_app(std::string_view name, std::optional<std::string_
 }
 
 void Writer::forget_positions(std::string_view prefix) {
-  transact([&] {
+  transact_again("whether the positions were forgotten", [&] {
     Query(connection_, "DELETE FROM journals WHERE substr(segment, 1, length(?1)) = ?1", prefix).run();
     return true;
   });
@@ -405,6 +441,13 @@ bool Writer::stop_checkpoints(std::chrono::nanoseconds timeout) {
 }
 
 bool Writer::is_stored(const Batch& batch, const BatchResult& result) {
+  // A position is nowhere but in its run's database; the ids of rows are in each.
+  if (!batch.positions.empty()) {
+    const JournalPosition& last = batch.positions.back();
+    return Query(connection_, "SELECT 1 FROM journals WHERE segment = ? AND position = ?", last.segment,
+                 last.position)
+        .step();
+  }
   if (!batch.events.empty()) {
     const BatchEvent& last = batch.events.back();
     return Query(connection_, "SELECT 1 FROM events WHERE id = ? AND process_id = ? AND when_ts = ?",
@@ -417,12 +460,6 @@ bool Writer::is_stored(const Batch& batch, const BatchResult& result) {
     return Query(connection_,
                  "SELECT 1 FROM trace_events WHERE trace_id = ? AND when_ts = ? AND event_id = ?", trace_id,
                  to_unix_seconds(last.when), event_id)
-        .step();
-  }
-  if (!batch.positions.empty()) {
-    const JournalPosition& last = batch.positions.back();
-    return Query(connection_, "SELECT 1 FROM journals WHERE segment = ? AND position = ?", last.segment,
-                 last.position)
         .step();
   }
   for (std::size_t i = 0; i < batch.processes.size(); ++i) {

@@ -7,32 +7,39 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "checkpointer.hpp"
+#include "codewake/errors.hpp"
 #include "codewake/store.hpp"
 #include "connection.hpp"
 #include "feed.hpp"
 #include "pair_index.hpp"
 #include "parameters.hpp"
+#include "recorded_processes.hpp"
 
 namespace codewake::internal {
 
-/// COMMIT failed on the disk, and SQLite has given the transaction up: whether it was stored must be looked
-/// up.
+/// The disk failed in COMMIT, and SQLite has given the transaction up, or the files were replaced meanwhile:
+/// whether the transaction was stored must be looked up, through a new connection.
 struct CommitInDoubt {
-  SQLite::Exception failure;
-  BatchResult result;
+  StoreError failure;
+  BatchResult result = {};
 };
 
-/// Thread-bound to whoever holds the lock that guards it. Every call throws StoreError or SQLite::Exception,
-/// and has changed nothing then, except where CommitInDoubt is thrown.
+/// The connection's files are no longer those at the path. Nothing was written: open the files anew, and
+/// write again.
+struct FilesReplaced {
+  Replaced how;
+};
+
+/// Thread-bound to whoever holds the lock that guards it. Every call throws StoreError, SQLite::Exception or
+/// FilesReplaced, and has changed nothing then, except where CommitInDoubt is thrown.
 class Writer {
  public:
-  /// `connection` and `parameters` must outlive it.
-  Writer(Connection& connection, const SqliteParameters& parameters);
+  /// All must outlive it.
+  Writer(Connection& connection, const SqliteParameters& parameters, const RecordedProcesses& recorded);
 
   BatchResult write(const Batch& batch);
   AppInserted insert_app(std::string_view name, std::optional<std::string_view> vsn);
@@ -60,7 +67,7 @@ class Writer {
     std::unordered_map<std::string, Id> apps, environments;
     std::unordered_map<std::pair<Id, std::string>, Id, Hash> vsns;
     std::unordered_map<Digest, Id, Hash> stacktraces;
-    std::unordered_set<Id> processes;
+    std::unordered_map<Id, Id> processes;  ///< as batches name them, and as they are in this file
   };
 
   /// Runs `work` in a transaction of its own, again where somebody else was in the way.
@@ -80,6 +87,7 @@ class Writer {
   Id stacktrace_id(const Stacktrace& stacktrace);
   Id insert_process(const ProcessInfo& info);
   Id process_id(const BatchProcess& process);
+  bool has_process(Id id, const RecordedProcess* recorded);
   void insert_events(const Batch& batch);
   void insert_data(const Batch& batch, std::size_t attributes);
   void insert_ties(const Batch& batch);
@@ -90,6 +98,7 @@ class Writer {
 
   Connection& connection_;
   const SqliteParameters& parameters_;
+  const RecordedProcesses& recorded_;
   Feed feed_;
   Known known_;
   PairIndexWriter pairs_;

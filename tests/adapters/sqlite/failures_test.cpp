@@ -3,7 +3,6 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -293,7 +292,6 @@ TEST_CASE("a file that may not grow is unavailable and loses nothing that was st
   const TemporaryFolder folder;
   const auto file = folder / "events.sqlite";
   const ChildResult result = in_child([&] {
-    signal(SIGXFSZ, SIG_IGN);
     SqliteStore store(dsn_of(file));
     const std::vector<std::string> small = {"one"};
     write_events(store, "app", "key", small);

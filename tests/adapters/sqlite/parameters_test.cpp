@@ -40,6 +40,12 @@ TEST_CASE("parameters of the SQLite store that make no sense are refused, each w
     CHECK(config_error({"sqlite:////x", std::string("group=") + group}).find("is no group of this system") !=
           std::string::npos);
   }
+  for (const char* size :
+       {"", "0MiB", "512", "1KiB", "-1MiB", "1.5GiB", "1025GiB", "99999999999999999999MiB"}) {
+    CAPTURE(size);
+    CHECK(config_error({"sqlite:////x", std::string("wal_limit=") + size}).find("write wal_limit=512MiB") !=
+          std::string::npos);
+  }
   for (const char* duration : {"", "soon", "-1s", "1h", "nan", "1e9"}) {
     CAPTURE(duration);
     for (const char* key : {"busy_timeout=", "read_timeout="})
@@ -56,7 +62,8 @@ TEST_CASE("parameters of the SQLite store that make sense are taken, those of Py
   }
   CHECK(config_error({"sqlite:///:memory:", "busy_timeout=500ms", "synchronous=off"}).empty());
   CHECK(config_error({"sqlite:////x?mode=0660&group=root"}).empty());
-  CHECK(config_error({"sqlite:////x", "mode=600", "group=4711"}).empty());
+  CHECK(config_error({"sqlite:////x", "wal_limit=1024GiB"}).empty());
+  CHECK(config_error({"sqlite:////x", "mode=600", "group=4711", "wal_limit=1MiB"}).empty());
 }
 
 TEST_CASE("making a SQLite store touches no file, nor do reads; the first write makes it") {
