@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 
 #include "block_signals.hpp"
@@ -71,9 +72,19 @@ bool Checkpointer::is_full() {
   std::unique_lock lock(mutex_);
   if (frames_ < limits_.most) return false;
   changed_.wait(lock, [&] { return !wanted_; });
-  if (!writing_.begin_wal_anew(kWaitForReaders)) return true;
-  frames_ = written_back_ = 0;
-  return false;
+  for (const auto last = writing_.deadline();;) {
+    const std::optional<int> frames = writing_.count_wal_frames();
+    // Another process may have begun the WAL anew.
+    const bool has_room = frames && *frames < limits_.most;
+    const auto begins = has_room ? Connection::WalBegins::anew : writing_.begin_wal_anew(kWaitForReaders);
+    if (begins == Connection::WalBegins::anew) {
+      frames_ = has_room ? *frames : 0;
+      written_back_ = 0;
+      return false;
+    }
+    const bool is_over = std::chrono::steady_clock::now() >= last;
+    if (begins == Connection::WalBegins::not_because_of_reader || is_over) return true;
+  }
 }
 
 // An error that is returned here would be that of a COMMIT that has succeeded.

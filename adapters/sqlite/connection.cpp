@@ -181,11 +181,23 @@ bool Connection::write_back_all() noexcept {
   return true;
 }
 
-bool Connection::begin_wal_anew(std::chrono::milliseconds wait) noexcept {
+Connection::WalBegins Connection::begin_wal_anew(std::chrono::milliseconds wait) noexcept {
   const auto usual = std::exchange(busy_timeout_, std::min(wait, busy_timeout_));
   const int code = sqlite3_wal_checkpoint_v2(handle(), "main", SQLITE_CHECKPOINT_RESTART, nullptr, nullptr);
+  busy_timeout_ = std::chrono::milliseconds(0);
+  // SQLite does not say whom it has waited for.
+  const bool is_alone =
+      code != SQLITE_OK && count_wal_frames() &&
+      sqlite3_exec(handle(), "BEGIN IMMEDIATE; ROLLBACK", nullptr, nullptr, nullptr) == SQLITE_OK;
   busy_timeout_ = usual;
-  return code == SQLITE_OK;
+  if (code == SQLITE_OK) return WalBegins::anew;
+  return is_alone ? WalBegins::not_because_of_reader : WalBegins::not_yet;
+}
+
+std::optional<int> Connection::count_wal_frames() noexcept {
+  int frames = 0;
+  const int code = sqlite3_wal_checkpoint_v2(handle(), "main", SQLITE_CHECKPOINT_PASSIVE, &frames, nullptr);
+  return code == SQLITE_OK ? std::optional(frames) : std::nullopt;
 }
 
 void Connection::skip_checkpoint_on_close() noexcept {

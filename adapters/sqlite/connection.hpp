@@ -58,9 +58,12 @@ class Connection {
   /// Writes all that the WAL holds back into the database, and empties the WAL; waits for readers and other
   /// checkpoints at most `busy_timeout`. False where that did not work out.
   bool write_back_all() noexcept;
+  enum class WalBegins { anew, not_because_of_reader, not_yet };
   /// Writes all of it back, so that the next transaction begins the WAL anew; waits for readers at most
-  /// `wait`. False where that did not work out.
-  bool begin_wal_anew(std::chrono::milliseconds wait) noexcept;
+  /// `wait`. `not_yet`: another process writes, or is at a checkpoint.
+  WalBegins begin_wal_anew(std::chrono::milliseconds wait) noexcept;
+  /// How many frames the WAL has, also those of other processes; nothing where that is not known.
+  std::optional<int> count_wal_frames() noexcept;
   /// Leaves the WAL to the next one who opens the file: closing is quick then.
   void skip_checkpoint_on_close() noexcept;
 

@@ -152,9 +152,10 @@ void SqliteStore::Impl::open_connection(Opening opening) {
     shared_->write_connection.reset();
     throw;
   }
-  if (!shared_->read_only)
-    shared_->writer =
-        std::make_unique<Writer>(*shared_->write_connection, place.parameters, shared_->recorded);
+  if (shared_->read_only) return;
+  if (const internal::OpenFiles* const files = shared_->write_connection->files())
+    shared_->recorded.note_database(files->database());
+  shared_->writer = std::make_unique<Writer>(*shared_->write_connection, place.parameters, shared_->recorded);
 }
 
 void SqliteStore::Impl::open_stand_in() {
@@ -291,7 +292,10 @@ void SqliteStore::Impl::leave_files(Replaced how) {
   }
   // SQLite would replay a WAL that is left at the path into the database that is there now. While the WAL is
   // open, no other file can have its number.
-  if (how == Replaced::database || how == Replaced::older_content) files.remove_wal();
+  if (how == Replaced::database || how == Replaced::older_content) {
+    files.remove_wal();
+    shared_->recorded.note_other_content();  // a new file may get the number of the one before
+  }
   // SQLite would remove the WAL at the path, which may be another database's by now.
   connection.skip_checkpoint_on_close();
   close_connections();

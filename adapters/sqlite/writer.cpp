@@ -315,13 +315,14 @@ Id Writer::process_id(const BatchProcess& process) {
   const RecordedProcess* const recorded = recorded_.find(process.id);
   Id id = recorded != nullptr ? recorded->id : process.id;
   if (!has_process(id, recorded)) {
-    const bool is_by_queue = recorded != nullptr && recorded->has_positions;
-    if (recorded == nullptr ||
-        (is_by_queue && Query(connection_, "SELECT 1 FROM journals WHERE process_id = ?", id).step())) {
+    // With a position here the process was recorded here, and removed by hand: its queue would ask in vain.
+    if (recorded == nullptr || !recorded_.is_elsewhere(*recorded) ||
+        (recorded->has_positions &&
+         Query(connection_, "SELECT 1 FROM journals WHERE process_id = ?", id).step())) {
       throw StoreError(StoreError::Kind::rejected, fmt::format("SQLite database {}: there is no process {}",
                                                                parameters_.path, process.id));
     }
-    if (is_by_queue) {
+    if (recorded->has_positions) {
       throw StoreError(StoreError::Kind::in_doubt,
                        fmt::format("SQLite database {}: process {} was recorded in another database",
                                    parameters_.path, process.id));
