@@ -18,8 +18,10 @@ constexpr std::uint64_t kWorthwhilePart = 32, kLongPart = 8, kTooLongPart = 2;
 /// The writer begins the WAL anew once its own part of the work is no more than an eighth of it.
 constexpr int kPauseShare = 8;
 
-/// For how long a transaction waits for readers before it is refused.
-constexpr std::chrono::milliseconds kWaitForReaders{100};
+/// A transaction is refused after so many waits in a row that no other writer has disturbed. One alone may be
+/// taken for undisturbed where a writer came and went within it.
+constexpr int kWaitsForReaders = 6;
+constexpr std::chrono::milliseconds kWaitForReaders{50};
 
 /// SQLite does so only at the checkpoint that ends the WAL, which is the writer's, and would then wait for
 /// all of the pages. That one looks for errors too, so nothing is lost here.
@@ -72,7 +74,8 @@ bool Checkpointer::is_full() {
   std::unique_lock lock(mutex_);
   if (frames_ < limits_.most) return false;
   changed_.wait(lock, [&] { return !wanted_; });
-  for (const auto last = writing_.deadline();;) {
+  const auto last = writing_.deadline();
+  for (int waits = 0;;) {
     const std::optional<int> frames = writing_.count_wal_frames();
     // Another process may have begun the WAL anew.
     const bool has_room = frames && *frames < limits_.most;
@@ -82,8 +85,8 @@ bool Checkpointer::is_full() {
       written_back_ = 0;
       return false;
     }
-    const bool is_over = std::chrono::steady_clock::now() >= last;
-    if (begins == Connection::WalBegins::not_because_of_reader || is_over) return true;
+    waits = begins == Connection::WalBegins::not_because_of_reader ? waits + 1 : 0;
+    if (waits == kWaitsForReaders || std::chrono::steady_clock::now() >= last) return true;
   }
 }
 

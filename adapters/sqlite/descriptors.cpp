@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sqlite3.h>
 #include <sys/mman.h>
@@ -62,13 +63,40 @@ bool is_still_there(int fd, const Opened& file) noexcept {
   return file.inode.load(std::memory_order_acquire) != inode;  // closed by SQLite itself meanwhile
 }
 
-/// Above 0 while this thread uses SQLite for a store.
-constinit thread_local int calls_for_store __attribute__((tls_model("initial-exec"))) = 0;
+/// How many calls of this thread use SQLite for a store. Not thread_local: what a module that is loaded later
+/// has of that may need memory that is not there, and the dynamic linker ends the program then.
+class CallsOfThread {
+ public:
+  CallsOfThread() noexcept : is_made_(pthread_key_create(&key_, nullptr) == 0) {}
+  CallsOfThread(const CallsOfThread&) = delete;
+  CallsOfThread& operator=(const CallsOfThread&) = delete;
+  ~CallsOfThread() {
+    if (std::exchange(is_made_, false)) pthread_key_delete(key_);
+  }
+
+  std::intptr_t count() const noexcept {
+    return is_made_ ? reinterpret_cast<std::intptr_t>(pthread_getspecific(key_)) : 0;
+  }
+  bool set(std::intptr_t count) const noexcept {
+    return is_made_ && pthread_setspecific(key_, reinterpret_cast<void*>(count)) == 0;
+  }
+
+ private:
+  pthread_key_t key_{};
+  bool is_made_;
+};
+const CallsOfThread calls_of_thread;
+/// Of threads that had no memory to count: while there are any, all are taken for a store's.
+constinit std::atomic<int> uncounted_calls{0};
+
+bool is_for_store() noexcept {
+  return calls_of_thread.count() > 0 || uncounted_calls.load(std::memory_order_relaxed) > 0;
+}
 
 /// Whether SQLite may use the descriptor. The program's own connections may use all: theirs may have got the
 /// number of one that a store has lost.
 bool may_be_used(int fd) noexcept {
-  if (calls_for_store == 0) return true;
+  if (!is_for_store()) return true;
   const Opened* const file = opened_as(fd);
   if (file == nullptr || is_still_there(fd, *file)) return true;
   errno = EBADF;
@@ -182,7 +210,7 @@ bool may_be_opened(int fd, const char* path, const FileRule& rule) noexcept {
 }
 
 int open_by_rule(const char* path, int flags, int mode) {
-  const FileRule* const rule = calls_for_store > 0 ? rule_of(path) : nullptr;
+  const FileRule* const rule = is_for_store() ? rule_of(path) : nullptr;
   if (rule == nullptr) return next_open.call(path, flags, mode);
   // Neither waits for the other end of a pipe, nor for a modem.
   flags |= O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
@@ -200,7 +228,7 @@ int guarded_open(const char* path, int flags, int mode) {
   const int fd = open_by_rule(path, flags, mode);
   struct stat status {};
   Opened* const file = opened_as(fd);
-  if (file == nullptr || calls_for_store == 0 || fstat(fd, &status) != 0) return fd;
+  if (file == nullptr || !is_for_store() || fstat(fd, &status) != 0) return fd;
   file->device.store(status.st_dev, std::memory_order_relaxed);
   file->inode.store(status.st_ino, std::memory_order_release);
   const auto end = static_cast<std::size_t>(fd) + 1;
@@ -212,9 +240,9 @@ int guarded_open(const char* path, int flags, int mode) {
 int guarded_close(int fd) {
   Opened* const file = opened_as(fd);
   const bool is_there = file == nullptr || is_still_there(fd, *file);
-  const bool is_for_store = calls_for_store > 0;
-  if (file != nullptr && (is_there || is_for_store)) file->inode.store(0, std::memory_order_release);
-  return is_there || !is_for_store ? next_close.call(fd) : 0;
+  const bool is_ours = is_for_store();
+  if (file != nullptr && (is_there || is_ours)) file->inode.store(0, std::memory_order_release);
+  return is_there || !is_ours ? next_close.call(fd) : 0;
 }
 
 ssize_t guarded_read(int fd, void* to, std::size_t size) {
@@ -319,12 +347,16 @@ GuardedDescriptors::~GuardedDescriptors() {
   if (!are_given_back || !calls_have_ended()) keep_library_loaded();
 }
 
-CallsForStore::CallsForStore() noexcept {
-  ++calls_for_store;
+CallsForStore::CallsForStore() noexcept : is_counted_(calls_of_thread.set(calls_of_thread.count() + 1)) {
+  if (!is_counted_) uncounted_calls.fetch_add(1);
 }
 
 CallsForStore::~CallsForStore() {
-  --calls_for_store;
+  if (!is_counted_) {
+    uncounted_calls.fetch_sub(1);
+  } else {
+    calls_of_thread.set(calls_of_thread.count() - 1);  // there is memory, for it was set before
+  }
 }
 
 void keep_library_loaded() noexcept {

@@ -29,6 +29,9 @@ class CallsForStore {
   CallsForStore(const CallsForStore&) = delete;
   CallsForStore& operator=(const CallsForStore&) = delete;
   ~CallsForStore();
+
+ private:
+  bool is_counted_;
 };
 
 /// This library is not unloaded any more: something that cannot be taken back calls it.
