@@ -29,15 +29,13 @@ constexpr int kAttempts = 4;
 constexpr const char* kBegin = "BEGIN ISOLATION LEVEL READ COMMITTED";
 constexpr const char* kCommit = "COMMIT";
 
-// Of the transaction alone, as Connection::settings. Plans are made once, whatever the arguments are: these
-// statements leave no choice. A server before 12 decides by itself.
-#define CODEWAKE_SETTINGS                                                                                \
-  "SELECT set_config('statement_timeout', $1::text, true), set_config('lock_timeout', $1::text, true), " \
-  "set_config('idle_in_transaction_session_timeout', $1::text, true)"
-constexpr const char* kOlderSettings = CODEWAKE_SETTINGS;
-constexpr const char* kSettings =
-    CODEWAKE_SETTINGS ", set_config('plan_cache_mode', 'force_generic_plan', true)";
-#undef CODEWAKE_SETTINGS
+// Of the transaction alone, as Connection::settings.
+constexpr std::string_view kSettings =
+    "SELECT set_config('statement_timeout', $2::text, true), set_config('lock_timeout', $2::text, true), "
+    "set_config('idle_in_transaction_session_timeout', $2::text, true)";
+// Plans are made once, whatever the arguments are: these statements leave no choice. A server before 12
+// decides by itself.
+constexpr std::string_view kPlanOnce = ", set_config('plan_cache_mode', 'force_generic_plan', true)";
 constexpr int kFirstToPlanOnce = 120'000;
 
 // The look before the insert keeps a name that is there from using up an id.
@@ -122,13 +120,19 @@ class Flight {
   std::vector<Answer> answers_;
 };
 
-void lock_runs(Flight& flight, const Batch& batch) {
+/// The settings, and the locks of the batch's runs. Most batches have one run, whose lock costs no statement
+/// of its own.
+void begin_writing(Flight& flight, const Batch& batch, const Connection& connection) {
   std::set<std::string_view> runs;  // in order, so that no two transactions wait for each other
   for (const JournalPosition& position : batch.positions) runs.insert(run_of(position.segment));
-  for (const std::string_view run : runs) {
-    if (run.empty()) continue;
-    flight.add({fmt::format("SELECT pg_advisory_xact_lock_shared({})", kRunLock), Arguments(run), true});
-  }
+  runs.erase(std::string_view());
+  const std::string_view plans = connection.server_version() >= kFirstToPlanOnce ? kPlanOnce : "";
+  const std::string lock = fmt::format("pg_advisory_xact_lock_shared({})", kRunLock);
+  const std::optional<std::string_view> first = runs.empty() ? std::nullopt : std::optional(*runs.begin());
+  flight.add({fmt::format("{}{}, {}", kSettings, plans, lock),  // no lock where there is no run: it is strict
+              Arguments(first, std::to_string(connection.statement_timeout().count())), true});
+  if (!runs.empty()) runs.erase(runs.begin());
+  for (const std::string_view run : runs) flight.add({fmt::format("SELECT {}", lock), Arguments(run), true});
 }
 
 /// The answers of the last statement is the process's id.
@@ -316,9 +320,7 @@ BatchResult Writer::write_all(const Batch& batch) {
   Flight flight;
   const Statement begin{kBegin, {}, true};
   if (!pipeline.begin_by_asking(begin)) flight.add(begin);
-  flight.add({connection_.server_version() >= kFirstToPlanOnce ? kSettings : kOlderSettings,
-              Arguments(std::to_string(connection_.statement_timeout().count())), true});
-  lock_runs(flight, batch);
+  begin_writing(flight, batch, connection_);
   const Processes processes(flight, batch);
   Stacktraces stacktraces(batch);
   std::size_t inserted = 0;
