@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "stacktrace/demangle.hpp"
 #include "stacktrace/dwarf_names.hpp"
 #include "stacktrace/walk_budget.hpp"
 
@@ -120,6 +121,17 @@ bool is_usable_split(const std::string& path, std::size_t max_unpacked_bytes) {
   return file != nullptr && file->has_debug_info() && file->unpacked_bytes() <= max_unpacked_bytes;
 }
 
+// Of a function's readable name: whether it has arguments of a template. `operator<` and its kin have none by
+// that.
+bool names_instance(std::string_view name) {
+  constexpr std::string_view kOperator = "operator";
+  for (std::size_t at = 0; (at = name.find('<', at)) != std::string_view::npos;) {
+    if (!name.substr(0, at).ends_with(kOperator)) return true;
+    while (at < name.size() && (name[at] == '<' || name[at] == '=' || name[at] == '>')) ++at;
+  }
+  return false;
+}
+
 Elf_Data* line_section(Elf* elf) {
   std::size_t names = 0;
   if (elf_getshdrstrndx(elf, &names) != 0) return nullptr;
@@ -163,6 +175,7 @@ void DebugInfo::close() noexcept {
 void DebugInfo::give_back() {
   if (unpacked_bytes_ <= kMaxUnpackedBytes) return;
   composed_names_.clear();
+  template_arguments_.clear();
   close();
   unpacked_bytes_ = 0;
 }
@@ -203,10 +216,10 @@ std::vector<Call> DebugInfo::calls_at(std::uint64_t address) {
   } else {
     std::vector<Dwarf_Die> inlined = inlined_at(function, address);
     for (auto call = inlined.rbegin(); call != inlined.rend(); ++call) {
-      calls.back().function = name_of(*call, {});
+      set_function(calls.back(), *call, {});
       find_caller(unit, *call, calls.emplace_back());
     }
-    calls.back().function = name_of(function, symbol);
+    set_function(calls.back(), function, symbol);
   }
   give_back();
   return calls;
@@ -322,6 +335,11 @@ bool DebugInfo::may_read_lines(Dwarf_Die& unit) const {
   return length && *length <= limits_.line_table_bytes;
 }
 
+void DebugInfo::set_function(Call& call, Dwarf_Die& function, std::string_view symbol) {
+  call.function = name_of(function, symbol);
+  call.arguments = arguments_of(function, call.function);
+}
+
 std::string DebugInfo::name_of(Dwarf_Die& function, std::string_view symbol) {
   if (const char* name = linkage_name(function)) return name;
   if (symbol.starts_with("_Z")) return std::string(symbol);
@@ -333,6 +351,18 @@ std::string DebugInfo::name_of(Dwarf_Die& function, std::string_view symbol) {
     unpacked_bytes_ += known->second.size() + 128;
   }
   return known->second.empty() ? std::string(symbol) : known->second;
+}
+
+std::string DebugInfo::arguments_of(Dwarf_Die& function, std::string_view name) {
+  if (!names_instance(demangle_function(std::string(name)))) return {};
+  Dwarf_Die declaration = declaration_of(function);
+  const auto [known, added] = template_arguments_.try_emplace(
+      std::pair(dwarf_cu_getdwarf(declaration.cu), dwarf_dieoffset(&declaration)));
+  if (added) {
+    known->second = template_arguments(function);
+    unpacked_bytes_ += known->second.size() + 128;
+  }
+  return known->second;
 }
 
 }  // namespace codewake::internal

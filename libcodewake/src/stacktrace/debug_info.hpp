@@ -24,6 +24,7 @@ struct Call {
   std::string file;        ///< as the compiler recorded it; empty where the line is not known
   std::uint32_t line = 0;  ///< counts from 1; 0 where it is not known
   std::string function;    ///< encoded (`_Z…`), or as people write it; empty where it is not known
+  std::string arguments;   ///< of the templates that the function is an instance of, as template_arguments()
 };
 
 /// What is not read if it is larger.
@@ -82,7 +83,9 @@ class DebugInfo {
   void read_lines(Unit& unit, Dwarf_Die& die, Dwarf_Die& detailed);
   bool may_read_lines(Dwarf_Die& unit) const;
   const std::string* keep_path(const char* path, const char* folder);
+  void set_function(Call& call, Dwarf_Die& function, std::string_view symbol);
   std::string name_of(Dwarf_Die& function, std::string_view symbol);
+  std::string arguments_of(Dwarf_Die& function, std::string_view name);
 
   const ElfFile& file_;
   const ElfFile* alternative_;
@@ -95,7 +98,7 @@ class DebugInfo {
   std::unordered_map<Dwarf_Off, Unit> units_;
   std::unordered_set<std::string> paths_;
   // By the entry that declares the function: in another file maybe.
-  std::map<std::pair<Dwarf*, Dwarf_Off>, std::string> composed_names_;
+  std::map<std::pair<Dwarf*, Dwarf_Off>, std::string> composed_names_, template_arguments_;
   std::size_t bytes_ = 0;
   std::size_t unpacked_bytes_ = 0;  // by libdw, since it was opened
 };

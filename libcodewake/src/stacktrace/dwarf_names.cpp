@@ -2,6 +2,7 @@
 
 #include <dwarf.h>
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -15,6 +16,7 @@ constexpr int kMaxReferences = 16;
 constexpr std::size_t kMaxScopes = 64;
 constexpr int kMaxTypeDepth = 16;
 constexpr int kMaxParameters = 64;
+constexpr std::size_t kMaxArgumentsBytes = 1000;
 
 // libdw has no way from an entry to the one that it lies in: entries lie in the order of the tree. From the
 // outermost to `die`, without the unit.
@@ -131,6 +133,65 @@ std::string type_name(Dwarf_Die& die, int depth = 0) {
   }
 }
 
+bool is_bool(Dwarf_Die& die) {
+  Dwarf_Die type;
+  const char* const name = type_of(die, type) ? dwarf_diename(&type) : nullptr;
+  return name != nullptr && std::string_view(name) == "bool";
+}
+
+// A number, or what tells other values apart no further.
+std::string value_of(Dwarf_Die& argument) {
+  Dwarf_Attribute attribute;
+  Dwarf_Sword number = 0;
+  if (dwarf_formsdata(dwarf_attr(&argument, DW_AT_const_value, &attribute), &number) != 0) return "...";
+  if (is_bool(argument)) return number != 0 ? "true" : "false";
+  return std::to_string(number);
+}
+
+void add_piece(std::string& text, std::string_view piece) {
+  if (!text.empty()) text += ", ";
+  text += piece;
+}
+
+std::string arguments_of(Dwarf_Die& scope, WalkBudget& budget, bool are_of_pack);
+
+// What one entry says; empty where it is no argument.
+std::string argument_of(Dwarf_Die& entry, WalkBudget& budget) {
+  switch (dwarf_tag(&entry)) {
+    case DW_TAG_template_type_parameter:
+      return type_name(entry);
+    case DW_TAG_template_value_parameter:
+      return value_of(entry);
+    case DW_TAG_GNU_template_template_param: {
+      Dwarf_Attribute attribute;
+      const char* const name = dwarf_formstring(dwarf_attr(&entry, DW_AT_GNU_template_name, &attribute));
+      return name == nullptr ? "..." : name;
+    }
+    case DW_TAG_GNU_template_parameter_pack:
+      return "<" + arguments_of(entry, budget, true) + ">";
+    default:
+      return {};
+  }
+}
+
+std::string arguments_of(Dwarf_Die& scope, WalkBudget& budget, bool are_of_pack) {
+  std::string text;
+  int count = 0;
+  Dwarf_Die entry;
+  for (int more = dwarf_child(&scope, &entry); more == 0; more = dwarf_siblingof(&entry, &entry)) {
+    if (!budget.spend()) break;
+    const bool is_nested_pack = are_of_pack && dwarf_tag(&entry) == DW_TAG_GNU_template_parameter_pack;
+    const std::string argument = is_nested_pack ? std::string() : argument_of(entry, budget);
+    if (argument.empty()) continue;
+    if (++count > kMaxParameters || text.size() > kMaxArgumentsBytes) {
+      add_piece(text, "...");
+      break;
+    }
+    add_piece(text, are_of_pack ? argument : name_or(entry, "_") + " = " + argument);
+  }
+  return text;
+}
+
 std::string parameters_of(Dwarf_Die& function) {
   std::string text;
   int count = 0;
@@ -180,6 +241,22 @@ Dwarf_Die declaration_of(const Dwarf_Die& function) {
     die = referred;
   }
   return die;
+}
+
+std::string template_arguments(Dwarf_Die& function) {
+  std::string text;
+  WalkBudget budget;
+  Dwarf_Die declaration = declaration_of(function);
+  std::vector<Dwarf_Die> scopes = scopes_of(declaration);
+  if (!scopes.empty()) scopes.pop_back();  // itself
+  for (Dwarf_Die& scope : scopes) {
+    if (const std::string of_scope = arguments_of(scope, budget, false); !of_scope.empty())
+      add_piece(text, of_scope);
+  }
+  std::string own = arguments_of(function, budget, false);
+  if (own.empty()) own = arguments_of(declaration, budget, false);
+  if (!own.empty()) add_piece(text, own);
+  return text;
 }
 
 std::string compose_name(Dwarf_Die& declaration) {

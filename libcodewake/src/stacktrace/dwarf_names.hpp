@@ -14,6 +14,10 @@ const char* linkage_name(Dwarf_Die& function);
 /// The entry that declares the function: the last that it refers to.
 Dwarf_Die declaration_of(const Dwarf_Die& function);
 
+/// What the templates are instantiated with that a function is an instance of, or lies in: `T = double, N =
+/// 3`. Empty where there are none, or debug information does not tell. Takes as long as `compose_name`.
+std::string template_arguments(Dwarf_Die& function);
+
 /// The name with its namespaces, classes and parameters, as far as debug information tells them; empty where
 /// there is none. `declaration` is what `declaration_of` gave. Takes up to a millisecond for a large unit.
 std::string compose_name(Dwarf_Die& declaration);

@@ -34,6 +34,13 @@ bool is_capturing(const Call& call) {
          file.substr(0, name).ends_with("/codewake");
 }
 
+// A stack is known by its files, lines and sources: instances of a template differ in nothing else.
+void add_arguments(const Call& call, Frame& frame) {
+  if (call.arguments.empty()) return;
+  if (!frame.src.empty()) frame.src += ' ';
+  frame.src += "[" + call.arguments + "]";
+}
+
 std::string hexadecimal(std::uint64_t number) {
   return fmt::format("+0x{:x}", number);
 }
@@ -310,6 +317,7 @@ Symbolizer::Frames Symbolizer::resolve_in(ModuleSymbols& symbols, const Module& 
       frame.src = hexadecimal(offset);
     } else {
       find_source(call, may_read_sources, frame);
+      add_arguments(call, frame);
     }
     make_storable(frame);
     cached.lacks_file = !symbols.has_file() && frame.function.empty();
