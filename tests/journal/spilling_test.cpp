@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <thread>
@@ -62,6 +63,29 @@ TEST_CASE("What does not fit into memory goes to the disk, and comes back in its
   write_kept(journal, lane, 0, 5000);
   CHECK(texts(collect_all(journal)) == wide_up_to(5000));
   journal.remove_files();
+}
+
+TEST_CASE("Files that are smaller than a slot take what does not fit into memory") {
+  for (const rlim_t most : {rlim_t{256} << 10, rlim_t{16} << 10}) {
+    CAPTURE(most);
+    const JournalFolder folder;
+    const ChildResult child = in_child([&] {
+      const rlimit limit{.rlim_cur = most, .rlim_max = most};
+      if (setrlimit(RLIMIT_FSIZE, &limit) != 0) std::exit(10);
+      LiveJournal journal(folder.options(4));
+      Lane& lane = *journal.acquire_lane();
+      for (std::size_t i = 0; i < 8000; ++i) {  // 2 MB through a megabyte
+        if (write(journal, lane, wide(i)) != Accepted::yes) std::exit(11);
+        if (journal.takes_room()) journal.keep({});
+      }
+      if (count_files(folder.path() / journal.run(), "spill-") < 2) std::exit(12);
+      if (texts(collect_all(journal)) != wide_up_to(8000)) std::exit(13);
+      journal.remove_files();
+    });
+    INFO(child.err);
+    CHECK(child.signal == 0);
+    CHECK(child.exit_code == 0);
+  }
 }
 
 TEST_CASE("Reading and spilling go on beside each other, and nothing is read twice or left out") {
@@ -183,7 +207,7 @@ TEST_CASE("A disk that fails is told once, and memory is what is left") {
   const ChildResult child = in_child([&] {
     LiveJournal journal(folder.options(4));
     Lane& lane = *journal.acquire_lane();
-    const rlimit limit{.rlim_cur = 5000, .rlim_max = 5000};
+    const rlimit limit{.rlim_cur = 100, .rlim_max = 100};
     if (setrlimit(RLIMIT_FSIZE, &limit) != 0) std::exit(10);
     std::size_t written = 0;
     while (written < 50'000 && write(journal, lane, wide(written)) == Accepted::yes) {

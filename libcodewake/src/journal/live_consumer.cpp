@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/crc32c.hpp"
+#include "base/scarce_memory.hpp"
 #include "journal/file_io.hpp"
 #include "journal/live_journal.hpp"
 #include "journal/merge.hpp"
@@ -218,15 +219,16 @@ void LiveJournal::release_stored(LaneState& lane) {
     if (disk_folder_) can_spill_.store(true, std::memory_order_relaxed);
   }
   free_slots(lane, lane.taken);
-  std::vector<External> stored;
-  {
-    const std::lock_guard lock(slots_mutex_);
-    while (!lane.externals.empty() && lane.externals.front().position < lane.taken) {
-      stored.push_back(lane.externals.front());
+  while (true) {
+    External stored;
+    {
+      const std::lock_guard lock(slots_mutex_);
+      if (lane.externals.empty() || lane.externals.front().position >= lane.taken) return;
+      stored = lane.externals.front();
       lane.externals.pop_front();
     }
+    forget_external(lane.lane.id, stored);
   }
-  for (const External& external : stored) forget_external(lane.lane.id, external);
 }
 
 void LiveJournal::free_slots(LaneState& lane, std::uint64_t until) {
@@ -244,7 +246,10 @@ void LiveJournal::free_slots(LaneState& lane, std::uint64_t until) {
 void LiveJournal::forget_external(std::uint32_t lane, const External& external) noexcept {
   const auto folder = externals_folder();
   // What stays goes with the folder.
-  if (folder != nullptr) static_cast<void>(folder->remove_file(external_file(lane, external.position)));
+  if (folder != nullptr) {
+    if_there_is_memory(
+        [&] { static_cast<void>(folder->remove_file(external_file(lane, external.position))); });
+  }
   const std::lock_guard lock(slots_mutex_);
   if (folder == nullptr) externals_in_memory_.erase({lane, external.position});
   external_bytes_.fetch_sub(external.size_bytes, std::memory_order_relaxed);

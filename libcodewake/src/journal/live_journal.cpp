@@ -10,6 +10,7 @@
 #include <system_error>
 #include <thread>
 
+#include "base/scarce_memory.hpp"
 #include "codewake/trusted_path.hpp"
 #include "codewake/visible.hpp"
 #include "journal/fence.hpp"
@@ -30,6 +31,9 @@ LiveJournal::LiveJournal(JournalOptions options) : options_(std::move(options)) 
     const std::lock_guard lock(consume_mutex_);
     sample_clock_if_due();
   }
+  // No memory is asked for when a slot changes hands.
+  free_slots_.reserve(front_->slot_count());
+  empty_slots_.reserve(front_->slot_count());
   for (std::uint32_t slot = front_->slot_count(); slot-- > 0;) empty_slots_.push_back(slot);
   slots_at_start_ = front_->slots_with_room();
   common_ = lanes_.emplace_back(std::make_unique<LaneState>(kCommonLane)).get();
@@ -54,7 +58,7 @@ void LiveJournal::say(std::string problem) {
 void LiveJournal::make_disk_folder() {
   const std::string reason = options_.is_default_folder ? why_not_trusted(options_.folder) : std::string();
   if (!reason.empty()) throw std::system_error(EPERM, std::generic_category(), reason);
-  disk_folder_ = RunFolder::create(options_.folder, run());
+  set_disk_folder(RunFolder::create(options_.folder, run()));
   // Once more: another user may have come first with what was missing.
   const std::string late = options_.is_default_folder ? why_not_trusted(disk_folder_->path()) : std::string();
   if (!late.empty()) throw std::system_error(EPERM, std::generic_category(), late);
@@ -65,13 +69,21 @@ void LiveJournal::make_disk_folder() {
   disk_folders_made_.fetch_add(1, std::memory_order_release);
 }
 
+void LiveJournal::set_disk_folder(std::optional<RunFolder> folder) {
+  {
+    const std::lock_guard lock(folders_mutex_);
+    disk_folder_.swap(folder);
+  }
+  // What was there before is closed here, without the lock.
+}
+
 void LiveJournal::make_folders() {
   if (options_.in_memory) return;
   try {
     make_disk_folder();
   } catch (const std::system_error& error) {
     if (disk_folder_) disk_folder_->remove();
-    disk_folder_.reset();
+    set_disk_folder(std::nullopt);
     say(fmt::format("the journal folder {} cannot be used, so that the queue has shared memory alone: {}",
                     options_.folder.string(), error.what()));
   }
@@ -137,6 +149,7 @@ std::string LiveJournal::problem() const {
 }
 
 std::vector<std::shared_ptr<const Folder>> LiveJournal::folders() const {
+  const std::lock_guard lock(folders_mutex_);
   std::vector<std::shared_ptr<const Folder>> found;
   for (const auto* run : {&disk_folder_, &front_folder_}) {
     if (*run) found.push_back((*run)->folder());
@@ -145,6 +158,7 @@ std::vector<std::shared_ptr<const Folder>> LiveJournal::folders() const {
 }
 
 std::vector<std::shared_ptr<const Folder>> LiveJournal::roots() const {
+  const std::lock_guard lock(folders_mutex_);
   std::vector<std::shared_ptr<const Folder>> found;
   for (const auto* run : {&disk_folder_, &front_folder_}) {
     if (*run) found.push_back((*run)->root());
@@ -153,9 +167,10 @@ std::vector<std::shared_ptr<const Folder>> LiveJournal::roots() const {
 }
 
 // Of the payloads of external records; null where they stay in memory.
-std::shared_ptr<const Folder> LiveJournal::externals_folder() const {
-  const auto found = folders();
-  return found.empty() ? nullptr : found.front();
+std::shared_ptr<const Folder> LiveJournal::externals_folder() const noexcept {
+  const std::lock_guard lock(folders_mutex_);
+  const std::optional<RunFolder>& run = disk_folder_ ? disk_folder_ : front_folder_;
+  return run ? run->folder() : nullptr;
 }
 
 void LiveJournal::close() noexcept {
@@ -168,8 +183,13 @@ void LiveJournal::close() noexcept {
 // expensive fence that this needs is paid here, for all writers.
 bool LiveJournal::wait_for_writers(Deadline deadline) noexcept {
   fence_others();
-  for (LaneState* lane : all_lanes()) {
-    while (lane->lane.busy.load(std::memory_order_acquire)) {
+  const auto lane_at = [this](std::size_t index) -> const Lane* {
+    const std::lock_guard lock(slots_mutex_);
+    return index < lanes_.size() ? &lanes_[index]->lane : nullptr;
+  };
+  std::size_t index = 0;
+  while (const Lane* const lane = lane_at(index++)) {
+    while (lane->busy.load(std::memory_order_acquire)) {
       if (std::chrono::steady_clock::now() >= deadline) return false;
       std::this_thread::yield();
     }
@@ -203,7 +223,8 @@ bool LiveJournal::is_stored(std::span<const LanePosition> positions) const {
 
 std::uint64_t LiveJournal::accepted() const {
   std::uint64_t records = 0;
-  for (const LaneState* lane : all_lanes()) records += lane->lane.sequence.load(std::memory_order_relaxed);
+  const std::lock_guard lock(slots_mutex_);
+  for (const auto& lane : lanes_) records += lane->lane.sequence.load(std::memory_order_relaxed);
   return records - process_records_.load(std::memory_order_relaxed);
 }
 
@@ -211,11 +232,17 @@ std::uint64_t LiveJournal::accepted() const {
 void LiveJournal::remove_files() noexcept {
   if (disk_folder_ && account_) account_->remove();
   for (auto* folder : {&front_folder_, &disk_folder_}) {
-    if (!*folder) continue;
-    if (const std::error_code error = (*folder)->remove()) {
-      say_on_stderr({(*folder)->path().native(), " cannot be deleted: ", error.message()});
+    std::optional<RunFolder> ended;
+    {
+      const std::lock_guard lock(folders_mutex_);
+      ended.swap(*folder);
     }
-    folder->reset();
+    if (!ended) continue;
+    if (const std::error_code error = ended->remove()) {
+      if_there_is_memory([&] {
+        say_on_stderr({ended->path().native(), " cannot be deleted: ", error.message()});
+      });
+    }
   }
 }
 
@@ -238,6 +265,7 @@ void LiveJournal::note_account(std::uint64_t settled, bool at_once) {
 }
 
 void LiveJournal::give_up_locks() noexcept {
+  const std::lock_guard lock(folders_mutex_);
   front_folder_.reset();
   disk_folder_.reset();
 }

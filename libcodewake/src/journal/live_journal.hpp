@@ -224,8 +224,9 @@ class LiveJournal {
   // Making.
   void make_folders();
   void make_disk_folder();
+  void set_disk_folder(std::optional<RunFolder> folder);
   void make_front_folder();
-  std::shared_ptr<const Folder> externals_folder() const;
+  std::shared_ptr<const Folder> externals_folder() const noexcept;
   void make_front();
   void say(std::string problem);
 
@@ -268,11 +269,11 @@ class LiveJournal {
   void keep_disk_folder();
   void forget_lost_blocks(LaneState& lane);
   void spill_what_is_due(Upkeep upkeep);
-  struct LineOfRecords {
+  struct BlockOfRecords {
     ClockPoints points;
     std::size_t size_bytes;
   };
-  LineOfRecords line_of_records(std::span<const char> bytes);
+  BlockOfRecords records_of_block(std::span<const char> bytes);
   bool spill_lane(LaneState& lane, std::uint64_t until);
   std::error_code sync_externals();
   std::uint64_t spill_goal(LaneState& lane, Upkeep upkeep, bool is_old, bool pressed) const;
@@ -284,6 +285,8 @@ class LiveJournal {
 
   JournalOptions options_;
   const TickSource ticks_ = best_tick_source();
+  // They change with this held; that on disk, which the keeper replaces, with consume_mutex_ held as well.
+  mutable std::mutex folders_mutex_;
   std::optional<RunFolder> disk_folder_, front_folder_;
   std::unique_ptr<Front> front_;
   bool is_front_on_disk_ = false;

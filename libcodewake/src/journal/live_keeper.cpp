@@ -69,13 +69,13 @@ void LiveJournal::keep_disk_folder() {
     forget_lost_blocks(*lane);
   }
   spill_.reset();
-  disk_folder_.reset();
+  set_disk_folder(std::nullopt);
   try {
     make_disk_folder();
     say(fmt::format("the journal folder {} was deleted while the program ran, and is made anew", path));
-  } catch (const std::system_error& error) {
+  } catch (const std::exception& error) {
     can_spill_ = false;
-    disk_folder_.reset();
+    set_disk_folder(std::nullopt);
     spill_.reset();
     say(fmt::format("the journal folder {} was deleted while the program ran, and cannot be made anew: {}",
                     path, error.what()));
@@ -205,8 +205,8 @@ std::error_code LiveJournal::sync_externals() {
   return {};
 }
 
-// A block has one line for all of its ticks: how many of these bytes have the line of the first record.
-LiveJournal::LineOfRecords LiveJournal::line_of_records(std::span<const char> bytes) {
+// A block has one line for all of its ticks, and lies in one file: how many of these bytes it can have.
+LiveJournal::BlockOfRecords LiveJournal::records_of_block(std::span<const char> bytes) {
   const auto header_at = [&](std::size_t offset) {
     RecordHeader header{};
     std::memcpy(&header, bytes.data() + offset, std::min(sizeof header, bytes.size() - offset));
@@ -218,12 +218,16 @@ LiveJournal::LineOfRecords LiveJournal::line_of_records(std::span<const char> by
   };
   const RecordHeader first = header_at(0);
   const ClockLine line = clock_.use_line_of(is_record(first) ? first.time : read_ticks(ticks_));
-  if (line == clock_.lines().last()) return {line.points, bytes.size()};
+  const bool has_last_line = line == clock_.lines().last();
+  const std::size_t most_bytes = Spill::most_block_bytes();
+  if (has_last_line && bytes.size() <= most_bytes) return {line.points, bytes.size()};
   // What is no record, but has been written over, goes with those before it.
   for (std::size_t offset = 0; offset < bytes.size();) {
     const RecordHeader header = header_at(offset);
     if (!is_record(header) || header.length_bytes > bytes.size() - offset) break;
-    if (offset != 0 && clock_.lines().line_of(header.time) != line) return {line.points, offset};
+    const bool is_beyond =
+        offset + header.length_bytes > most_bytes || clock_.lines().line_of(header.time) != line;
+    if (offset != 0 && is_beyond) return {line.points, offset};
     offset += header.length_bytes;
   }
   return {line.points, bytes.size()};
@@ -244,13 +248,25 @@ bool LiveJournal::spill_lane(LaneState& lane, std::uint64_t until) {
       continue;
     }
     const char* const bytes = front_->slot(use->slot) + sizeof(SlotHeader) + (lane.spilled - use->base);
-    const LineOfRecords line = line_of_records({bytes, static_cast<std::size_t>(end - lane.spilled)});
-    end = lane.spilled + line.size_bytes;
+    const BlockOfRecords records = records_of_block({bytes, static_cast<std::size_t>(end - lane.spilled)});
+    end = lane.spilled + records.size_bytes;
     SpillBlock block{
-        .lane = lane.lane.id, .from = lane.spilled, .to = end, .ticks = ticks_, .clock = line.points};
+        .lane = lane.lane.id, .from = lane.spilled, .to = end, .ticks = ticks_, .clock = records.points};
     std::error_code error;
-    const bool has_room = spill_->has_room(line.size_bytes + external_bytes_.load(std::memory_order_relaxed));
-    if (has_room) error = spill_->append(block, {bytes, line.size_bytes});
+    const bool has_room =
+        spill_->has_room(records.size_bytes + external_bytes_.load(std::memory_order_relaxed));
+    lane.blocks.emplace_back();  // first: what is on disk must be known here
+    try {
+      if (has_room) error = spill_->append(block, {bytes, records.size_bytes});
+    } catch (...) {
+      lane.blocks.pop_back();
+      throw;
+    }
+    if (has_room && !error) {
+      lane.blocks.back() = block;
+    } else {
+      lane.blocks.pop_back();
+    }
     can_spill_.store(has_room && !error, std::memory_order_relaxed);
     if (error) {
       retry_disk_ = std::chrono::steady_clock::now() + kRetryDisk;
@@ -262,7 +278,6 @@ bool LiveJournal::spill_lane(LaneState& lane, std::uint64_t until) {
       room_.notify_all();
     } else if (has_room) {
       lane.spilled = end;
-      lane.blocks.push_back(block);
       free_slots(lane, lane.spilled);
       const std::lock_guard lock(slots_mutex_);
       disk_problem_.clear();

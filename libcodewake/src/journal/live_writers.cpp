@@ -36,6 +36,7 @@ Lane* LiveJournal::acquire_lane() {
   }
   // Were there as many lanes as slots, no lane could go on to another. Where memory is short, threads share.
   if (lanes_.size() > std::min(available_slots(), slots_at_start_) / 2) return nullptr;
+  idle_lanes_.reserve(lanes_.size() + 1);  // giving a lane back asks for no memory
   lanes_.push_back(std::make_unique<LaneState>(static_cast<std::uint32_t>(lanes_.size())));
   return &lanes_.back()->lane;
 }

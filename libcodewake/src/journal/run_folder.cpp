@@ -17,6 +17,7 @@
 
 #include "base/bounded_json.hpp"
 #include "base/crc32c.hpp"
+#include "base/scarce_memory.hpp"
 #include "base/uuid.hpp"
 #include "codewake/utf8.hpp"
 #include "journal/places.hpp"
@@ -239,7 +240,9 @@ std::error_code RunFolder::remove() noexcept {
   }
   unlock();
   // Memory's own folder goes with the last run in it; one on the disk is somebody's choice.
-  if (is_front_root(root_->path())) static_cast<void>(root_->remove());
+  if_there_is_memory([&] {
+    if (is_front_root(root_->path())) static_cast<void>(root_->remove());
+  });
   return error;
 }
 

@@ -85,20 +85,31 @@ bool Spill::has_room(std::size_t size_bytes) const noexcept {
   return used_bytes_ + sizeof(SpillHeader) + sizeof(BlockHeader) + size_bytes <= limit_bytes_;
 }
 
+std::size_t Spill::most_block_bytes() noexcept {
+  constexpr std::size_t kHeaders = sizeof(SpillHeader) + sizeof(BlockHeader);
+  return std::max<std::size_t>(most_file_bytes(), kHeaders) - kHeaders;
+}
+
 std::error_code Spill::open_next() {
   const std::uint32_t number = current_ + 1;
   SpillHeader header{};
   std::memcpy(header.magic, kSpillMagic, sizeof kSpillMagic);
   header.version = kJournalVersion;
   header.crc = crc32c(&header, offsetof(SpillHeader, crc));
-  FileDescriptor file = folder_->open_file(name_of(number), O_RDWR | O_CREAT | O_EXCL);
-  if (file.number() < 0) return last_error();
+  const std::string name = name_of(number);
+  // First, for without memory there must be no file.
+  const auto entry = files_.try_emplace(number, File{.size_bytes = sizeof header}).first;
+  FileDescriptor file = folder_->open_file(name, O_RDWR | O_CREAT | O_EXCL);
+  std::error_code error = file.number() < 0 ? last_error() : std::error_code();
   HeldFile held(std::move(file));
-  if (const std::error_code error = write_at(held.fd(), &header, sizeof header, 0)) {
-    static_cast<void>(folder_->remove_file(name_of(number)));  // it is empty
+  if (!error) {
+    error = write_at(held.fd(), &header, sizeof header, 0);
+    if (error) static_cast<void>(folder_->remove_file(name));  // it is empty
+  }
+  if (error) {
+    files_.erase(entry);
     return error;
   }
-  files_.emplace(number, File{.size_bytes = sizeof header});
   written_ = {.number = number, .held = std::move(held)};
   is_folder_synced_ = false;
   used_bytes_ += sizeof header;
@@ -112,8 +123,8 @@ std::error_code Spill::append(SpillBlock& block, std::span<const char> bytes) {
   auto file = files_.find(current_);
   const auto is_full = [&](const File& out) {
     // A block that fits into no file is a full disk, which the write says.
-    const std::uint64_t needed = sizeof(BlockHeader) + bytes.size(), most = most_file_bytes();
-    const bool needs_another = out.size_bytes + needed > most && sizeof(SpillHeader) + needed <= most;
+    const bool needs_another = out.size_bytes + sizeof(BlockHeader) + bytes.size() > most_file_bytes() &&
+                               bytes.size() <= most_block_bytes();
     return out.size_bytes >= file_bytes_ || needs_another;
   };
   if (file == files_.end() || is_full(file->second)) {

@@ -41,6 +41,9 @@ class Spill {
   /// Whether a block of so many bytes stays within the limit.
   bool has_room(std::size_t size_bytes) const noexcept;
 
+  /// How large a block can be in a file that is no larger than the process may make one.
+  static std::size_t most_block_bytes() noexcept;
+
   /// Appends a block; `block` says which, and is told where. After an error nothing has changed.
   std::error_code append(SpillBlock& block, std::span<const char> bytes);
 

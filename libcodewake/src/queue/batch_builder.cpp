@@ -42,8 +42,15 @@ std::size_t BatchBuilder::event_count() const noexcept {
       std::count_if(items_.begin(), items_.end(), [](const Item& i) { return i.is_event && !i.is_report; }));
 }
 
-bool BatchBuilder::add(const TakenRecord& record,
-                       const std::function<std::error_code(const TakenRecord&, std::string&)>& external) {
+bool BatchBuilder::add(const TakenRecord& record, const ReadExternal& external) try {
+  return add_record(record, external);
+} catch (...) {  // an item that was begun would be stored, and the record comes again
+  if (!items_.empty() && items_.back().lane == record.lane && items_.back().position == record.position)
+    items_.pop_back();
+  throw;
+}
+
+bool BatchBuilder::add_record(const TakenRecord& record, const ReadExternal& external) {
   if (items_.size() >= limits_.events || size_bytes_ >= limits_.size_bytes) return false;
   const auto kind = static_cast<RecordKind>(record.header.kind);
   if (kind == RecordKind::process && record.header.process != 0) {
@@ -179,7 +186,7 @@ void BatchBuilder::add_crash(const CrashReport& crash) {
 }
 
 void BatchBuilder::add_report(std::uint16_t process, Time when, const std::vector<Attribute>& data,
-                              std::uint64_t told) {
+                              std::uint64_t told) try {
   Item& item = items_.emplace_back();
   item.lane = kLossLane;
   item.next_position = told;
@@ -187,6 +194,9 @@ void BatchBuilder::add_report(std::uint16_t process, Time when, const std::vecto
   item.process = process;
   item.is_event = item.is_report = true;
   set_data(item, data);
+} catch (...) {
+  if (!items_.empty() && items_.back().lane == kLossLane) items_.pop_back();
+  throw;
 }
 
 // Its attributes are the last ones so far.

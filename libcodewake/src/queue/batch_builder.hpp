@@ -47,10 +47,11 @@ class BatchBuilder {
 
   void clear() noexcept;
 
+  using ReadExternal = std::function<std::error_code(const TakenRecord&, std::string& content)>;
   /// Takes a record; `external` reads the payload of one that is external. False, and nothing taken, where
-  /// the batch is full, or the record's process is not known yet.
-  bool add(const TakenRecord& record,
-           const std::function<std::error_code(const TakenRecord&, std::string&)>& external);
+  /// the batch is full, or the record's process is not known yet; nor where it
+  /// throws.
+  bool add(const TakenRecord& record, const ReadExternal& external);
 
   /// Adds the event of a crash: it is as if it stood alone in a segment `<run>/crash`.
   void add_crash(const CrashReport& crash);
@@ -113,6 +114,7 @@ class BatchBuilder {
   std::string process_segment_name(std::uint16_t process) const;
 
  private:
+  bool add_record(const TakenRecord& record, const ReadExternal& external);
   bool add_payload(const TakenRecord& record, std::span<const char> payload);
   bool add_event(const TakenRecord& record, std::span<const char> payload);
   bool add_trace_event(const TakenRecord& record, std::span<const char> payload);

@@ -6,11 +6,19 @@
 
 namespace codewake::internal {
 
+namespace {
+
+/// A batch is halved, and what is left of it cut, no more often: splitting takes no memory.
+constexpr std::size_t kMostParts = 128;
+
+}  // namespace
+
 BatchWriter::BatchWriter(QueueBackend& backend, BatchBuilder& builder, Told told)
     : backend_(backend), builder_(builder), told_(std::move(told)) {}
 
 void BatchWriter::begin() {
   left_.clear();
+  left_.reserve(kMostParts);
   in_doubt_ = false;
   if (builder_.size() != 0) left_.push_back({0, builder_.size()});
 }
@@ -26,16 +34,22 @@ BatchWriter::Outcome BatchWriter::attempt() {
       return left_.empty() ? Outcome::done : Outcome::progress;
     }
     in_doubt_ = in_doubt_ || error.kind() == StoreError::Kind::in_doubt;
-    problem_ = error.what();
+    note_problem(error.what());
   } catch (const std::exception& error) {  // which does not say whether anything was stored
     in_doubt_ = true;
-    problem_ = error.what();
+    note_problem(error.what());
   } catch (...) {
     in_doubt_ = true;
-    problem_ = "the store threw something that is no exception";
+    note_problem("the store threw something that is no exception");
   }
   if (!left_.empty()) limit_.note_failure(left_.back().end - left_.back().begin);
   return Outcome::wait;
+}
+
+void BatchWriter::note_problem(const char* problem) noexcept try {
+  problem_ = problem;
+} catch (const std::exception&) {
+  problem_ = "out of memory";  // so short that it takes none
 }
 
 bool BatchWriter::try_least() noexcept {

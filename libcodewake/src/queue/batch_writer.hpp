@@ -59,6 +59,7 @@ class BatchWriter {
   bool was_stored(Range range);
   void cut_next();
   void settle_next(const BatchResult* result);
+  void note_problem(const char* problem) noexcept;
   void note_rejected(const std::string& reason);
 
   QueueBackend& backend_;

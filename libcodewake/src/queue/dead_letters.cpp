@@ -5,36 +5,50 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "base/file_size_signal.hpp"
 #include "base/folder.hpp"
-#include "codewake/utf8.hpp"
+#include "base/json_text.hpp"
 #include "codewake/visible.hpp"
 #include "store/flattened.hpp"
 
 namespace codewake::internal {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr const char* kFolder = "dead";
 
+void append_pair(std::string& json, std::string_view key, std::optional<std::string_view> value) {
+  json += '[';
+  append_json_string(json, key);
+  json += ',';
+  if (value) {
+    append_json_string(json, *value);
+  } else {
+    json += "null";
+  }
+  json += "],";
+}
+
+// Not by the JSON library, whose objects cannot be destroyed without memory.
 std::string line_of(const BatchBuilder& builder, const BatchBuilder::Item& item, const std::string& reason) {
-  Json json = {{"reason", to_storable(reason)}, {"when", format_time(item.when)}};
-  json["process_id"] = item.process_id ? Json(*item.process_id) : Json(nullptr);
-  json["data"] = Json::array();
+  std::string json = R"({"reason":)";
+  append_json_string(json, reason);
+  json += fmt::format(R"(,"when":"{}","process_id":{},"data":[)", format_time(item.when),
+                      item.process_id ? std::to_string(*item.process_id) : "null");
   for (const AttributeView& attribute : builder.data_of(item)) {
-    json["data"].push_back({attribute.key, attribute.value ? Json(*attribute.value) : Json(nullptr)});
+    append_pair(json, attribute.key, attribute.value);
   }
   if (item.is_trace_event) {
     for (const Attribute& attribute : flattened(builder.trace_event_of(item))) {
-      json["data"].push_back({attribute.key, *attribute.value});
+      append_pair(json, attribute.key, *attribute.value);
     }
   }
-  return json.dump() + "\n";
+  if (json.back() == ',') json.pop_back();
+  return json + "]}\n";
 }
 
 std::error_code append_line(const Folder& folder, const std::string& name, const std::string& line) {
@@ -55,6 +69,7 @@ DeadLetters::DeadLetters(std::filesystem::path journal_folder, std::string run)
 std::string DeadLetters::keep(const std::string& line) {
   if (folder_.empty() || written_bytes_ >= kMostBytes) return "it is only counted";
   const std::string file = (folder_ / kFolder / name_).string();
+  std::string good = "it is in " + file;  // nothing that may throw comes after the line was written
   std::error_code error;
   try {
     error = append_line(Folder::open(folder_).make_own(kFolder), name_, line);
@@ -62,7 +77,7 @@ std::string DeadLetters::keep(const std::string& line) {
   } catch (const std::system_error& failed) {
     error = failed.code();
   }
-  return error ? fmt::format("it could not be written to {}: {}", file, error.message()) : "it is in " + file;
+  return error ? fmt::format("it could not be written to {}: {}", file, error.message()) : good;
 }
 
 void DeadLetters::set_aside(const BatchBuilder& builder, const BatchBuilder::Item& item,

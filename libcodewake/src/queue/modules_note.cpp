@@ -1,12 +1,14 @@
 #include "queue/modules_note.hpp"
 
+#include <fmt/format.h>
+
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
 #include <utility>
 
-#include "codewake/utf8.hpp"
+#include "base/json_text.hpp"
 #include "stacktrace/symbolizer.hpp"
 
 namespace codewake::internal {
@@ -128,17 +130,29 @@ std::string write_modules(const std::vector<Module>& modules) {
   std::size_t count = 0;
   for (const Module& module : modules) {
     if (!is_within_limits(module)) continue;
-    const std::string entry = Json({{"path", to_storable(module.path)},
-                                    {"build_id", module.build_id},
-                                    {"base", module.base},
-                                    {"begin", module.begin},
-                                    {"end", module.end}})
-                                  .dump();
+    std::string entry =
+        fmt::format(R"({{"base":{},"begin":{},"end":{},"build_id":)", module.base, module.begin, module.end);
+    append_json_string(entry, module.build_id);
+    entry += R"(,"path":)";
+    append_json_string(entry, module.path);
+    entry += '}';
     if (++count > Limits::kModules || note.size() + entry.size() + 2 > Limits::kTextBytes) break;
     if (note.size() > 1) note += ',';
     note += entry;
   }
   return note + "]";
+}
+
+void ModulesNote::keep(const Folder& folder) noexcept try {
+  const std::size_t before = modules_.all().size();
+  const std::uintptr_t last = before == 0 ? 0 : modules_.all().back().begin;
+  modules_.refresh();
+  if (modules_.all().size() == before && modules_.all().back().begin == last) return;
+  const std::string temporary = std::string(kModulesFile) + ".new";
+  static_cast<void>(folder.remove_file(temporary));  // where it stays, the next line fails
+  if (folder.write_new_file(temporary, write_modules(modules_.all()), false)) return;
+  static_cast<void>(folder.rename(temporary, kModulesFile));  // where it fails, stacks say less
+} catch (const std::exception&) {
 }
 
 std::vector<Module> read_modules(const std::string& note) {

@@ -5,13 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "base/folder.hpp"
 #include "codewake/stacktrace.hpp"
 #include "stacktrace/loaded_modules.hpp"
 
 namespace codewake::internal {
 
 /// The name of the file, beside the front.
-inline constexpr const char* kModulesNote = "modules.json";
+inline constexpr const char* kModulesFile = "modules.json";
 
 /// What a note has at most: a writer leaves out what is beyond, and a reader takes a note that has more text
 /// or deeper nesting for none, and the first of too many modules.
@@ -23,7 +24,22 @@ struct ModulesNoteLimits {
   static constexpr std::size_t kDepth = 8;
 };
 
+/// Not by the JSON library, whose objects cannot be destroyed without memory.
 std::string write_modules(const std::vector<Module>& modules);
+
+/// The note of the process that runs. Thread-bound.
+class ModulesNote {
+ public:
+  /// Writes it where there is none, or where modules have come or gone since. Without memory, or room, the
+  /// stacks of this run say less if it has to be recovered, and nothing else.
+  void keep(const Folder& folder) noexcept;
+
+  /// The folder is another one.
+  void begin_anew() noexcept { modules_ = LoadedModules(); }
+
+ private:
+  LoadedModules modules_;
+};
 
 /// What was written. What is no such note gives none; nor does an entry of it that says something else. Takes
 /// little more memory than the modules themselves.

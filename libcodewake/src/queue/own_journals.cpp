@@ -19,7 +19,7 @@ class OwnJournal final : public JournalSource {
   const std::optional<RunAbout>& about() const noexcept override { return journal_->about(); }
   void open() override {
     journal_->open();
-    modules_ = read_modules(journal_->read_note(kModulesNote));
+    modules_ = read_modules(journal_->read_note(kModulesFile));
   }
   std::uint64_t size_bytes() const noexcept override { return journal_->size_bytes(); }
   void skip_to(std::uint32_t lane, std::uint64_t position) override { journal_->skip_to(lane, position); }

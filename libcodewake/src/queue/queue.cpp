@@ -300,7 +300,7 @@ std::optional<EventRecord> Queue::Impl::insert_slowly(const EventInput& event, b
     throw StoreError(StoreError::Kind::rejected, "no process has this id: stores number from 1");
   const std::optional<Place> place = append(event, event.process_id.has_value(), sync);
   if (!sync || !place) return std::nullopt;
-  const Id id = place->run->wait_for(place->lane, place->position);
+  const Id id = place->run->wait_for({place->lane, place->position});
   if (id == 0) {
     throw StoreError(StoreError::Kind::in_doubt,
                      "the event is stored, but the store's answer was lost, and its id with it");

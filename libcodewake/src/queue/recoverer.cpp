@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/scarce_memory.hpp"
 #include "codewake/visible.hpp"
 #include "queue/crash_report.hpp"
 #include "store/storable.hpp"
@@ -104,7 +105,7 @@ bool Recoverer::try_least() noexcept {
 Recoverer::Step Recoverer::note_failure(const char* problem, bool store_is_away) {
   if (!runs_.empty()) {
     runs_.back().state = JournalRun::State::failed;
-    runs_.back().problem = problem;
+    if_there_is_memory([&] { runs_.back().problem = problem; });
   }
   if (store_is_away) return Step::wait;
   work_.reset();  // its lock goes, and its files stay

@@ -9,8 +9,10 @@
 #include <random>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 
+#include "base/scarce_memory.hpp"
 #include "base/worker_thread.hpp"
 #include "codewake/visible.hpp"
 #include "journal/crash_file.hpp"
@@ -74,19 +76,22 @@ Run::Run(QueueBackend& backend, const Config::Queue& options, const QueueTarget&
                  const BatchBuilder::Item& stored = builder_.item(item);
                  if (stored.is_event && !stored.is_report) stored_.fetch_add(1, std::memory_order_relaxed);
                  if (!stored.is_sync) return;
-                 note_process_ids();
-                 tell_waiters(item, {.event_id = id, .error = {}});
+                 once_there_is_memory([&] {
+                   note_process_ids();
+                   tell_waiters(item, {.event_id = id, .error = {}});
+                 });
                },
            .rejected =
                [this](std::size_t item, const std::string& reason) {
                  const BatchBuilder::Item& refused = builder_.item(item);
                  if (refused.is_event && !refused.is_report)
                    rejected_.fetch_add(1, std::memory_order_relaxed);
-                 dead_letters_.set_aside(builder_, refused, reason);
-                 if (refused.is_sync) {
+                 once_there_is_memory([&] { dead_letters_.set_aside(builder_, refused, reason); });
+                 if (!refused.is_sync) return;
+                 once_there_is_memory([&] {
                    tell_waiters(item,
                                 {.event_id = 0, .error = StoreError(StoreError::Kind::rejected, reason)});
-                 }
+                 });
                },
            .replaced =
                [] {
@@ -122,7 +127,7 @@ void Run::start() {
 void Run::run_keeper() {
   prepare_captures_here();
   disk_folders_seen_ = journal_->disk_folders_made();
-  note_modules();
+  if_there_is_memory([&] { note_modules(); });
   const bool durable = options_.durability == Durability::machine;
   auto next_sync = std::chrono::steady_clock::now();
   std::uint64_t slots_taken = 0;
@@ -135,12 +140,9 @@ void Run::run_keeper() {
     const bool sync = durable && now >= next_sync;
     const bool is_busy = journal_->slots_taken() != std::exchange(slots_taken, journal_->slots_taken());
     keeper_is_near_.store(is_busy, std::memory_order_relaxed);
-    journal_->keep({.spill_everything = sync, .sync = sync});
+    if_there_is_memory([&] { keep(sync); });
     if (sync) next_sync = now + options_.interval;
-    journal_->note_account(stored_.load() + rejected_.load(), false);
     if (is_busy) wake_for_full_batch();
-    follow_disk_folder();
-    note_modules();
     if (journal_->takes_room() && !is_busy) continue;
     std::chrono::nanoseconds until_next = is_busy ? kBusyKeeperInterval : kKeeperInterval;
     if (durable) until_next = std::min(until_next, options_.interval);
@@ -149,6 +151,19 @@ void Run::run_keeper() {
   const std::lock_guard lock(state_mutex_);
   keeper_runs_ = false;
   state_changed_.notify_all();
+}
+
+void Run::keep(bool sync) {
+  journal_->keep({.spill_everything = sync, .sync = sync});
+  journal_->note_account(stored_.load() + rejected_.load(), false);
+  follow_disk_folder();
+  note_modules();
+}
+
+// For whoever recovers stacks of this run. A module that is loaded now may be in the next stack.
+void Run::note_modules() {
+  const auto folders = journal_->folders();
+  if (!folders.empty()) modules_note_.keep(*folders.front());
 }
 
 void Run::wake_keeper_if_needed() {
@@ -160,31 +175,11 @@ void Run::wake_for_full_batch() {
   if (journal_->accepted() >= stored_.load() + rejected_.load() + journal_->lost() + options_.batch) wake();
 }
 
-// For whoever recovers stacks of this run. A module that is loaded now may be in the next stack.
-void Run::note_modules() {
-  const auto folders = journal_->folders();
-  if (folders.empty()) return;
-  const Folder* const folder = folders.front().get();
-  try {
-    const std::size_t before = modules_.all().size();
-    const std::uintptr_t last = before == 0 ? 0 : modules_.all().back().begin;
-    modules_.refresh();
-    if (modules_.all().size() == before && modules_.all().back().begin == last) return;
-    const std::string temporary = std::string(kModulesNote) + ".new";
-    static_cast<void>(folder->remove_file(temporary));  // where it stays, the next line fails
-    if (folder->write_new_file(temporary, write_modules(modules_.all()), false))
-      return;                                                    // stacks say less then
-    static_cast<void>(folder->rename(temporary, kModulesNote));  // the same
-  } catch (const std::exception&) {
-    // No memory, or no room: the stacks of this run say less if it has to be recovered, and nothing else.
-  }
-}
-
 // What lay in a folder on disk that somebody has deleted belongs into the new one.
 void Run::follow_disk_folder() {
   const unsigned made = journal_->disk_folders_made();
   if (std::exchange(disk_folders_seen_, made) == made) return;
-  modules_ = LoadedModules();
+  modules_note_.begin_anew();
   const std::lock_guard lock(state_mutex_);
   if (!crash_subject_ || is_dying()) return;
   try {
@@ -204,10 +199,16 @@ void Run::run_committer() {
   auto next_round = std::chrono::steady_clock::now();
   while (true) {
     const bool last = is_ending();
-    all_stored_ = commit_round();
+    if (!if_there_is_memory([&] { all_stored_ = commit_round(); })) {
+      all_stored_ = false;
+      if (last && std::chrono::steady_clock::now() >= end_deadline_.load()) break;
+      std::this_thread::sleep_for(kWaitForMemory);
+      continue;
+    }
     // What was taken and could not be stored must not be taken for settled by another round.
     if (last || !all_stored_) break;
-    if (recoverer_ && std::chrono::steady_clock::now() >= recover_again_) recover_some();
+    if (recoverer_ && std::chrono::steady_clock::now() >= recover_again_)
+      if_there_is_memory([&] { recover_some(); });
     const auto now = std::chrono::steady_clock::now();
     next_round = std::max(next_round + options_.interval, now);
     const bool recovers_now = recoverer_ && now >= recover_again_;
@@ -244,19 +245,20 @@ void Run::end_journal() {
     keeper_wake_.notify();
     state_changed_.wait(lock, [&] { return !keeper_runs_; });
   }
-  if (!all_stored_ || is_crash_kept()) {
-    journal_->keep({.spill_everything = true, .sync = options_.durability == Durability::machine});
-    journal_->note_account(stored_.load() + rejected_.load(), true);
-    journal_->give_up_locks();
-    return;
-  }
-  leave_crash_page();
-  journal_->remove_files();
   try {
-    backend_.forget_positions(journal_->run() + "/");
+    if (all_stored_ && !is_crash_kept()) {
+      leave_crash_page();
+      journal_->remove_files();
+      backend_.forget_positions(journal_->run() + "/");
+    } else {
+      journal_->keep({.spill_everything = true, .sync = options_.durability == Durability::machine});
+      journal_->note_account(stored_.load() + rejected_.load(), true);
+    }
   } catch (...) {
-    // The rows stay, of a journal that is no more.
+    // Of a journal that is no more, rows stay; one that could not be removed is recovered as one of a killed
+    // run: it has nothing that is not stored.
   }
+  journal_->give_up_locks();
 }
 
 void Run::provide_crash_page(std::uint16_t number, const ProcessInfo& info) {
@@ -305,10 +307,11 @@ bool Run::commit_round() {
         return added;
       });
     } catch (const std::exception& error) {  // no memory: the record comes again
-      note_store_problem(fmt::format("the journal cannot be read: {}", error.what()));
+      if_there_is_memory(
+          [&] { note_store_problem(fmt::format("the journal cannot be read: {}", error.what())); });
     }
     // What was lost is told with the next events, or at the end.
-    if (builder_.size() != 0 || is_ending()) add_loss_report();
+    if (builder_.size() != 0 || is_ending()) if_there_is_memory([&] { add_loss_report(); });
     if (builder_.size() != 0 && !commit_batch()) return false;
     journal_->settle();
     if (builder_.size() != 0) journal_->note_account(stored_.load() + rejected_.load(), true);
@@ -335,11 +338,11 @@ bool Run::commit_batch() {
   if (options_.durability == Durability::machine) {
     for (std::size_t i = 0; i < builder_.size(); ++i) {
       if (!builder_.item(i).is_sync) continue;
-      journal_->keep({.spill_everything = true, .sync = true});
+      once_there_is_memory([&] { journal_->keep({.spill_everything = true, .sync = true}); });
       break;
     }
   }
-  writer_.begin();
+  once_there_is_memory([&] { writer_.begin(); });
   unsigned failures = 0;
   while (true) {
     const BatchWriter::Outcome outcome = writer_.attempt();
@@ -349,8 +352,10 @@ bool Run::commit_batch() {
       if (is_ending() && std::chrono::steady_clock::now() >= end_deadline_.load()) return false;
       continue;
     }
-    note_store_problem(writer_.problem());
-    fail_waiters(writer_.problem());
+    if_there_is_memory([&] {
+      note_store_problem(writer_.problem());
+      results_.tell_all_unavailable(writer_.problem());
+    });
     if (++failures == kFailuresOfAwayStore && !std::exchange(store_is_away_, true))
       say_on_stderr({"the store is away, and events stay in the journal: ", writer_.problem()});
     if (!wait_to_retry(failures)) return false;
@@ -361,7 +366,7 @@ bool Run::commit_batch() {
     std::atomic_ref(journal_->header().lost_reported)
         .fetch_add(std::exchange(losses_in_batch_, 0), std::memory_order_relaxed);
   }
-  note_process_ids();
+  once_there_is_memory([&] { note_process_ids(); });
   return true;
 }
 
@@ -427,30 +432,18 @@ void Run::add_loss_report() {
   const std::uint64_t error = std::atomic_ref(header.lost_error).load(std::memory_order_relaxed);
   const std::uint64_t told = header.lost_reported;
   if (full + error <= told || processes_.entries().empty()) return;
-  losses_in_batch_ = full + error - told;
+  const std::uint64_t lost = full + error - told;
   builder_.add_report(
       processes_.entries().rbegin()->first, now(),
-      {Attribute("event", "codewake.loss"), Attribute("lost", std::to_string(losses_in_batch_)),
+      {Attribute("event", "codewake.loss"), Attribute("lost", std::to_string(lost)),
        Attribute("lost_full", std::to_string(full)), Attribute("lost_error", std::to_string(error))},
       full + error);
+  losses_in_batch_ = lost;
 }
 
-void Run::tell_waiters(std::size_t item, SyncResult result) {
+void Run::tell_waiters(std::size_t item, const SyncResult& result) {
   const BatchBuilder::Item& record = builder_.item(item);
-  const Place place(record.lane, record.position);
-  const std::lock_guard lock(results_mutex_);
-  if (given_up_.erase(place) != 0) return;
-  results_.insert_or_assign(place, std::move(result));
-  results_changed_.notify_all();
-}
-
-// Everybody who waits, also for what is not in this batch: it cannot be stored before this one is.
-void Run::fail_waiters(const std::string& problem) {
-  const StoreError error(StoreError::Kind::unavailable,
-                         fmt::format("not stored yet, it stays in the journal: {}", problem));
-  const std::lock_guard lock(results_mutex_);
-  for (const Place& place : waiting_) results_.try_emplace(place, SyncResult{.event_id = 0, .error = error});
-  results_changed_.notify_all();
+  results_.tell({record.lane, record.position}, result);
 }
 
 void Run::note_store_problem(std::string problem) {
@@ -477,29 +470,15 @@ bool Run::wait_until_stored(Deadline deadline) {
   return true;
 }
 
-Id Run::wait_for(std::uint32_t lane, std::uint64_t position) {
-  const Place place(lane, position);
-  std::unique_lock lock(results_mutex_);
-  waiting_.insert(place);
+Id Run::wait_for(RecordPlace place) {
   wants_now_.store(true);
   wake();
-  auto found = results_.end();
-  while ((found = results_.find(place)) == results_.end()) {
-    results_changed_.wait_for(lock, 100ms);
-    const std::lock_guard state_lock(state_mutex_);
-    if (!committer_runs_ && results_.find(place) == results_.end()) {
-      waiting_.erase(place);
-      throw StoreError(StoreError::Kind::unavailable,
-                       "the queue was shut down before the event was stored; it stays in the journal");
-    }
-  }
-  const SyncResult result = std::move(found->second);
-  results_.erase(found);
-  waiting_.erase(place);
-  if (!result.error) return result.event_id;
-  // It will be tried again, and nobody asks for the result of that.
-  if (result.error->kind() == StoreError::Kind::unavailable) given_up_.insert(place);
-  throw *result.error;
+  const LanePosition behind{place.lane, place.position + 1};
+  return results_.wait(place, [&] {
+    const std::lock_guard lock(state_mutex_);
+    if (!committer_runs_) return SyncResults::State::ended;
+    return journal_->is_stored({&behind, 1}) ? SyncResults::State::settled : SyncResults::State::open;
+  });
 }
 
 bool Run::end(Deadline deadline) {
@@ -556,7 +535,7 @@ std::optional<Id> Run::process_id(std::uint16_t number) const {
 }
 
 void Run::lock_for_fork() {
-  results_mutex_.lock();
+  results_.lock_for_fork();
   state_mutex_.lock();
   journal_->lock_for_fork();
   committer_wake_.lock_for_fork();
@@ -568,7 +547,7 @@ void Run::unlock_after_fork() noexcept {
   committer_wake_.unlock_after_fork();
   journal_->unlock_after_fork();
   state_mutex_.unlock();
-  results_mutex_.unlock();
+  results_.unlock_after_fork();
 }
 
 }  // namespace codewake::internal

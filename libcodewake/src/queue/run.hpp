@@ -9,7 +9,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -21,20 +20,15 @@
 #include "queue/batch_builder.hpp"
 #include "queue/batch_writer.hpp"
 #include "queue/dead_letters.hpp"
+#include "queue/modules_note.hpp"
 #include "queue/recoverer.hpp"
+#include "queue/sync_results.hpp"
 #include "queue/wake.hpp"
-#include "stacktrace/loaded_modules.hpp"
 
 namespace codewake::internal {
 
-/// What a record that somebody waits for has come to.
-struct SyncResult {
-  Id event_id = 0;
-  std::optional<StoreError> error;
-};
-
 /// Shared by the queue and its two threads: a thread that is stuck in the store may outlive the queue's
-/// interest in it. Lock order: `results_mutex_`, `state_mutex_`, the journal's.
+/// interest in it. Lock order: that of `results_`, `state_mutex_`, the journal's.
 class Run : public std::enable_shared_from_this<Run> {
  public:
   using Deadline = std::chrono::steady_clock::time_point;
@@ -57,7 +51,7 @@ class Run : public std::enable_shared_from_this<Run> {
   bool wait_until_stored(Deadline deadline);
 
   /// Until the record at this place is stored. Throws StoreError.
-  Id wait_for(std::uint32_t lane, std::uint64_t position);
+  Id wait_for(RecordPlace place);
 
   /// Stops taking records, stores what there is, and ends the threads; at most until the deadline. The result
   /// says whether all is stored: then the journal's files are gone.
@@ -87,6 +81,8 @@ class Run : public std::enable_shared_from_this<Run> {
   void make_crash_page_of(const CrashSubject& subject);
   void follow_disk_folder();
   void run_keeper();
+  void keep(bool sync);
+  void note_modules();
   bool commit_round();
   std::error_code read_external(const TakenRecord& record, std::string& content);
   bool commit_batch();
@@ -95,10 +91,8 @@ class Run : public std::enable_shared_from_this<Run> {
   void add_loss_report();
   void wake_for_full_batch();
   void note_process_ids();
-  void tell_waiters(std::size_t item, SyncResult result);
-  void fail_waiters(const std::string& problem);
+  void tell_waiters(std::size_t item, const SyncResult& result);
   void note_store_problem(std::string problem);
-  void note_modules();
   bool is_ending() const noexcept { return ending_.load(std::memory_order_acquire); }
 
   Wake committer_wake_, keeper_wake_;
@@ -120,7 +114,7 @@ class Run : public std::enable_shared_from_this<Run> {
   std::uint64_t losses_in_batch_ = 0;
   bool store_is_away_ = false;  // and that was said
   // The keeper's own.
-  LoadedModules modules_;
+  ModulesNote modules_note_;
   unsigned disk_folders_seen_ = 0;
 
   std::atomic<bool> ending_{false};
@@ -131,12 +125,7 @@ class Run : public std::enable_shared_from_this<Run> {
   std::atomic<std::uint64_t> lost_full_{0}, lost_error_{0};
   std::atomic<Id> process_id_{0};  // of the last one
 
-  std::mutex results_mutex_;
-  std::condition_variable results_changed_;
-  using Place = std::pair<std::uint32_t, std::uint64_t>;  // lane and position of a record
-  std::map<Place, SyncResult> results_;
-  std::set<Place> waiting_;   // somebody waits for its result
-  std::set<Place> given_up_;  // somebody has, and its result is for nobody any more
+  SyncResults results_;
 
   mutable std::mutex state_mutex_;
   std::condition_variable state_changed_;  // something was stored, or a thread has ended
