@@ -30,8 +30,8 @@ struct Machine {
     return kFirstTick + static_cast<std::uint64_t>(std::llround(static_cast<double>(ns) * 2.500075));
   }
   // Wrong by up to a tenth of a microsecond, as real ones are.
-  ClockSample sample(std::int64_t ns) const {
-    return {ticks_at(ns), kStart + ns + step_ns + (ns / 1000 % 3 - 1) * 100};
+  ClockReading sample(std::int64_t ns) const {
+    return {{ticks_at(ns), kStart + ns + step_ns + (ns / 1000 % 3 - 1) * 100}, ns + 1000};
   }
 };
 
@@ -81,8 +81,8 @@ TEST_CASE("First samples that are close together and inexact do not spoil what f
   ClockHistory clock(TickSource::counter);
   const Machine machine;
   clock.add(machine.sample(0));
-  ClockSample late = machine.sample(kMs / 5);
-  late.realtime_ns += 2000;  // the thread was interrupted: a hundredth of the distance
+  ClockReading late = machine.sample(kMs / 5);
+  late.sample.realtime_ns += 2000;  // the thread was interrupted: a hundredth of the distance
   clock.add(late);
   for (const std::int64_t at : {1 * kMs, 3 * kMs, 7 * kMs, 15 * kMs, 31 * kMs}) clock.add(machine.sample(at));
   sample_for(clock, machine, 63 * kMs, 1000 * kMs);
@@ -103,6 +103,26 @@ TEST_CASE("A step of the wall clock is told from its speed") {
     for (std::int64_t ns = 1063 * kMs; ns < 2500 * kMs; ns += 77'777'777) {
       CAPTURE(ns);
       CHECK(error_ns(clock, ns, step) <= 10'000);
+    }
+  }
+}
+
+TEST_CASE("A step between the first samples is none of the counter's speed") {
+  for (const std::int64_t step : {3600'000 * kMs, -3600'000 * kMs, 100 * kMs}) {
+    for (const std::int64_t before_step : {0 * kMs, kMs / 5}) {
+      CAPTURE(step);
+      CAPTURE(before_step);
+      ClockHistory clock(TickSource::counter);
+      const Machine machine, later{.step_ns = step};
+      clock.add(machine.sample(0));
+      if (before_step != 0) clock.add(machine.sample(before_step));
+      clock.add(later.sample(10 * kMs));
+      CHECK(error_ns(clock, before_step) <= 2000);
+      CHECK(error_ns(clock, 5 * kMs) <= 100'000);  // on the line of before
+      CHECK(error_ns(clock, 10 * kMs, step) <= 2000);
+      CHECK(error_ns(clock, 100 * kMs, step) <= 100'000);
+      sample_for(clock, later, 63 * kMs, 1063 * kMs);
+      CHECK(error_ns(clock, 1050 * kMs, step) <= 10'000);
     }
   }
 }
@@ -151,17 +171,17 @@ TEST_CASE("A line without a use gets better, and one that is good enough is not 
 TEST_CASE("One sample says when it was, and none says nothing") {
   ClockHistory clock(TickSource::counter);
   CHECK(clock.to_time(kFirstTick) == Time());
-  CHECK(clock.add({kFirstTick, kStart}));
+  CHECK(clock.add({{kFirstTick, kStart}, 0}));
   CHECK(clock.to_time(kFirstTick).time_since_epoch().count() == kStart);
   CHECK(clock.to_time(kFirstTick + 1000).time_since_epoch().count() == kStart);
 }
 
 TEST_CASE("Samples that are out of order are left out") {
   ClockHistory clock(TickSource::counter);
-  CHECK(clock.add({1000, kStart}));
-  CHECK_FALSE(clock.add({1000, kStart + 5}));
-  CHECK_FALSE(clock.add({999, kStart + 5}));
-  CHECK(clock.add({2000, kStart + 1000}));
+  CHECK(clock.add({{1000, kStart}, 0}));
+  CHECK_FALSE(clock.add({{1000, kStart + 5}, 0}));
+  CHECK_FALSE(clock.add({{999, kStart + 5}, 0}));
+  CHECK(clock.add({{2000, kStart + 1000}, 0}));
   CHECK(clock.to_time(1500).time_since_epoch().count() == kStart + 500);
 }
 
@@ -178,8 +198,8 @@ TEST_CASE("Of very many lines the oldest go, and the newest stay exact") {
 TEST_CASE("A wall clock as counter is its own time, whatever it was sampled as") {
   ClockHistory clock(TickSource::realtime);
   CHECK(clock.to_time(kStart).time_since_epoch().count() == kStart);
-  static_cast<void>(clock.add({1, 2}));
-  static_cast<void>(clock.add({3, 1000}));
+  static_cast<void>(clock.add({{1, 2}, 0}));
+  static_cast<void>(clock.add({{3, 1000}, 0}));
   CHECK(clock.to_time(kStart).time_since_epoch().count() == kStart);
 }
 
@@ -191,7 +211,7 @@ TEST_CASE("Numbers that no clock has give some time, and nothing worse") {
     for (const std::int64_t second : kTimes) {
       ClockHistory clock(TickSource::counter);
       for (const ClockSample sample : {ClockSample{1, first}, {2, second}, {1ull << 63, first}}) {
-        static_cast<void>(clock.add(sample));
+        static_cast<void>(clock.add({sample, 0}));
         for (const std::uint64_t ticks : kTicks) static_cast<void>(clock.to_time(ticks));
       }
       for (const std::uint64_t from : kTicks) {
@@ -207,11 +227,11 @@ TEST_CASE("Numbers that no clock has give some time, and nothing worse") {
 TEST_CASE("The real counter keeps the wall clock's time") {
   if (best_tick_source() != TickSource::counter) CODEWAKE_SKIP("this machine's counter is not relied on");
   ClockHistory clock(TickSource::counter);
-  clock.add(sample_clock(TickSource::counter));
+  clock.add(read_clocks(TickSource::counter));
   const auto until = std::chrono::steady_clock::now() + 20ms;
   while (std::chrono::steady_clock::now() < until) {
   }
-  clock.add(sample_clock(TickSource::counter));
+  clock.add(read_clocks(TickSource::counter));
   std::int64_t least = std::numeric_limits<std::int64_t>::max();
   for (int i = 0; i < 100; ++i) {  // the thread may be interrupted between the two
     const auto wall = static_cast<std::int64_t>(read_ticks(TickSource::realtime));

@@ -158,6 +158,14 @@ std::vector<std::vector<std::string>> Target::rows(const std::string& sql) {
   });
 }
 
+void Target::move_away() {
+  throw std::logic_error("a server has its files to itself");
+}
+
+std::vector<std::vector<std::vector<std::string>>> Target::rows_of_all(const std::string& sql) {
+  return {rows(sql)};
+}
+
 std::string Target::conclude() {
   const std::size_t restarts = impl_->restarts->count();
   impl_->restarts.reset();

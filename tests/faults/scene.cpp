@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <system_error>
 #include <thread>
@@ -145,7 +146,12 @@ void Scene::run_and_kill(const Program& program) {
     pollfd first{.fd = pipe.reader(), .events = POLLIN, .revents = 0};
     CHECK(poll(&first, 1, 60'000) == 1);
   }
-  const bool lives = listen(pipe.reader(), Clock::now() + life, hear);
+  bool lives = true;
+  if (program.meanwhile) {
+    lives = listen(pipe.reader(), Clock::now() + life / 2, hear);
+    program.meanwhile();
+  }
+  lives = lives && listen(pipe.reader(), Clock::now() + (program.meanwhile ? life / 2 : life), hear);
   kill(child, SIGKILL);
   const int code = wait_for(child);
   const bool ended = program.events != 0 && code == 0;
@@ -191,6 +197,32 @@ Tally Scene::look() {
     if (sequence > last[lane]) tally.lost += sequence - last[lane];
   }
   told_.clear();
+  return tally;
+}
+
+Tally Scene::look_everywhere() {
+  Tally tally{.kills = std::exchange(kills_, 0)};
+  std::map<Lane, std::set<std::uint32_t>> found;
+  for (const auto& rows : target_.rows_of_all("SELECT val FROM events_data WHERE \"key\" = 'at'")) {
+    std::set<std::string> here;
+    for (const auto& row : rows) {
+      int round = 0, thread = 0;
+      std::uint32_t sequence = 0;
+      REQUIRE(std::sscanf(row[0].c_str(), "%d/%d/%u", &round, &thread, &sequence) == 3);
+      if (!here.insert(row[0]).second) ++tally.twice;
+      found[{round, thread}].insert(sequence);
+    }
+  }
+  for (const auto& [lane, sequences] : found) {
+    tally.stored += sequences.size();
+    tally.lost += *sequences.rbegin() - sequences.size();
+  }
+  for (const auto& [lane, sequence] : told_) {
+    tally.told += sequence;
+    const std::set<std::uint32_t>& sequences = found[lane];
+    const std::uint32_t last = sequences.empty() ? 0 : *sequences.rbegin();
+    if (sequence > last) tally.lost += sequence - last;
+  }
   return tally;
 }
 

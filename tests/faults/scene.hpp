@@ -57,6 +57,8 @@ class Scene {
     std::size_t longest_value = 400;
     /// One event in so many has a value of 100,000 bytes; 0: none.
     int large_in = 0;
+    /// In the middle of its life, where there is something.
+    std::function<void()> meanwhile = {};
     /// After so many events of each thread the program shuts down; 0: never. It may be gone before it is
     /// killed.
     std::uint32_t events = 0;
@@ -66,6 +68,7 @@ class Scene {
 
   Config::Queue options() const;
   const Target& target() const noexcept { return target_; }
+  Target& target() noexcept { return target_; }
   const JournalFolder& journal() const noexcept { return journal_; }
   std::mt19937_64& random() noexcept { return random_; }
   std::uint64_t draw(std::uint64_t below) { return random_() % below; }
@@ -79,6 +82,10 @@ class Scene {
 
   /// Compares what is in the store with what was told, since the last call.
   Tally look();
+
+  /// The same where databases were moved away: what was told is in one of them. What was sent again because
+  /// the old one had it, or may have had it, is in two; in one it is once.
+  Tally look_everywhere();
 
   /// Prints the line that tools/dev/torture sums up, and checks that nothing was lost, or stored twice, or in
   /// another order.

@@ -8,7 +8,11 @@ namespace codewake::testing {
 
 class Target::Impl {
  public:
-  std::filesystem::path file() const { return folder_ / "events.sqlite"; }
+  std::filesystem::path file() const { return file_in("present"); }
+  std::filesystem::path file_in(const std::string& name) const { return folder_ / name / "events.sqlite"; }
+  std::filesystem::path folder(const std::string& name) const { return folder_ / name; }
+
+  std::vector<std::string> moved;
 
  private:
   TemporaryFolder folder_;
@@ -35,6 +39,18 @@ std::shared_ptr<Store> Target::queue(const Config::Queue& options, const Trouble
 
 std::vector<std::vector<std::string>> Target::rows(const std::string& sql) {
   return Database(impl_->file()).rows(sql);
+}
+
+void Target::move_away() {
+  impl_->moved.push_back(std::to_string(impl_->moved.size()));
+  std::filesystem::rename(impl_->folder("present"), impl_->folder(impl_->moved.back()));
+}
+
+std::vector<std::vector<std::vector<std::string>>> Target::rows_of_all(const std::string& sql) {
+  std::vector<std::vector<std::vector<std::string>>> all;
+  for (const std::string& name : impl_->moved) all.push_back(Database(impl_->file_in(name)).rows(sql));
+  if (std::filesystem::exists(impl_->file())) all.push_back(rows(sql));
+  return all;
 }
 
 std::string Target::conclude() {

@@ -41,6 +41,12 @@ class Target {
   /// What the database answers to this, as text; waits for its server.
   std::vector<std::vector<std::string>> rows(const std::string& sql);
 
+  /// Moves the database away, as it is: from now on there is none in its place. Throws where it lies on a
+  /// server.
+  void move_away();
+  /// What each of those that were moved away answers, the oldest first, and the present one.
+  std::vector<std::vector<std::vector<std::string>>> rows_of_all(const std::string& sql);
+
   /// Ends what goes on behind the scene, and says what that was, such as `on SQLite`.
   std::string conclude();
 

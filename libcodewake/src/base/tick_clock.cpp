@@ -4,6 +4,7 @@
 #include <cmath>
 #include <fstream>
 #include <string>
+#include <utility>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -27,8 +28,10 @@ bool kernel_relies_on_counter() {
 }
 #endif
 
-std::int64_t realtime_ns() noexcept {
-  return static_cast<std::int64_t>(read_ticks(TickSource::realtime));
+std::int64_t clock_ns(clockid_t clock) noexcept {
+  timespec time{};
+  clock_gettime(clock, &time);
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
 // Samples may come from a damaged file: their numbers may be anything, so that sums wrap around.
@@ -45,6 +48,13 @@ constexpr std::int64_t kWorthANewFitNs = 200;
 /// What the wall clock is moved by where it is set, at least; and what shows that it is being adjusted.
 constexpr std::int64_t kLeastStepNs = 20'000;
 constexpr std::int64_t kMovingNs = 5'000;
+/// The same as long as no slope is known, by the steady clock.
+constexpr std::int64_t kLeastEarlyStepNs = 1'000'000;
+
+/// Numbers may be anything: std::abs of the least has none.
+bool is_beyond(std::int64_t off_ns, std::int64_t most_ns) noexcept {
+  return off_ns > most_ns || off_ns < -most_ns;
+}
 
 double slope(const ClockSample& a, const ClockSample& b) noexcept {
   return static_cast<double>(difference_ns(b.realtime_ns, a.realtime_ns)) /
@@ -57,6 +67,13 @@ Time on_line(const ClockSample& through, double ns_per_tick, std::uint64_t ticks
   const double product = difference * ns_per_tick;
   const double ns = std::isfinite(product) ? std::clamp(product, -kFurthestNs, kFurthestNs) : 0;
   return Time(std::chrono::nanoseconds(difference_ns(through.realtime_ns, -std::llround(ns))));
+}
+
+// From a second before it.
+ClockPoints points_through(const ClockSample& sample, double ns_per_tick) noexcept {
+  const auto second = static_cast<std::uint64_t>(std::clamp(1e9 / ns_per_tick, 1.0, 1e18));
+  const std::uint64_t before = sample.ticks - std::min(second, sample.ticks);
+  return {ClockSample{before, on_line(sample, ns_per_tick, before).time_since_epoch().count()}, sample};
 }
 
 }  // namespace
@@ -75,21 +92,23 @@ TickSource best_tick_source() noexcept {
   return TickSource::realtime;
 }
 
-ClockSample sample_clock(TickSource source) noexcept {
+ClockReading read_clocks(TickSource source) noexcept {
   if (source == TickSource::realtime) {
     const std::uint64_t ticks = read_ticks(source);
-    return {ticks, static_cast<std::int64_t>(ticks)};
+    return {{ticks, static_cast<std::int64_t>(ticks)}, clock_ns(CLOCK_MONOTONIC)};
   }
-  // The thread may be interrupted between the two clocks: the tightest of a few is taken.
-  ClockSample best;
+  // The thread may be interrupted between the clocks: the tightest of a few is taken.
+  ClockReading best;
   std::uint64_t tightest = UINT64_MAX;
   for (int i = 0; i < 5; ++i) {
     const std::uint64_t before = read_ticks(source);
-    const std::int64_t ns = realtime_ns();
+    const std::int64_t ns = clock_ns(CLOCK_REALTIME);
     const std::uint64_t width = read_ticks(source) - before;
-    if (width >= tightest) continue;
-    tightest = width;
-    best = {before + width / 2, ns};
+    const std::int64_t steady_ns = clock_ns(CLOCK_MONOTONIC);
+    const std::uint64_t whole_width = read_ticks(source) - before;
+    if (whole_width >= tightest) continue;
+    tightest = whole_width;
+    best = {{before + width / 2, ns}, steady_ns};
   }
   return best;
 }
@@ -124,7 +143,14 @@ void ClockHistory::begin_line(const ClockLine& line) {
   is_used_ = false;
 }
 
-bool ClockHistory::add(ClockSample sample) {
+// All that is known of the new line's slope is that of the counter.
+void ClockHistory::begin_behind_step(const ClockSample& sample, double ns_per_tick) {
+  samples_.assign(1, sample);
+  begin_line({.from_ticks = sample.ticks, .points = points_through(sample, ns_per_tick)});
+}
+
+bool ClockHistory::add(const ClockReading& reading) {
+  const ClockSample& sample = reading.sample;
   if (!samples_.empty() && sample.ticks <= samples_.back().ticks) return false;
   const auto keep = [&] {
     if (samples_.size() == kLineSamples) samples_.erase(samples_.begin());
@@ -133,11 +159,27 @@ bool ClockHistory::add(ClockSample sample) {
   if (lines_.empty()) {
     keep();
     if (samples_.size() == 1) {
+      steady_ns_ = reading.steady_ns;
       lines_.add({.from_ticks = 0, .points = {sample, sample}});
       return true;
     }
   }
   const ClockLine last = lines_.last();
+  const std::int64_t steady_passed_ns =
+      difference_ns(reading.steady_ns, std::exchange(steady_ns_, reading.steady_ns));
+  // Before the line's own slope is known, a step would be taken for one.
+  if (!knows_slope_ && lines_.source() == TickSource::counter && steady_passed_ns > 0) {
+    const std::int64_t stepped_ns =
+        difference_ns(difference_ns(sample.realtime_ns, samples_.back().realtime_ns), steady_passed_ns);
+    if (is_beyond(stepped_ns, kLeastEarlyStepNs + steady_passed_ns / 1000)) {
+      const double ns_per_tick =
+          static_cast<double>(steady_passed_ns) / static_cast<double>(sample.ticks - samples_.back().ticks);
+      if (last.points[0] == last.points[1] && !is_used_)
+        lines_.add({.from_ticks = last.from_ticks, .points = points_through(last.points[0], ns_per_tick)});
+      begin_behind_step(sample, ns_per_tick);
+      return true;
+    }
+  }
   if (last.points[0] == last.points[1]) {  // one sample is no line yet
     if (samples_.back() != sample) keep();
     begin_line({.from_ticks = is_used_ ? sample.ticks : last.from_ticks, .points = {last.points[0], sample}});
@@ -149,13 +191,7 @@ bool ClockHistory::add(ClockSample sample) {
   const double passed_ns = static_cast<double>(sample.ticks - samples_.back().ticks) * ns_per_tick;
   // No clock is adjusted by a thousandth.
   if (off_ns > kLeastStepNs && static_cast<double>(off_ns) > passed_ns * 1e-3 && knows_slope_) {
-    samples_.assign(1, sample);
-    // All that is known of the new line's slope is that of the counter.
-    const auto second = static_cast<std::uint64_t>(std::clamp(1e9 / ns_per_tick, 1.0, 1e18));
-    const ClockSample before{sample.ticks - std::min(second, sample.ticks), 0};
-    const Time time = on_line(sample, ns_per_tick, before.ticks);
-    begin_line({.from_ticks = sample.ticks,
-                .points = {ClockSample{before.ticks, time.time_since_epoch().count()}, sample}});
+    begin_behind_step(sample, ns_per_tick);
     return true;
   }
   const ClockSample previous = samples_.back();

@@ -42,7 +42,13 @@ struct ClockSample {
   bool operator==(const ClockSample&) const = default;
 };
 
-ClockSample sample_clock(TickSource source) noexcept;
+/// And CLOCK_MONOTONIC, which nobody sets.
+struct ClockReading {
+  ClockSample sample;
+  std::int64_t steady_ns = 0;
+};
+
+ClockReading read_clocks(TickSource source) noexcept;
 
 /// Two points of a straight line from ticks to time. The integers stand in files: a reader of these
 /// gets the same nanosecond for the same ticks.
@@ -88,8 +94,8 @@ class ClockHistory {
   explicit ClockHistory(TickSource source = TickSource::realtime) noexcept : lines_(source) {}
 
   /// Takes one that is later, in ticks, than those before; any other is left out. True where it has made or
-  /// changed the last line.
-  bool add(ClockSample sample);
+  /// changed the last line. The steady clock tells a step between the first samples from the counter's speed.
+  bool add(const ClockReading& reading);
 
   /// The line of ticks that have been read already. From now on it stays. Needs two samples for the counter.
   const ClockLine& use_line_of(std::uint64_t ticks) noexcept;
@@ -99,11 +105,13 @@ class ClockHistory {
 
  private:
   void begin_line(const ClockLine& line);
+  void begin_behind_step(const ClockSample& sample, double ns_per_tick);
 
   ClockLines lines_;
-  std::vector<ClockSample> samples_;  // the latest that the wall clock was not set between
-  bool is_used_ = false;              // the last line
-  bool knows_slope_ = false;          // well enough to tell a step from it
+  std::vector<ClockSample> samples_;       // the latest that the wall clock was not set between
+  std::int64_t steady_ns_ = 0;  // at the last sample
+  bool is_used_ = false;                   // the last line
+  bool knows_slope_ = false;               // well enough to tell a step from it
 };
 
 }  // namespace codewake::internal

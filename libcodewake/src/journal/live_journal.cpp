@@ -23,7 +23,7 @@ LiveJournal::LiveJournal(JournalOptions options) : options_(std::move(options)) 
   make_front();
   // Two samples make a line; a moment lies between them, so that it is straight to a thousandth.
   clock_ = ClockHistory(ticks_);
-  clock_.add(sample_clock(ticks_));
+  clock_.add(read_clocks(ticks_));
   const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(200);
   while (std::chrono::steady_clock::now() < until) {
   }

@@ -49,7 +49,7 @@ void LiveJournal::sample_clock_if_due() {
   if (now < next_sample_) return;
   next_sample_ = now + sample_interval_;
   sample_interval_ = std::min<std::chrono::nanoseconds>(2 * sample_interval_, kLongestSampleInterval);
-  if (!clock_.add(sample_clock(ticks_))) return;
+  if (!clock_.add(read_clocks(ticks_))) return;
   FrontHeader& written = front_->header();
   const std::uint64_t number = written.clock_lines;
   written.clock[number % kFrontLines] = clock_.lines().last();
