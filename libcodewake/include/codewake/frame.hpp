@@ -13,8 +13,8 @@ struct Frame {
   std::string filename = {};
   /// Counts from 1; 0 where it is not known.
   std::uint32_t lineno = 0;
-  /// The source line without the white space around it, empty where the file could not be read; `+0xOFFSET`
-  /// within the module where the line is not known, so that two stacks of unknown lines do not look the same.
+  /// The trimmed source line, empty where it cannot be read, behind it what an instance of a template is made
+  /// of (`return f(x); [T = double]`); `+0xOFFSET` within the module where no line is known: stacks differ.
   std::string src = {};
   /// Demangled; empty where it is not known, as in frames that Code Wake for Python wrote.
   std::string function = {};
