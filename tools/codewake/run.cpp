@@ -1,9 +1,7 @@
 // `codewake run -- PROGRAM ARGS…`: a program that was never changed, recorded by preloading the library.
 #include <dlfcn.h>
-#include <elf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <link.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -17,7 +15,6 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,6 +28,7 @@
 #include "codewake/recovery.hpp"
 #include "codewake/throw_hook.hpp"
 #include "codewake/time.hpp"
+#include "codewake/watching.hpp"
 #include "command.hpp"
 #include "output.hpp"
 #include "run_store_file.hpp"
@@ -51,12 +49,23 @@ struct RunOptions {
 };
 
 /// The library that this program itself uses.
-std::string library_path() {
+fs::path library_path() {
   Dl_info info{};
   if (dladdr(reinterpret_cast<void*>(&throw_hook_in_force), &info) == 0 || info.dli_fname == nullptr) {
     throw Error("libcodewake is not found, so that it cannot be preloaded");
   }
-  return fs::canonical(info.dli_fname).string();
+  return fs::canonical(info.dli_fname);
+}
+
+/// The small one beside it, of the same version, that is preloaded.
+std::string watch_library_path(const fs::path& library) {
+  constexpr std::string_view kName = "libcodewake";
+  const std::string name = library.filename().string();
+  const fs::path path = library.parent_path() / (std::string(kName) + "-watch" + name.substr(kName.size()));
+  if (!fs::exists(path)) throw Error(fmt::format("{} is not there, so that it cannot be preloaded", path.string()));
+  if (path.string().find_first_of(": ") != std::string::npos)
+    throw Error(fmt::format("{}: a path with a space or a colon cannot be preloaded", path.string()));
+  return path.string();
 }
 
 /// The same store with a queue before it, where its module has one: then recording costs the program little.
@@ -79,17 +88,22 @@ void set_variable(const char* name, const std::string& value) {
   if (setenv(name, value.c_str(), 1) != 0) throw std::system_error(errno, std::generic_category(), name);
 }
 
-/// What the library in the program is told.
-void set_environment(const RunStoreFile* store, const Config& config, bool throws) {
-  const char* const before = secure_getenv("LD_PRELOAD");
-  const std::string library = library_path();
-  set_variable("LD_PRELOAD",
-               before == nullptr || *before == '\0' ? library : fmt::format("{}:{}", library, before));
+/// What the libraries in the program are told.
+void set_environment(const RunStoreFile* file, const Config& config, const Store& store, bool throws) {
+  const fs::path library = library_path();
+  set_variable("CODE_WAKE_WATCH", watch_instructions(config, store, throws ? library : fs::path()));
   set_variable("CODE_WAKE_RUN", throws ? "throws" : "crashes");
   set_variable("CODE_WAKE_STORE_ADAPTER", queueing_adapter(config));
-  if (store == nullptr) return;
+  if (file == nullptr) return;
   unsetenv("CODE_WAKE_STORE_CONFIG");  // it would count more
-  set_variable("CODE_WAKE_STORE_CONFIG_FILE", store->path().string());
+  set_variable("CODE_WAKE_STORE_CONFIG_FILE", file->path().string());
+}
+
+void preload_watch_library() {
+  const char* const before = secure_getenv("LD_PRELOAD");
+  const std::string library = watch_library_path(library_path());
+  set_variable("LD_PRELOAD",
+               before == nullptr || *before == '\0' ? library : fmt::format("{}:{}", library, before));
 }
 
 /// Where execvp would find it; empty where it would not.
@@ -106,21 +120,14 @@ std::string find_program(const std::string& name) {
   }
 }
 
-/// Whether it is an ELF file that no dynamic linker loads: nothing can be preloaded there.
-bool is_static(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  ElfW(Ehdr) header{};
-  in.read(reinterpret_cast<char*>(&header), sizeof header);
-  if (!in || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return false;
-  if (header.e_phentsize != sizeof(ElfW(Phdr))) return false;
-  in.seekg(static_cast<std::streamoff>(header.e_phoff));
-  for (unsigned i = 0; i < header.e_phnum; ++i) {
-    ElfW(Phdr) segment{};
-    in.read(reinterpret_cast<char*>(&segment), sizeof segment);
-    if (!in) return false;
-    if (segment.p_type == PT_INTERP) return false;
+/// Says what cannot be recorded of it.
+void tell_of_limits(const std::string& path, const ProgramCheck& check, bool throws) {
+  if (!check.problem.empty()) {
+    complain(fmt::format("{} {}: it runs, and nothing of it is recorded", path, check.problem));
+  } else if (throws && check.has_other_runtime) {
+    complain(fmt::format("{} uses libc++: its crashes are recorded, and of its exceptions those that no handler catches",
+                         path));
   }
-  return true;
 }
 
 /// The program, and the signals that are meant for it.
@@ -225,11 +232,11 @@ int run_program(Session& session, const RunOptions& options) {
   const std::shared_ptr<Store> store = open_store(session.options);
   std::optional<RunStoreFile> file;
   if (!session.options.store.empty()) file.emplace(session.options.store);
-  set_environment(file ? &*file : nullptr, config, options.throws);
+  set_environment(file ? &*file : nullptr, config, *store, options.throws);
   const std::string path = find_program(options.words.front());
-  if (!path.empty() && is_static(path)) {
-    complain(fmt::format("{} is linked statically: it runs, and nothing of it is recorded", path));
-  }
+  const ProgramCheck check = path.empty() ? ProgramCheck() : check_program(path);
+  tell_of_limits(path, check, options.throws);
+  if (check.can_preload) preload_watch_library();
   const bool keeps_nothing = config.queue.journal == "memory";
   if (keeps_nothing) complain("queue.journal is memory: crashes are not recorded");
   const Time start = now();

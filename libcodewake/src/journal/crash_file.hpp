@@ -22,6 +22,12 @@ struct CrashSubject {
   ProcessInfo info = {};
 };
 
+/// What a nest says of runs that are made like `about`, of whichever process.
+struct CrashNestParts {
+  std::string name_begin, name_end, fingerprint, about;  ///< as in CrashNest
+};
+CrashNestParts crash_nest_parts(const RunAbout& about);
+
 /// Makes the file in a run's folder; its memory stays mapped for good. Throws std::system_error.
 CrashPage* make_crash_page(const Folder& folder, const CrashSubject& subject);
 
@@ -29,9 +35,6 @@ CrashPage* make_crash_page(const Folder& folder, const CrashSubject& subject);
 /// which stores what the run `about` would; a root is made where it is missing. Thread-safe.
 void prepare_crash_runs(const std::vector<std::filesystem::path>& roots, const RunAbout& about,
                         const CrashSubject& subject);
-
-/// In the child of a fork(): notes when it begins, for a run that a crash makes. Async-signal-safe.
-void note_crash_child() noexcept;
 
 /// What was written there; null where there is no such file, it is not whole, or nothing has crashed. Numbers
 /// in the result are within their bounds, texts have an end.

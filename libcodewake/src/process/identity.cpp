@@ -2,18 +2,22 @@
 
 #include <netdb.h>
 #include <pwd.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <condition_variable>
+#include <cstring>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <system_error>
 #include <vector>
 
 #include "base/worker_thread.hpp"
+#include "watch/instructions.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -36,6 +40,15 @@ struct Lookup {
   std::optional<std::string> name;
 };
 
+// `codewake run` has looked it up for all that it starts.
+std::string told_host_name() {
+  const char* const value = secure_getenv(kWatchVariable);
+  if (value == nullptr) return {};
+  std::vector<char> texts(std::strlen(value) + std::size(kWatchTexts));
+  WatchInstructions instructions;
+  return read_watch_instructions(value, texts.data(), texts.size(), instructions) ? instructions.host : "";
+}
+
 }  // namespace
 
 std::optional<std::string> executable_path() {
@@ -56,6 +69,7 @@ std::string user_name() {
 }
 
 std::string host_name(std::chrono::milliseconds timeout) {
+  if (std::string told = told_host_name(); !told.empty()) return told;
   std::array<char, 256> buffer{};
   if (gethostname(buffer.data(), buffer.size() - 1) != 0) return "localhost";
   const std::string host(buffer.data());

@@ -12,11 +12,12 @@
 
 #include "base/worker_thread.hpp"
 #include "codewake/errors.hpp"
-#include "codewake/plugin.hpp"
 #include "codewake/throw_hook.hpp"
 #include "codewake/tracing.hpp"
 #include "codewake/visible.hpp"
+#include "journal/crash_nest.hpp"
 #include "model/current_tie.hpp"
+#include "process/configured_store.hpp"
 #include "process/event_stacks.hpp"
 #include "process/exception_attributes.hpp"
 #include "process/identity.hpp"
@@ -27,6 +28,7 @@
 #include "stacktrace/crash_handler.hpp"
 #include "stacktrace/exceptions.hpp"
 #include "stacktrace/loaded_modules.hpp"
+#include "stacktrace/preloaded_watch.hpp"
 #include "stacktrace/throw_observer.hpp"
 #include "tracing/lock_clocks.hpp"
 
@@ -65,17 +67,6 @@ struct MakingItHere {
 bool any_given(const ProcessOptions& options) {
   return options.app_name || options.app_vsn || options.env_name || options.st_for_non_exceptions ||
          options.st_from_exceptions || options.store;
-}
-
-std::shared_ptr<Store> store_from(const Config& config) {
-  if (!config.store.adapter) {
-    throw ConfigError(
-        {.source = config.looked_at(), .key = "store.adapter"},
-        "no store is configured: set CODE_WAKE_STORE_ADAPTER and CODE_WAKE_STORE_CONFIG, write a file, or "
-        "give Process::instance a store");
-  }
-  return load_store(config.store.module, config.store.class_name, config.store.parameters,
-                    config.plugin_path);
 }
 
 void say_once(std::atomic<bool>& said, const char* what, const char* detail) {
@@ -177,7 +168,7 @@ Config Process::Impl::configured(const ProcessOptions& options) {
 
 Process::Impl::Impl(const ProcessOptions& options, bool registers)
     : config(configured(options)),
-      store(options.store ? options.store : store_from(config)),
+      store(options.store ? options.store : internal::store_from(config)),
       queues_(store->queues()),
       store_parameters_(options.store ? std::vector<std::string>() : config.store.parameters) {
   info_ = internal::identify_process();
@@ -192,7 +183,9 @@ Process::Impl::Impl(const ProcessOptions& options, bool registers)
   } else if (watches_for_crashes()) {
     provide_crash_page();
   }
-  internal::watch_for_crashes(config.crashes.signals, config.crashes.uncaught);
+  if (registers) internal::stop_preloaded_watching();
+  if (!internal::is_preloaded_watching())
+    internal::watch_for_crashes({.signals = config.crashes.signals, .uncaught = config.crashes.uncaught});
   if (registers && !queues_ && watches_for_crashes()) {
     internal::recover_crash_runs(*store, config.queue, store_parameters_);
   }
@@ -441,6 +434,7 @@ void Process::end(const std::atomic<Process*>& which) {
   Process* const process = which.load(std::memory_order_relaxed);
   if (process == nullptr) return;
   if (internal::is_dying()) process->impl_->leave_to_recoverers();
+  internal::forget_left_fault();
   process->shutdown(process->config().queue.exit_timeout);
 }
 
@@ -451,7 +445,10 @@ void Process::watch_program(std::string_view what) noexcept {
     const MakingItHere guard;
     the_watcher.store(new Process({}, false), std::memory_order_release);
     std::atexit([] { end(the_watcher); });
-    if (what == "throws") internal::observe_throws(&on_throw);
+    if (what == "throws") {
+      internal::observe_throws(&on_throw);
+      internal::observe_preloaded_throws(&on_throw);
+    }
   } catch (const std::exception& error) {
     say_on_stderr({"the program runs, and nothing of it is recorded: ", error.what()});
   }
@@ -472,8 +469,9 @@ void Process::on_throw(void* object, const std::type_info& type, std::span<void*
 
 [[maybe_unused]] const bool Process::is_watched_ = [] {
   const char* const what = secure_getenv("CODE_WAKE_RUN");  // not what a user says to a setuid program
-  if (what != nullptr) watch_program(what);
-  return what != nullptr;
+  const bool is_whole = what != nullptr && (what == std::string_view("throws") || !internal::is_preloaded_watching());
+  if (is_whole) watch_program(what);
+  return is_whole;
 }();
 
 void Process::at_fork(ForkPhase phase) noexcept {

@@ -9,6 +9,7 @@
 
 #include "journal/event_codec.hpp"
 #include "queue/modules_note.hpp"
+#include "stacktrace/exceptions.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -91,6 +92,11 @@ std::vector<Module> modules_of(const CrashPage& page, const std::vector<Module>&
   return modules;
 }
 
+std::string type_of(const CrashPage& page, std::uint32_t exception) {
+  const char* const type = page.exception[exception].type;
+  return page.has_mangled_types != 0 ? exception_type(type) : std::string(type);
+}
+
 std::vector<Attribute> data_of(const CrashPage& page) {
   std::vector<Attribute> data;
   data.emplace_back("event", "codewake.crash");
@@ -108,7 +114,7 @@ std::vector<Attribute> data_of(const CrashPage& page) {
   add("crash.thread_id", std::to_string(page.thread_id));
   for (std::uint32_t i = 0; i < page.exceptions; ++i) {
     const std::string prefix = i == 0 ? "exception." : fmt::format("exception.cause.{}.", i);
-    add(prefix + "type", page.exception[i].type);
+    add(prefix + "type", type_of(page, i));
     add(prefix + "message", page.exception[i].message);
   }
   return data;
@@ -134,7 +140,7 @@ CrashReport report_of(const CrashPage& page, Stacktrace stack) {
   report.data = data_of(page);
   if (!page.trace.trace_id.empty()) report.trace = page.trace;
   report.stack = std::move(stack);
-  report.summary = page.exceptions != 0 ? std::string(page.exception[0].type)
+  report.summary = page.exceptions != 0 ? type_of(page, 0)
                    : page.signal != 0   ? name_of_signal(page.signal)
                                         : reason_of(page);
   return report;

@@ -59,6 +59,14 @@ void expect_crash(const Store& store, const Config::Queue& options,
   expect_crash(target_of(store, parameters), options, subject);
 }
 
+std::optional<CrashPlan> plan_crash_runs(const Store& store, const Config::Queue& options,
+                                         const std::vector<std::string>& parameters) {
+  const QueueTarget target = target_of(store, parameters);
+  const fs::path journal = journal_folder(options, target);
+  if (journal.empty()) return std::nullopt;
+  return CrashPlan{.roots = crash_roots(options, journal), .about = about_run(target)};
+}
+
 CrashRun::CrashRun(const Store& store, const Config::Queue& options,
                    const std::vector<std::string>& parameters, CrashSubject subject)
     : subject_(std::move(subject)) {

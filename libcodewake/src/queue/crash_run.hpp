@@ -19,6 +19,16 @@ void expect_crash(const QueueTarget& target, const Config::Queue& options, const
 void expect_crash(const Store& store, const Config::Queue& options,
                   const std::vector<std::string>& parameters, const CrashSubject& subject);
 
+/// Where such runs lie, and what they say.
+struct CrashPlan {
+  std::vector<std::filesystem::path> roots;  ///< absolute, the preferred one first
+  RunAbout about;
+};
+
+/// Empty where the configuration or the store want no files. Throws std::system_error where no folder can have them.
+std::optional<CrashPlan> plan_crash_runs(const Store& store, const Config::Queue& options,
+                                         const std::vector<std::string>& parameters);
+
 /// Thread-bound.
 class CrashRun {
  public:

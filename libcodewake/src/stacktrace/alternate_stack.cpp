@@ -12,7 +12,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <cstdlib>
 #include <new>
 
 #include "codewake/export.hpp"
@@ -26,9 +26,9 @@ namespace {
 using CreateFunction = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
 using PlainCreateFunction = int (*)(thrd_t*, thrd_start_t, void*);
 
-// Room for handlers of the program, too, that think that they are on the thread's own stack. What is not
-// touched takes no memory.
-constexpr std::size_t kStackBytes = 1 << 20;
+// Room for handlers of the program, too, that think that they are on the thread's own stack: as much as that has. What
+// is not touched takes no memory.
+constexpr std::size_t kStackBytes = 8 << 20;
 constexpr std::size_t kGuardBytes = 64 << 10;
 
 constinit std::atomic<bool> provides{true};
@@ -103,7 +103,8 @@ struct Start {
 
 template <class Result>
 Result begin_thread(void* data) {
-  const Start<Result> start = *std::unique_ptr<Start<Result>>(static_cast<Start<Result>*>(data));
+  const Start<Result> start = *static_cast<Start<Result>*>(data);
+  std::free(data);
   provide_alternate_stack();
   begin_with_faults_unblocked();
   return start.function(start.argument);
@@ -113,16 +114,14 @@ Result begin_thread(void* data) {
 template <class Result, class Create>
 int create_thread(Result (*function)(void*), void* argument, Create create) noexcept {
   if (!provides.load(std::memory_order_relaxed) || is_sanitized()) return create(function, argument);
-  std::unique_ptr<Start<Result>> start(new (std::nothrow) Start<Result>{function, argument});
-  if (start == nullptr) return create(function, argument);
+  void* const memory = std::malloc(sizeof(Start<Result>));
+  if (memory == nullptr) return create(function, argument);
+  auto* const start = new (memory) Start<Result>{function, argument};
   const BlockedFaults guard;
-  const int error = create(&begin_thread<Result>, start.get());
-  if (error == 0) static_cast<void>(start.release());
+  const int error = create(&begin_thread<Result>, start);
+  if (error != 0) std::free(start);
   return error;
 }
-
-// The library is loaded by the program's first thread.
-[[maybe_unused]] const bool first_thread_has_one = (provide_alternate_stack(), true);
 
 }  // namespace
 

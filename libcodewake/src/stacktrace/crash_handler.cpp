@@ -11,27 +11,20 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <exception>
-#include <optional>
-#include <span>
-#include <string_view>
-#include <typeinfo>
 #include <utility>
 
-#include "codewake/stacktrace.hpp"
 #include "model/current_tie.hpp"
 #include "stacktrace/alternate_stack.hpp"
 #include "stacktrace/crash_stack.hpp"
-#include "stacktrace/exceptions.hpp"
 #include "stacktrace/fault_mask.hpp"
 #include "stacktrace/jump_hook.hpp"
 #include "stacktrace/signal_hook.hpp"
 #include "stacktrace/terminate_hook.hpp"
+#include "stacktrace/uncaught.hpp"
 
 // Invariants:
 //  - One thread writes the page: the one whose id is in `writer`. It stays there while the process dies, and
@@ -329,26 +322,6 @@ void on_fatal_signal(int signal, siginfo_t* info, void* data) {
   errno = error;
 }
 
-// Memory may be what is short.
-void note_exception(CrashPage& page, const std::exception_ptr& exception) noexcept {
-  const ThrownObject thrown(exception);
-  if (thrown.type() == nullptr) return;
-  set_text(page.exception[0].type, thrown.type()->name());
-  page.exception[0].message[0] = '\0';
-  page.exceptions = 1;
-  try {
-    std::uint32_t count = 0;
-    for (const ExceptionDescription& one : describe(exception)) {
-      if (count == CrashPage::kMaxExceptions) break;
-      set_text(page.exception[count].type, one.type);
-      set_text(page.exception[count].message, one.message.value_or(""));
-      page.exceptions = ++count;
-    }
-  } catch (...) {
-    // What there is says the type, at least.
-  }
-}
-
 void record_terminate() noexcept {
   const NoCancellation guard;
   const pid_t self = thread_id();
@@ -360,11 +333,7 @@ void record_terminate() noexcept {
   begin_page(page, self);
   page.is_uncaught = 1;
   set_state(page, CrashState::begun);
-  const std::exception_ptr exception = std::current_exception();
-  std::optional<Stacktrace> stack = Stacktrace::thrown_at(exception);
-  if (!stack || stack->empty()) stack = Stacktrace::current(Stacktrace::kMaxFrames);
-  set_frames(stack->addresses().data(), stack->addresses().size(), page);
-  note_exception(page, exception);
+  describe_uncaught(page);
   note_trace(page);
   find_modules(page);
   set_state(page, CrashState::whole);
@@ -373,17 +342,24 @@ void record_terminate() noexcept {
 
 }  // namespace
 
-void watch_for_crashes(bool signals, bool uncaught) noexcept {
+void watch_for_crashes(CrashCauses causes) noexcept {
   prepare_crash_stack();
   observe_jumps(&on_jump);
-  if (uncaught) take_terminate(&record_terminate);
-  if (signals) {
+  if (causes.uncaught) take_terminate(&record_terminate);
+  if (causes.signals) {
     provide_alternate_stack();
-    take_fatal_signals(&on_fatal_signal);
+    take_fatal_signals(&on_fatal_signal, causes.system_calls);
     keep_faults_unblocked();
   } else {
     stop_providing_alternate_stacks();
   }
+}
+
+void stop_watching_for_crashes() noexcept {
+  observe_jumps(nullptr);
+  take_terminate(nullptr);
+  return_fatal_signals();
+  stop_providing_alternate_stacks();
 }
 
 void use_crash_page(CrashPage* page) noexcept {
@@ -393,8 +369,13 @@ void use_crash_page(CrashPage* page) noexcept {
 
 bool is_dying() noexcept {
   if (writer.load() != thread_id() || written == nullptr) return false;
-  return written->is_uncaught != 0 ||
-         is_on_alternate_stack(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)));
+  const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+  return written->is_uncaught != 0 ? here < handler_frame.load() : is_on_alternate_stack(here);
+}
+
+void forget_left_fault() noexcept {
+  if (owner_of_page.load(std::memory_order_acquire) != getpid() || handler_frame.load() == 0) return;
+  if (writer.load() != 0 && !is_dying()) forget_record();
 }
 
 void keep_crash() noexcept {

@@ -10,9 +10,17 @@
 
 namespace codewake::internal {
 
-/// From now on fatal signals (`signals`), exceptions that nobody catches and other ends by std::terminate
-/// (`uncaught`) are written into the page in use. Once is enough. Thread-safe.
-void watch_for_crashes(bool signals, bool uncaught) noexcept;
+struct CrashCauses {
+  bool signals = true;       ///< fatal signals
+  bool system_calls = true;  ///< among them SIGSYS; else only where the program has a handler for it
+  bool uncaught = true;      ///< exceptions that no handler catches, and other ends by std::terminate
+};
+
+/// From now on these are written into the page in use. Once is enough. Thread-safe.
+void watch_for_crashes(CrashCauses causes) noexcept;
+
+/// The program's handlers are in force again, and what comes is not written. Thread-safe.
+void stop_watching_for_crashes() noexcept;
 
 /// The page of this process; null: there is none. It must stay mapped until another is in use. Thread-safe;
 /// async-signal-safe.
@@ -21,6 +29,13 @@ void use_crash_page(CrashPage* page) noexcept;
 /// Whether the calling thread is in a handler that the program has for its crash: it exits of a crash then,
 /// even where it calls exit(). Thread-safe.
 bool is_dying() noexcept;
+
+/// The program ends well, or becomes another: a fault whose handler was left in a way that cannot be seen, as by
+/// __builtin_longjmp, was no crash. Does nothing while the calling thread is in that handler. Async-signal-safe.
+void forget_left_fault() noexcept;
+
+/// Looks up what is replaced for that. Thread-safe.
+void find_exit() noexcept;
 
 /// The page is for whoever recovers it: it must not go with a journal that is done with. Thread-safe.
 void keep_crash() noexcept;

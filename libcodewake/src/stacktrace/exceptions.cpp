@@ -29,8 +29,10 @@ constexpr std::array<std::string_view, 5> kWrappers = {
     "boost::exception_detail::error_info_injector<",
     "boost::exception_detail::current_exception_std_exception_wrapper<"};
 
-std::string type_of(const std::type_info& type) {
-  const std::string name = demangle(type.name());
+}  // namespace
+
+std::string exception_type(const char* mangled) {
+  const std::string name = demangle(mangled);
   std::string_view given = name;
   const auto is_wrapped_by = [&](std::string_view wrapper) {
     return given.starts_with(wrapper) && given.ends_with('>');
@@ -42,6 +44,12 @@ std::string type_of(const std::type_info& type) {
     if (given.ends_with(' ')) given.remove_suffix(1);  // `a<b<c> >`
   }
   return std::string(given);
+}
+
+namespace {
+
+std::string type_of(const std::type_info& type) {
+  return exception_type(type.name());
 }
 
 std::exception_ptr cause_of(const std::nested_exception* nested) noexcept {

@@ -21,6 +21,9 @@ struct ExceptionDescription {
   bool operator==(const ExceptionDescription&) const = default;
 };
 
+/// The type of an exception as it was given to be thrown, from `std::type_info::name()`.
+std::string exception_type(const char* mangled);
+
 /// No more causes than this are followed, so that a cycle ends.
 constexpr std::size_t kMaxExceptionChain = 16;
 

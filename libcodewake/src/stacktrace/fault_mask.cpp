@@ -56,9 +56,6 @@ constinit thread_local Belief belief __attribute__((tls_model("initial-exec")));
 constinit std::atomic<bool> is_watching{false};
 constinit std::atomic<MaskFunction> real_mask{nullptr};
 
-// A signal handler must not be the first to look it up.
-[[maybe_unused]] const bool is_known = (set_real_mask(SIG_BLOCK, nullptr, nullptr), true);
-
 Bits believed(const sigset_t& mask) noexcept {
   const bool is_true = belief.others == (bits_of(mask) & ~kFaultBits);
   return (bits_of(mask) & kFaultBits) | (is_true ? belief.faults : 0);

@@ -1,6 +1,5 @@
 #include "stacktrace/jump_hook.hpp"
 
-#include <dlfcn.h>
 #include <setjmp.h>
 
 #include <atomic>
@@ -26,14 +25,6 @@ constinit NextJump next_plain_longjmp{"_longjmp"};
 constinit NextJump next_siglongjmp{"siglongjmp"};
 constinit NextJump next_checked_longjmp{"__longjmp_chk"};
 
-// A signal handler must not be the first to look them up.
-[[maybe_unused]] const bool are_known = [] {
-  for (NextJump* const next : {&next_longjmp, &next_plain_longjmp, &next_siglongjmp, &next_checked_longjmp}) {
-    next->function.store(reinterpret_cast<JumpFunction>(dlsym(RTLD_NEXT, next->name)));
-  }
-  return true;
-}();
-
 std::uintptr_t stack_pointer_at([[maybe_unused]] const JumpTarget& target) noexcept {
 #if defined(__x86_64__) && defined(__LP64__) && defined(__GLIBC__)
   // As glibc keeps it: turned, and mixed with the thread's pointer guard.
@@ -54,6 +45,12 @@ std::uintptr_t stack_pointer_at([[maybe_unused]] const JumpTarget& target) noexc
 }
 
 }  // namespace
+
+void find_jumps() noexcept {
+  for (NextJump* const next : {&next_longjmp, &next_plain_longjmp, &next_siglongjmp, &next_checked_longjmp}) {
+    next_function(next->function, next->name);
+  }
+}
 
 void observe_jumps(JumpObserver observer) noexcept {
   jump_observer.store(observer, std::memory_order_release);

@@ -9,6 +9,9 @@ namespace codewake::internal {
 /// Async-signal-safe.
 using JumpObserver = void (*)(std::uintptr_t target) noexcept;
 
+/// Looks up what is replaced: a signal handler must not be the first to do so. Thread-safe.
+void find_jumps() noexcept;
+
 /// From now on. Thread-safe.
 void observe_jumps(JumpObserver observer) noexcept;
 

@@ -59,6 +59,7 @@ int call_real_action(int signal, const Action* action, Action* before) noexcept 
 }
 
 constinit std::atomic<SignalHandler> our_handler{nullptr};
+constinit std::atomic<bool> awaits_system_call_handler{false};
 
 // Calls of the system go on after ours as they would after the program's; what is ignored interrupts none.
 int take_signal(int signal, const Action& wished) noexcept {
@@ -90,21 +91,42 @@ PlainSignalHandler set_plain_handler(int signal, Wish& wish, PlainSignalHandler 
   return before;
 }
 
+// The program is about to set this handler.
+void take_if_awaited(int signal, PlainSignalHandler handler) noexcept {
+  if (signal != SIGSYS || !awaits_system_call_handler.load(std::memory_order_relaxed) || !is_owner()) return;
+  if (handler == SIG_DFL || handler == SIG_IGN || handler == SIG_HOLD || handler == SIG_ERR) return;
+  awaits_system_call_handler.store(false, std::memory_order_relaxed);
+  Action before{};
+  if (call_real_action(signal, nullptr, &before) == 0) wishes[SIGSYS].set(before);
+}
+
 }  // namespace
 
 void own_signals_in_child() noexcept {
   if (owner.load(std::memory_order_relaxed) != 0) owner.store(getpid(), std::memory_order_relaxed);
 }
 
-void take_fatal_signals(SignalHandler handler) noexcept {
+void take_fatal_signals(SignalHandler handler, bool system_calls) noexcept {
   owner.store(getpid(), std::memory_order_relaxed);
   our_handler.store(handler, std::memory_order_relaxed);
+  awaits_system_call_handler.store(!system_calls, std::memory_order_relaxed);
   for (const int signal : kFatalSignals) {
     if (wish_for(signal) != nullptr) continue;
     Action before{};
     if (call_real_action(signal, nullptr, &before) != 0) continue;
+    if (signal == SIGSYS && !system_calls && before.sa_handler == SIG_DFL) continue;
     wishes[static_cast<std::size_t>(signal)].set(before);
     take_signal(signal, before);
+  }
+}
+
+void return_fatal_signals() noexcept {
+  awaits_system_call_handler.store(false, std::memory_order_relaxed);
+  for (const int signal : kFatalSignals) {
+    Wish* const wish = wish_for(signal);
+    if (wish == nullptr) continue;
+    const Action* const action = wish->current.exchange(nullptr);
+    call_real_action(signal, action, nullptr);
   }
 }
 
@@ -151,6 +173,7 @@ CODEWAKE_API int codewake_sigignore(int signal) noexcept CODEWAKE_REPLACES("sigi
 
 int codewake_sigaction(int signal, const struct sigaction* action, struct sigaction* before) noexcept {
   using namespace codewake::internal;
+  take_if_awaited(signal, action == nullptr ? SIG_DFL : action->sa_handler);
   Wish* const wish = wish_for(signal);
   if (wish == nullptr || !is_owner()) return call_real_action(signal, action, before);
   if (before != nullptr) *before = *wish->current.load(std::memory_order_acquire);
@@ -160,6 +183,7 @@ int codewake_sigaction(int signal, const struct sigaction* action, struct sigact
 
 PlainSignalHandler codewake_signal(int signal, PlainSignalHandler handler) noexcept {
   using namespace codewake::internal;
+  take_if_awaited(signal, handler);
   Wish* const wish = wish_for(signal);
   if (wish == nullptr || !is_owner()) return next_function(real_signal, "signal")(signal, handler);
   return set_plain_handler(signal, *wish, handler, SA_RESTART);
@@ -177,6 +201,7 @@ PlainSignalHandler codewake_ssignal(int signal, PlainSignalHandler handler) noex
 // What `signal` is to a program that is compiled by the letter of ISO C.
 PlainSignalHandler codewake_system_v_signal(int signal, PlainSignalHandler handler) noexcept {
   using namespace codewake::internal;
+  take_if_awaited(signal, handler);
   Wish* const wish = wish_for(signal);
   if (wish == nullptr || !is_owner()) {
     return next_function(real_system_v_signal, "__sysv_signal")(signal, handler);
@@ -191,6 +216,7 @@ PlainSignalHandler codewake_sysv_signal(int signal, PlainSignalHandler handler) 
 // Also unblocks the signal, or only blocks it where that is what `handler` says.
 PlainSignalHandler codewake_sigset(int signal, PlainSignalHandler handler) noexcept {
   using namespace codewake::internal;
+  take_if_awaited(signal, handler);
   Wish* const wish = wish_for(signal);
   if (wish == nullptr || !is_owner()) return next_function(real_sigset, "sigset")(signal, handler);
   sigset_t only;

@@ -14,8 +14,12 @@ namespace codewake::internal {
 using SignalHandler = void (*)(int signal, siginfo_t* info, void* context);
 
 /// Has `handler` called for the fatal signals, on the thread's alternate stack where it has one; the other
-/// signals wait meanwhile, the fatal ones do not. Once is enough. Thread-safe.
-void take_fatal_signals(SignalHandler handler) noexcept;
+/// signals wait meanwhile, the fatal ones do not. Without `system_calls` SIGSYS is left alone until the program sets a
+/// handler: a sandbox expects to be the first. Once is enough. Thread-safe.
+void take_fatal_signals(SignalHandler handler, bool system_calls) noexcept;
+
+/// The kernel has the program's handlers again. Thread-safe.
+void return_fatal_signals() noexcept;
 
 /// In the child of a fork(): the table is its own. A child that only shares its parent's memory leaves it
 /// alone.

@@ -16,8 +16,10 @@ constinit std::atomic<SetFunction> real_set{nullptr};
 constinit std::atomic<void (*)() noexcept> recorder{nullptr};
 constinit std::atomic<std::terminate_handler> handler_of_program{nullptr};  // null: terminate is not ours
 
+// Null: there is no C++ runtime.
 std::terminate_handler real_set_terminate(std::terminate_handler handler) noexcept {
-  return next_function(real_set, "_ZSt13set_terminatePFvvE")(handler);
+  const SetFunction real = next_function(real_set, "_ZSt13set_terminatePFvvE");
+  return real == nullptr ? nullptr : real(handler);
 }
 
 [[noreturn]] void on_terminate() noexcept {
@@ -29,7 +31,7 @@ std::terminate_handler real_set_terminate(std::terminate_handler handler) noexce
 }  // namespace
 
 void take_terminate(void (*record)() noexcept) noexcept {
-  if (recorder.exchange(record) != nullptr) return;
+  if (recorder.exchange(record) != nullptr || handler_of_program.load() != nullptr) return;
   std::terminate_handler none = nullptr;
   handler_of_program.compare_exchange_strong(none, real_set_terminate(&on_terminate));
 }

@@ -73,8 +73,9 @@ ExceptionDestructor record(void* object, const std::type_info* type, ExceptionDe
 // registers.
 [[gnu::noinline]] void throw_recorded(void* object, std::type_info* type, ExceptionDestructor destructor) {
   const internal::ThrowObserver observer = throw_observer.load(std::memory_order_relaxed);
-  return internal::next_function(real_throw, "__cxa_throw")(object, type,
-                                                            record(object, type, destructor, observer));
+  const ThrowFunction real = internal::next_function(real_throw, "__cxa_throw");
+  if (real == nullptr) std::terminate();
+  return real(object, type, record(object, type, destructor, observer));
 }
 
 [[gnu::noinline]] auto init_recorded(void* object, std::type_info* type, ExceptionDestructor destructor) {
