@@ -29,6 +29,14 @@ std::filesystem::path program(const std::string& name) {
   return std::filesystem::path(variable("CODEWAKE_TEST_PROGRAMS")) / name;
 }
 
+std::vector<std::string> watched(std::vector<std::string> words, const std::vector<std::string>& options) {
+  std::vector<std::string> all = {variable("CODEWAKE_TEST_TOOL"), "run"};
+  all.insert(all.end(), options.begin(), options.end());
+  all.push_back("--");
+  all.insert(all.end(), words.begin(), words.end());
+  return all;
+}
+
 ChildResult Deathbed::run(const std::vector<std::string>& words,
                           const std::vector<std::string>& variables) const {
   return in_child([&] { become(words, variables); });

@@ -19,6 +19,10 @@ std::vector<std::string> variants();
 
 std::filesystem::path program(const std::string& name);
 
+/// The words that run these by `codewake run`.
+std::vector<std::string> watched(std::vector<std::string> words,
+                                 const std::vector<std::string>& options = {});
+
 /// A database and a journal for programs to write to.
 class Deathbed {
  public:

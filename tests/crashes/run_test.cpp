@@ -19,15 +19,6 @@
 namespace codewake::testing {
 namespace {
 
-std::vector<std::string> watched(std::vector<std::string> words,
-                                 const std::vector<std::string>& options = {}) {
-  std::vector<std::string> all = {std::getenv("CODEWAKE_TEST_TOOL"), "run"};
-  all.insert(all.end(), options.begin(), options.end());
-  all.push_back("--");
-  all.insert(all.end(), words.begin(), words.end());
-  return all;
-}
-
 std::string top_function(const EventRecord& event) {
   for (const Frame& frame : event.frames) {
     if (frame.function.find("guilty") != std::string::npos) return frame.function;
@@ -173,6 +164,61 @@ TEST_CASE(
   CHECK(result.exit_code == 3);
   CHECK(bed.crashes().size() == 1);
   CHECK(std::filesystem::is_empty(runtime.path()));
+}
+
+TEST_CASE(
+    "codewake run: a handler that is left by __builtin_longjmp has recovered, once the program ends well") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPreloading);
+  for (const char* how : {"recover", "recover and _exit"}) {
+    const Deathbed bed;
+    const ChildResult result = bed.run(watched({program("unchanged"), how}));
+    CHECK(result.exit_code == 0);
+    CHECK(result.err == "");
+    CHECK(bed.crashes().empty());
+    CHECK(bed.journal().runs().empty());
+  }
+}
+
+TEST_CASE("codewake run: a handler that keeps as much on the stack as a thread has writes its whole report") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPreloading);
+  for (const char* how : {"report at length", "report at length in a thread"}) {
+    const Deathbed bed;
+    const ChildResult result = bed.run(watched({program("unchanged"), how}));
+    CHECK(result.exit_code == 6);
+    CHECK(result.out == "whole report\n");
+    CHECK(bed.crashes().size() == 1);
+  }
+}
+
+TEST_CASE(
+    "codewake run: before there is something to record, the program has its own threads and files only") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPreloading);
+  const Deathbed bed;
+  const ChildResult alone = bed.run({program("unchanged"), "look around"});
+  CHECK(alone.out.find("1 threads, ") == 0);
+  CHECK(alone.out.find("SIGSYS free") != std::string::npos);
+  CHECK(bed.run(watched({program("unchanged"), "look around"})).out == alone.out);
+}
+
+TEST_CASE("codewake run: a program that makes a user namespace can do so each time") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPreloading);
+  const Deathbed bed;
+  if (bed.run({program("unchanged"), "unshare"}).exit_code != 0) CODEWAKE_SKIP("no user namespaces here");
+  const std::string often =
+      "for i in $(seq 50); do " + program("unchanged").string() + " unshare || exit $?; done";
+  CHECK(bed.run(watched({"/bin/sh", "-c", often})).exit_code == 0);
+}
+
+TEST_CASE("codewake run: causes of an exception are recorded with it") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPreloading);
+  const Deathbed bed;
+  CHECK(bed.run(watched({program("unchanged"), "throw nested"})).signal == SIGABRT);
+  const auto crashes = bed.crashes();
+  REQUIRE(crashes.size() == 1);
+  CHECK(value(crashes[0], "exception.type") == "std::runtime_error");
+  CHECK(value(crashes[0], "exception.message") == "outer");
+  CHECK(value(crashes[0], "exception.cause.1.type") == "std::out_of_range");
+  CHECK(value(crashes[0], "exception.cause.1.message") != "");
 }
 
 }  // namespace codewake::testing

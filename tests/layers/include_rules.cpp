@@ -13,8 +13,8 @@ namespace codewake::testing {
 namespace {
 
 // From the lowest to the highest: an include points to the same layer or to a lower one.
-constexpr std::array<std::string_view, 9> kLayers = {"base",    "model", "config",  "stacktrace", "store",
-                                                     "journal", "queue", "tracing", "process"};
+constexpr std::array<std::string_view, 10> kLayers = {"base",    "model", "config",  "stacktrace", "store",
+                                                      "journal", "queue", "tracing", "watch",      "process"};
 
 // Which layer a public header belongs to. The umbrella, and testing/ beside it, stand on top of everything.
 const std::map<std::string_view, std::string_view> kPublicHeaders = {
@@ -51,6 +51,7 @@ const std::map<std::string_view, std::string_view> kPublicHeaders = {
     {"trace_coroutine", "tracing"},
     {"process", "process"},
     {"boost_stacktrace", "process"},
+    {"watching", "process"},
     {"codewake", "process"},
 };
 

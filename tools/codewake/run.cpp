@@ -62,7 +62,8 @@ std::string watch_library_path(const fs::path& library) {
   constexpr std::string_view kName = "libcodewake";
   const std::string name = library.filename().string();
   const fs::path path = library.parent_path() / (std::string(kName) + "-watch" + name.substr(kName.size()));
-  if (!fs::exists(path)) throw Error(fmt::format("{} is not there, so that it cannot be preloaded", path.string()));
+  if (!fs::exists(path))
+    throw Error(fmt::format("{} is not there, so that it cannot be preloaded", path.string()));
   if (path.string().find_first_of(": ") != std::string::npos)
     throw Error(fmt::format("{}: a path with a space or a colon cannot be preloaded", path.string()));
   return path.string();
@@ -125,8 +126,9 @@ void tell_of_limits(const std::string& path, const ProgramCheck& check, bool thr
   if (!check.problem.empty()) {
     complain(fmt::format("{} {}: it runs, and nothing of it is recorded", path, check.problem));
   } else if (throws && check.has_other_runtime) {
-    complain(fmt::format("{} uses libc++: its crashes are recorded, and of its exceptions those that no handler catches",
-                         path));
+    complain(fmt::format(
+        "{} uses libc++: its crashes are recorded, and of its exceptions those that no handler catches",
+        path));
   }
 }
 

@@ -41,7 +41,8 @@ void end_text(char (&text)[N]) noexcept {
 }  // namespace
 
 CrashPage* make_crash_page(const Folder& folder, const CrashSubject& subject) {
-  static_cast<void>(folder.remove_file(kCrashFile));  // where one is there that cannot go, the next line says so
+  static_cast<void>(
+      folder.remove_file(kCrashFile));  // where one is there that cannot go, the next line says so
   FileDescriptor file = folder.open_file(kCrashFile, O_RDWR | O_CREAT | O_EXCL);
   CrashPage* const page = file.number() < 0 ? nullptr : map_crash_page(file.number());
   if (page == nullptr) fail(errno, folder.path() / kCrashFile);

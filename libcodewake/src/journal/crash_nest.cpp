@@ -94,7 +94,8 @@ CrashPage* make_page_in(int folder_fd) noexcept {
 }
 
 // The lock is held until the process has died.
-CrashPage* fill_folder(int folder_fd, const CrashNest& from, std::string_view run, bool is_same_process) noexcept {
+CrashPage* fill_folder(int folder_fd, const CrashNest& from, std::string_view run,
+                       bool is_same_process) noexcept {
   const int lock = openat(folder_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) != 0) return nullptr;
   static constinit Text checked;

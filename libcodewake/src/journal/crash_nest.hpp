@@ -1,4 +1,5 @@
-// The run that a signal handler makes, where a crash finds no page: folder, lock, run.json and the file `crash`.
+// The run that a signal handler makes, where a crash finds no page: folder, lock, run.json and the file
+// `crash`.
 //
 // Its source needs nothing but the C library: `codewake run` has it in programs that have no C++ runtime.
 #pragma once
@@ -28,14 +29,15 @@ struct CrashNest {
   pid_t pid = 0;
 };
 
-/// Has a crash without a page make a run of its own from this. `nest` is borrowed for good: a handler may still
-/// read an earlier one. Thread-safe.
+/// Has a crash without a page make a run of its own from this. `nest` is borrowed for good: a handler may
+/// still read an earlier one. Thread-safe.
 void use_crash_nest(const CrashNest& nest) noexcept;
 
 /// In the child of a fork(): notes when it begins. Async-signal-safe.
 void note_crash_child() noexcept;
 
-/// The page, mapped from a file that is as large; null, and errno says why. Async-signal-safe, as what follows.
+/// The page, mapped from a file that is as large; null, and errno says why. Async-signal-safe, as what
+/// follows.
 CrashPage* map_crash_page(int fd) noexcept;
 
 /// Fills in whose page it is.

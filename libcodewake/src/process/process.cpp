@@ -469,7 +469,8 @@ void Process::on_throw(void* object, const std::type_info& type, std::span<void*
 
 [[maybe_unused]] const bool Process::is_watched_ = [] {
   const char* const what = secure_getenv("CODE_WAKE_RUN");  // not what a user says to a setuid program
-  const bool is_whole = what != nullptr && (what == std::string_view("throws") || !internal::is_preloaded_watching());
+  const bool is_whole =
+      what != nullptr && (what == std::string_view("throws") || !internal::is_preloaded_watching());
   if (is_whole) watch_program(what);
   return is_whole;
 }();

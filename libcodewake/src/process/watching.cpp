@@ -62,7 +62,8 @@ ProgramCheck check_program(const std::filesystem::path& program) {
           .has_other_runtime = kind == internal::ProgramKind::other_runtime};
 }
 
-std::string watch_instructions(const Config& config, const Store& store, const std::filesystem::path& library) {
+std::string watch_instructions(const Config& config, const Store& store,
+                               const std::filesystem::path& library) {
   if (!config.crashes.signals && !config.crashes.uncaught && library.empty()) return {};
   std::optional<internal::CrashPlan> plan =
       internal::plan_crash_runs(store, config.queue, config.store.parameters);

@@ -25,7 +25,8 @@ struct CrashPlan {
   RunAbout about;
 };
 
-/// Empty where the configuration or the store want no files. Throws std::system_error where no folder can have them.
+/// Empty where the configuration or the store want no files. Throws std::system_error where no folder can
+/// have them.
 std::optional<CrashPlan> plan_crash_runs(const Store& store, const Config::Queue& options,
                                          const std::vector<std::string>& parameters);
 

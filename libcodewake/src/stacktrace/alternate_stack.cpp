@@ -26,8 +26,8 @@ namespace {
 using CreateFunction = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
 using PlainCreateFunction = int (*)(thrd_t*, thrd_start_t, void*);
 
-// Room for handlers of the program, too, that think that they are on the thread's own stack: as much as that has. What
-// is not touched takes no memory.
+// Room for handlers of the program, too, that think that they are on the thread's own stack: as much as that
+// has. What is not touched takes no memory.
 constexpr std::size_t kStackBytes = 8 << 20;
 constexpr std::size_t kGuardBytes = 64 << 10;
 

@@ -1,5 +1,5 @@
-// What is done as the library is loaded, by the program's first thread: a signal handler must not be the first to
-// look a function up.
+// What is done as the library is loaded, by the program's first thread: a signal handler must not be the
+// first to look a function up.
 #include "stacktrace/alternate_stack.hpp"
 #include "stacktrace/crash_handler.hpp"
 #include "stacktrace/fault_mask.hpp"

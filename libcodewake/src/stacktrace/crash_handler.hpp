@@ -30,8 +30,10 @@ void use_crash_page(CrashPage* page) noexcept;
 /// even where it calls exit(). Thread-safe.
 bool is_dying() noexcept;
 
-/// The program ends well, or becomes another: a fault whose handler was left in a way that cannot be seen, as by
-/// __builtin_longjmp, was no crash. Does nothing while the calling thread is in that handler. Async-signal-safe.
+/// The program ends well, or becomes another: a fault whose handler was left in a way that cannot be seen, as
+/// by
+/// __builtin_longjmp, was no crash. Does nothing while the calling thread is in that handler.
+/// Async-signal-safe.
 void forget_left_fault() noexcept;
 
 /// Looks up what is replaced for that. Thread-safe.

@@ -33,7 +33,8 @@ struct CrashModule {
 
 /// One of the exceptions that led here, the outermost first.
 struct CrashException {
-  char type[496];  ///< demangled, unless the page says otherwise; both ended by a zero, cut where they are longer
+  char type[496];  ///< demangled, unless the page says otherwise; both ended by a zero, cut where they are
+                   ///< longer
   char message[2000];
 };
 
@@ -68,7 +69,7 @@ struct CrashPage {
   std::uint32_t exceptions;
   std::uint32_t frames;
   std::uint32_t modules;
-  std::uint32_t has_mangled_types;  ///< the exceptions' types are as the compiler writes them
+  std::uint32_t has_mangled_types;      ///< the exceptions' types are as the compiler writes them
   std::uint64_t addresses[kMaxFrames];  ///< return addresses, innermost first: each lies behind its call
   CrashModule module[kMaxModules];
   CrashException exception[kMaxExceptions];

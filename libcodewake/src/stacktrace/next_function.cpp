@@ -13,12 +13,12 @@ namespace {
 
 void* foreign(void* function) noexcept {
   Dl_info info{};
-  const bool is_ours =
-      function != nullptr && dladdr(function, &info) != 0 && info.dli_fbase == &__ehdr_start;
+  const bool is_ours = function != nullptr && dladdr(function, &info) != 0 && info.dli_fbase == &__ehdr_start;
   return is_ours ? nullptr : function;
 }
 
-/// The name of the module at this position among those that are loaded; copied, for only the call back sees it.
+/// The name of the module at this position among those that are loaded; copied, for only the call back sees
+/// it.
 struct ModuleName {
   unsigned position;
   char text[4096];

@@ -5,8 +5,8 @@
 
 namespace codewake::internal {
 
-/// The definition of `name` that the caller would have without this library: the one behind it in the order of
-/// linking, or else the first one, for a runtime may come ahead, or else that of any loaded module, for a
+/// The definition of `name` that the caller would have without this library: the one behind it in the order
+/// of linking, or else the first one, for a runtime may come ahead, or else that of any loaded module, for a
 /// runtime may be in the scope of a plugin only. Null: no module has one. Looked up once and kept in `cache`.
 /// Thread-safe; once it is known, async-signal-safe.
 void* find_next_function(const char* name) noexcept;

@@ -1,5 +1,5 @@
-// The library that `codewake run` preloads (src/watch), seen from a libcodewake that is loaded into the same program
-// later.
+// The library that `codewake run` preloads (src/watch), seen from a libcodewake that is loaded into the same
+// program later.
 #pragma once
 
 #include "stacktrace/throw_observer.hpp"

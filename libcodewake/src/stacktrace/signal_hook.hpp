@@ -14,8 +14,8 @@ namespace codewake::internal {
 using SignalHandler = void (*)(int signal, siginfo_t* info, void* context);
 
 /// Has `handler` called for the fatal signals, on the thread's alternate stack where it has one; the other
-/// signals wait meanwhile, the fatal ones do not. Without `system_calls` SIGSYS is left alone until the program sets a
-/// handler: a sandbox expects to be the first. Once is enough. Thread-safe.
+/// signals wait meanwhile, the fatal ones do not. Without `system_calls` SIGSYS is left alone until the
+/// program sets a handler: a sandbox expects to be the first. Once is enough. Thread-safe.
 void take_fatal_signals(SignalHandler handler, bool system_calls) noexcept;
 
 /// The kernel has the program's handlers again. Thread-safe.

@@ -5,8 +5,8 @@
 
 namespace codewake::internal {
 
-/// Fills in the stack of the throw, or of the caller where no exception is in flight, then type and message of
-/// the exception and its causes. On the thread that terminates; may allocate.
+/// Fills in the stack of the throw, or of the caller where no exception is in flight, then type and message
+/// of the exception and its causes. On the thread that terminates; may allocate.
 void describe_uncaught(CrashPage& page) noexcept;
 
 }  // namespace codewake::internal

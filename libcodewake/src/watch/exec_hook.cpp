@@ -29,8 +29,8 @@ using Words = char* const*;
 using ExecFunction = int (*)(const char*, Words, Words);
 using ExecDescriptorFunction = int (*)(int, Words, Words);
 using ExecAtFunction = int (*)(int, const char*, Words, Words, int);
-using SpawnFunction = int (*)(pid_t*, const char*, const posix_spawn_file_actions_t*, const posix_spawnattr_t*, Words,
-                              Words);
+using SpawnFunction = int (*)(pid_t*, const char*, const posix_spawn_file_actions_t*,
+                              const posix_spawnattr_t*, Words, Words);
 
 constinit std::atomic<const char*> preloaded{nullptr};
 constinit std::atomic<ExecFunction> real_execve{nullptr};
@@ -72,7 +72,8 @@ std::size_t count(Words words) noexcept {
 template <class Call>
 int with_environment(const char* path, Words environment, Call call) noexcept {
   const char* const library = preloaded.load(std::memory_order_relaxed);
-  if (library == nullptr || path == nullptr || !must_run_alone(kind_of_program(path))) return call(environment);
+  if (library == nullptr || path == nullptr || !must_run_alone(kind_of_program(path)))
+    return call(environment);
   const std::size_t size = count(environment);
   auto* const changed = static_cast<char**>(alloca((size + 1) * sizeof(char*)));
   for (std::size_t i = 0; i <= size; ++i) {
@@ -88,7 +89,7 @@ int with_environment(const char* path, Words environment, Call call) noexcept {
 // Where execvp() would find it; null: nowhere.
 const char* find_program(const char* name, char (&path)[kPathBytes]) noexcept {
   if (std::strchr(name, '/') != nullptr) return name;
-  const char* const variable = getenv("PATH");  // lint: the one that execvp() reads
+  const char* const variable = secure_getenv("PATH");
   std::string_view rest = variable == nullptr ? "/bin:/usr/bin" : variable;
   const std::size_t name_size = std::strlen(name);
   while (true) {
@@ -148,23 +149,26 @@ void let_others_run_alone(const char* library) noexcept {
 
 }  // namespace codewake::internal
 
-// The words of execl() and its kin, as an array on the caller's stack. `arguments` is behind the last of them then.
-#define CODEWAKE_WORDS(words, first, arguments)                                              \
-  va_list arguments;                                                                         \
-  va_start(arguments, first);                                                                \
-  std::size_t words##_size = 1;                                                              \
-  while (va_arg(arguments, char*) != nullptr) ++words##_size;                                \
-  va_end(arguments);                                                                         \
-  auto* const words = static_cast<char**>(alloca((words##_size + 1) * sizeof(char*)));       \
-  words[0] = const_cast<char*>(first);                                                       \
-  va_start(arguments, first);                                                                \
+// The words of execl() and its kin, as an array on the caller's stack. `arguments` is behind the last of them
+// then.
+#define CODEWAKE_WORDS(words, first, arguments)                                        \
+  va_list arguments;                                                                   \
+  va_start(arguments, first);                                                          \
+  std::size_t words##_size = 1;                                                        \
+  while (va_arg(arguments, char*) != nullptr) ++words##_size;                          \
+  va_end(arguments);                                                                   \
+  auto* const words = static_cast<char**>(alloca((words##_size + 1) * sizeof(char*))); \
+  words[0] = const_cast<char*>(first);                                                 \
+  va_start(arguments, first);                                                          \
   for (std::size_t i = 1; i <= words##_size; ++i) words[i] = va_arg(arguments, char*)
 
 extern "C" {
-CODEWAKE_API int codewake_execve(const char* path, char* const* words, char* const* environment) __asm__("execve");
+CODEWAKE_API int codewake_execve(const char* path, char* const* words,
+                                 char* const* environment) __asm__("execve");
 CODEWAKE_API int codewake_execv(const char* path, char* const* words) __asm__("execv");
 CODEWAKE_API int codewake_execvp(const char* name, char* const* words) __asm__("execvp");
-CODEWAKE_API int codewake_execvpe(const char* name, char* const* words, char* const* environment) __asm__("execvpe");
+CODEWAKE_API int codewake_execvpe(const char* name, char* const* words,
+                                  char* const* environment) __asm__("execvpe");
 CODEWAKE_API int codewake_execl(const char* path, const char* first, ...) __asm__("execl");
 CODEWAKE_API int codewake_execlp(const char* name, const char* first, ...) __asm__("execlp");
 CODEWAKE_API int codewake_execle(const char* path, const char* first, ...) __asm__("execle");
@@ -174,7 +178,8 @@ CODEWAKE_API int codewake_execveat(int folder, const char* name, char* const* wo
 CODEWAKE_API int codewake_posix_spawn(pid_t* pid, const char* path, const posix_spawn_file_actions_t* actions,
                                       const posix_spawnattr_t* attributes, char* const* words,
                                       char* const* environment) __asm__("posix_spawn");
-CODEWAKE_API int codewake_posix_spawnp(pid_t* pid, const char* name, const posix_spawn_file_actions_t* actions,
+CODEWAKE_API int codewake_posix_spawnp(pid_t* pid, const char* name,
+                                       const posix_spawn_file_actions_t* actions,
                                        const posix_spawnattr_t* attributes, char* const* words,
                                        char* const* environment) __asm__("posix_spawnp");
 }

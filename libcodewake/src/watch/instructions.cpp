@@ -10,7 +10,8 @@ int digit_of(char c) noexcept {
   return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-// Reads one field, and moves `from` behind its comma. The result is the end of the text in `to`; null: a bad field.
+// Reads one field, and moves `from` behind its comma. The result is the end of the text in `to`; null: a bad
+// field.
 char* read_field(const char*& from, char* to) noexcept {
   for (; *from != '\0' && *from != ','; ++from) {
     if (*from != '%') {

@@ -29,15 +29,17 @@ constexpr int kMostInterpreters = 5;
 constexpr std::size_t kMostHeaders = 64;
 constexpr std::size_t kTextBytes = 4096;
 
-constexpr std::string_view kSharedSanitizers[] = {"libasan.so", "libtsan.so", "liblsan.so", "libhwasan.so",
-                                                  "libclang_rt.asan", "libclang_rt.tsan", "libclang_rt.hwasan"};
+constexpr std::string_view kSharedSanitizers[] = {"libasan.so",        "libtsan.so",       "liblsan.so",
+                                                  "libhwasan.so",      "libclang_rt.asan", "libclang_rt.tsan",
+                                                  "libclang_rt.hwasan"};
 constexpr std::string_view kOtherRuntimes[] = {"libc++.so", "libc++abi.so"};
-constexpr std::string_view kSanitizerFunctions[] = {"__asan_init", "__tsan_init", "__msan_init", "__hwasan_init",
-                                                    "__lsan_init"};
+constexpr std::string_view kSanitizerFunctions[] = {"__asan_init", "__tsan_init", "__msan_init",
+                                                    "__hwasan_init", "__lsan_init"};
 
 class File {
  public:
-  explicit File(const char* path) noexcept : fd_(open(path, O_RDONLY | O_CLOEXEC)) {}  // lint: the caller's path
+  explicit File(const char* path) noexcept
+      : fd_(open(path, O_RDONLY | O_CLOEXEC)) {}  // lint: the caller's path
   File(const File&) = delete;
   File& operator=(const File&) = delete;
   ~File() {
@@ -70,7 +72,8 @@ class ProgramHeaders {
   }
 
   const ElfW(Phdr) * find(ElfW(Word) type) const noexcept {
-    const auto* const found = std::find_if(headers_, headers_ + count_, [&](const auto& one) { return one.p_type == type; });
+    const auto* const found =
+        std::find_if(headers_, headers_ + count_, [&](const auto& one) { return one.p_type == type; });
     return found == headers_ + count_ ? nullptr : found;
   }
 
@@ -145,7 +148,8 @@ bool contains_sanitizer(const File& file, const Strings& strings) noexcept {
     const std::string_view text(bytes, file.read_some(bytes, wanted, strings.offset + at));
     if (text.empty()) return false;
     for (const std::string_view function : kSanitizerFunctions) {
-      for (std::size_t found = text.find(function); found != text.npos; found = text.find(function, found + 1)) {
+      for (std::size_t found = text.find(function); found != text.npos;
+           found = text.find(function, found + 1)) {
         const std::size_t end = found + function.size();
         if (found > 0 && text[found - 1] == '\0' && end < text.size() && text[end] == '\0') return true;
       }
@@ -163,7 +167,8 @@ bool is_of_glibc(const File& file, const ElfW(Phdr) & interpreter) noexcept {
 }
 
 ProgramKind kind_of_elf(const File& file, const ElfW(Ehdr) & header) noexcept {
-  if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != kMachine) return ProgramKind::other_processor;
+  if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != kMachine)
+    return ProgramKind::other_processor;
   const ProgramHeaders headers(file, header);
   const ElfW(Phdr)* const interpreter = headers.find(PT_INTERP);
   if (interpreter == nullptr) return ProgramKind::static_linked;
@@ -171,7 +176,8 @@ ProgramKind kind_of_elf(const File& file, const ElfW(Ehdr) & header) noexcept {
   const Strings strings = strings_of(headers);
   if (needs_one_of(kSharedSanitizers, file, headers, strings)) return ProgramKind::sanitized;
   if (contains_sanitizer(file, strings)) return ProgramKind::sanitized_static;
-  return needs_one_of(kOtherRuntimes, file, headers, strings) ? ProgramKind::other_runtime : ProgramKind::watchable;
+  return needs_one_of(kOtherRuntimes, file, headers, strings) ? ProgramKind::other_runtime
+                                                              : ProgramKind::watchable;
 }
 
 // The kernel lets no variable through to the dynamic linker there.
@@ -179,7 +185,8 @@ bool changes_user(const File& file) noexcept {
   struct stat status {};
   if (fstat(file.number(), &status) != 0) return false;
   if ((status.st_mode & S_ISUID) != 0 && status.st_uid != getuid()) return true;
-  if ((status.st_mode & S_ISGID) != 0 && (status.st_mode & S_IXGRP) != 0 && status.st_gid != getgid()) return true;
+  if ((status.st_mode & S_ISGID) != 0 && (status.st_mode & S_IXGRP) != 0 && status.st_gid != getgid())
+    return true;
   return geteuid() != 0 && fgetxattr(file.number(), "security.capability", nullptr, 0) > 0;
 }
 

@@ -55,7 +55,8 @@ __attribute__((visibility("hidden"))) int pthread_atfork(void (*before)(), void 
 }
 
 namespace std {
-// Each would be a mistake in this library: a mutex that its thread locks twice, a piece that begins behind its text.
+// Each would be a mistake in this library: a mutex that its thread locks twice, a piece that begins behind
+// its text.
 __attribute__((visibility("hidden"))) void __throw_system_error(int) {
   std::abort();
 }

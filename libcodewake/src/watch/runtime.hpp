@@ -3,7 +3,8 @@
 
 namespace codewake::internal {
 
-/// Finds the unwinder: the program's, or else the compiler's, which it loads. Without one stacks have one frame.
+/// Finds the unwinder: the program's, or else the compiler's, which it loads. Without one stacks have one
+/// frame.
 void find_unwinder() noexcept;
 
 }  // namespace codewake::internal

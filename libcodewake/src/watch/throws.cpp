@@ -50,7 +50,8 @@ _Unwind_Reason_Code on_frame(_Unwind_Context* context, void* data) {
                                            ExceptionDestructor destructor) noexcept {
   void* addresses[Stacktrace::kMaxFrames];
   const std::span<void*> found(addresses, capture_here(addresses));
-  if (const ThrowObserver observe = throw_observer.load(std::memory_order_acquire)) observe(object, *type, found);
+  if (const ThrowObserver observe = throw_observer.load(std::memory_order_acquire))
+    observe(object, *type, found);
   return keep_thrown_stack(object, destructor, found) ? &destroy_thrown : destructor;
 }
 
@@ -77,7 +78,8 @@ void pass_throws_to(ThrowObserver observer) noexcept {
 
 }  // namespace codewake::internal
 
-// Under a name of its own, as in throw_hook.cpp: it must seem to return, so that its last call becomes a jump.
+// Under a name of its own, as in throw_hook.cpp: it must seem to return, so that its last call becomes a
+// jump.
 extern "C" CODEWAKE_API void codewake_watch_throw(void* object, std::type_info* type,
                                                   void (*destructor)(void*)) __asm__("__cxa_throw");
 

@@ -1,5 +1,6 @@
-// The same as stacktrace/uncaught.cpp for a program that may have any C++ runtime, or none: what is needed of it is
-// looked up. Of a runtime other than libstdc++ only types are read, for its objects have other virtual functions.
+// The same as stacktrace/uncaught.cpp for a program that may have any C++ runtime, or none: what is needed of
+// it is looked up. Of a runtime other than libstdc++ only types are read, for its objects have other virtual
+// functions.
 #include "stacktrace/uncaught.hpp"
 
 #include <dlfcn.h>
@@ -19,7 +20,8 @@
 namespace codewake::internal {
 namespace {
 
-/// As std::exception_ptr lies in memory: of the same kind to a caller. It is never released: the program ends.
+/// As std::exception_ptr lies in memory: of the same kind to a caller. It is never released: the program
+/// ends.
 struct ThrownPointer {
   void* object = nullptr;
   ThrownPointer() noexcept {}

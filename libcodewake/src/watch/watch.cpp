@@ -1,6 +1,7 @@
-// The library that `codewake run` preloads: records the crashes of a program that knows nothing of it. It needs the C
-// library alone, so that any dynamic linker loads it, and costs a program that does not crash next to nothing: no thread,
-// no file, no name looked up before something is to be recorded. Where it can record nothing, it does nothing.
+// The library that `codewake run` preloads: records the crashes of a program that knows nothing of it. It
+// needs the C library alone, so that any dynamic linker loads it, and costs a program that does not crash
+// next to nothing: no thread, no file, no name looked up before something is to be recorded. Where it can
+// record nothing, it does nothing.
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -157,7 +158,8 @@ void describe_process(RealTime start) noexcept {
 
 void expect_crash() noexcept {
   const RealTime start = real_time();
-  const ssize_t size = readlink("/proc/self/exe", executable, sizeof executable - 1);  // lint: the system's path
+  const ssize_t size =
+      readlink("/proc/self/exe", executable, sizeof executable - 1);  // lint: the system's path
   if (size < 0) executable[0] = '\0';
   about.add(", \"store\": ");
   about.add(instructions.store);
@@ -200,15 +202,16 @@ bool is_there(const char* name) noexcept {
 
 // A program that uses libcodewake has its crashes recorded by that.
 bool can_watch() noexcept {
-  return !is_there("codewake_throw_hook") && !is_sanitized() &&
-         !is_there("__msan_init") && !is_there("__hwasan_init");
+  return !is_there("codewake_throw_hook") && !is_sanitized() && !is_there("__msan_init") &&
+         !is_there("__hwasan_init");
 }
 
 // Before any code of the program, and of its libraries.
 [[gnu::constructor(101)]] void begin() noexcept {
   const char* const value = secure_getenv(kWatchVariable);
-  const bool is_told = is_there("gnu_get_libc_version") &&
-                       read_watch_instructions(value, instruction_texts, sizeof instruction_texts, instructions);
+  const bool is_told =
+      is_there("gnu_get_libc_version") &&
+      read_watch_instructions(value, instruction_texts, sizeof instruction_texts, instructions);
   if (is_told) let_others_run_alone(own_path());
   if (!is_told || !can_watch()) {
     stop_providing_alternate_stacks();
