@@ -4,6 +4,7 @@
 
 #include "codewake/throw_hook.hpp"
 #include "codewake/visible.hpp"
+#include "stacktrace/link_order.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -47,6 +48,10 @@ std::optional<Stacktrace> EventStacks::of_exception(const std::exception& except
 std::optional<Stacktrace> EventStacks::of_exception(const std::exception_ptr& exception,
                                                     const LogOptions& options) {
   return choose(exception, options);
+}
+
+void EventStacks::say_if_none() {
+  if (is_linked_into_program()) say_why_none();
 }
 
 void EventStacks::say_why_none() {

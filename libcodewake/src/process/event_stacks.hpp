@@ -27,6 +27,9 @@ class EventStacks {
   std::optional<Stacktrace> of_exception(const std::exception& exception, const LogOptions& options);
   std::optional<Stacktrace> of_exception(const std::exception_ptr& exception, const LogOptions& options);
 
+  /// Says once on stderr why throws have no stack, where the program is linked in a way that they have none.
+  void say_if_none();
+
  private:
   std::size_t frames_wanted(const LogOptions& options, bool configured) const noexcept;
   template <class Exception>

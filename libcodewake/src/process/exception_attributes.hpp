@@ -1,4 +1,4 @@
-// An exception as attributes of an event.
+// Attributes of an event: those that the caller owns, and an exception as such.
 #pragma once
 
 #include <span>
@@ -10,6 +10,14 @@
 #include "stacktrace/exceptions.hpp"
 
 namespace codewake::internal {
+
+/// Views of the attributes, valid as long as they are. Reentrant.
+inline std::vector<AttributeArgument> borrow(const Attributes& data) {
+  std::vector<AttributeArgument> arguments;
+  arguments.reserve(data.size());
+  for (const Attribute& attribute : data) arguments.emplace_back(attribute.key, Value(attribute.value));
+  return arguments;
+}
 
 /// What describes an exception and its nested causes, behind the attributes of the caller. Reentrant.
 class ExceptionAttributes {

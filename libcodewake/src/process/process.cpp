@@ -27,6 +27,7 @@
 #include "stacktrace/capture.hpp"
 #include "stacktrace/crash_handler.hpp"
 #include "stacktrace/exceptions.hpp"
+#include "stacktrace/link_order.hpp"
 #include "stacktrace/loaded_modules.hpp"
 #include "stacktrace/preloaded_watch.hpp"
 #include "stacktrace/throw_observer.hpp"
@@ -38,8 +39,7 @@
 //  - `codewake run` has one made before main(): `the_watcher`. It records nothing of itself until there is
 //    something to record; the program's first instance() makes it the process, or another one in its place.
 //  - In a child made by fork() `unregistered` is set before any of its code runs; the first log() there
-//  records the
-//    child's own process before its event.
+//    records the child's own process before its event.
 //  - log() without .sync lets no exception out.
 
 namespace codewake {
@@ -76,13 +76,6 @@ void say_once(std::atomic<bool>& said, const char* what, const char* detail) {
 std::chrono::steady_clock::time_point deadline_after(std::chrono::nanoseconds timeout) {
   constexpr std::chrono::hours kForever{24 * 365};
   return std::chrono::steady_clock::now() + std::min<std::chrono::nanoseconds>(timeout, kForever);
-}
-
-std::vector<AttributeArgument> borrow(const Attributes& data) {
-  std::vector<AttributeArgument> arguments;
-  arguments.reserve(data.size());
-  for (const Attribute& attribute : data) arguments.emplace_back(attribute.key, Value(attribute.value));
-  return arguments;
 }
 
 }  // namespace
@@ -133,6 +126,7 @@ class Process::Impl {
   std::optional<EventRecord> filter_and_hand_over(EventInput event, bool sync);
   std::optional<EventRecord> hand_over(EventInput event, bool sync);
   void provide_crash_page() noexcept;
+  void say_what_is_missed();
   void count_failure(const char* what, bool rejected) noexcept;
 
   struct Counters {
@@ -184,11 +178,21 @@ Process::Impl::Impl(const ProcessOptions& options, bool registers)
     provide_crash_page();
   }
   if (registers) internal::stop_preloaded_watching();
-  if (!internal::is_preloaded_watching())
+  if (!internal::is_preloaded_watching()) {
     internal::watch_for_crashes({.signals = config.crashes.signals, .uncaught = config.crashes.uncaught});
+    say_what_is_missed();
+  }
   if (registers && !queues_ && watches_for_crashes()) {
     internal::recover_crash_runs(*store, config.queue, store_parameters_);
   }
+}
+
+// Libraries may come ahead of this one.
+void Process::Impl::say_what_is_missed() {
+  if (config.stacktraces.from_exceptions) stacks_.say_if_none();
+  const std::string problem = config.crashes.signals ? internal::signal_hook_problem() : std::string();
+  if (!problem.empty())
+    say_on_stderr({"crashes that the program has handlers for are not recorded: ", problem});
 }
 
 void Process::Impl::register_process() {
@@ -286,7 +290,7 @@ std::optional<EventRecord> Process::Impl::filter_and_hand_over(EventInput event,
     counters_.filtered.fetch_add(1, std::memory_order_relaxed);
     return std::nullopt;
   }
-  const std::vector<AttributeArgument> data = borrow(seen.data);
+  const std::vector<AttributeArgument> data = internal::borrow(seen.data);
   event.data.reset();
   if (seen.has_data || !data.empty()) event.data = data;
   event.when = seen.when;
@@ -515,20 +519,20 @@ std::optional<EventRecord> Process::log() {
 }
 
 std::optional<EventRecord> Process::log(const Attributes& data, const LogOptions& options) {
-  return impl_->guard(options.sync, [&] { return impl_->record_data(borrow(data), options); });
+  return impl_->guard(options.sync, [&] { return impl_->record_data(internal::borrow(data), options); });
 }
 
 std::optional<EventRecord> Process::log(const Attributes& data, const std::exception& exception,
                                         const LogOptions& options) {
   return impl_->guard(options.sync,
-                      [&] { return impl_->record_exception(borrow(data), exception, options); });
+                      [&] { return impl_->record_exception(internal::borrow(data), exception, options); });
 }
 
 std::optional<EventRecord> Process::log(const Attributes& data, const std::exception_ptr& exception,
                                         const LogOptions& options) {
   if (exception == nullptr) return log(data, options);
   return impl_->guard(options.sync,
-                      [&] { return impl_->record_exception(borrow(data), exception, options); });
+                      [&] { return impl_->record_exception(internal::borrow(data), exception, options); });
 }
 
 std::optional<EventRecord> Process::log_data(std::optional<std::span<const AttributeArgument>> data,

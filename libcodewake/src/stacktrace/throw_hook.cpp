@@ -20,6 +20,7 @@
 #include "codewake/export.hpp"
 #include "codewake/stacktrace.hpp"
 #include "stacktrace/capture.hpp"
+#include "stacktrace/link_order.hpp"
 #include "stacktrace/next_function.hpp"
 #include "stacktrace/throw_observer.hpp"
 #include "stacktrace/thrown_stacks.hpp"
@@ -99,10 +100,6 @@ CODEWAKE_API void codewake_throw(void* object, std::type_info* type,
                                  void (*destructor)(void*)) __asm__("__cxa_throw");
 CODEWAKE_API __cxxabiv1::__cxa_refcounted_exception* codewake_init_primary_exception(
     void* object, std::type_info* type, void (*destructor)(void*)) __asm__("__cxa_init_primary_exception");
-
-// A name that no other library has: who finds it has this library in scope.
-CODEWAKE_API extern const char codewake_throw_hook;
-const char codewake_throw_hook = 1;
 }
 
 void codewake_throw(void* object, std::type_info* type, void (*destructor)(void*)) {
@@ -137,14 +134,6 @@ bool sees_probe() {
   return seen;
 }
 
-// Looks a function up as the program itself does, which may not be as this library does.
-void* find_in_program(const char* function) {
-  void* program = dlopen(nullptr, RTLD_LAZY);
-  void* address = program == nullptr ? nullptr : dlsym(program, function);
-  if (program != nullptr) dlclose(program);
-  return address;
-}
-
 // From the moment the library is loaded: a program may meet its first exception before it has made its
 // Process.
 [[maybe_unused]] const bool recording_since_load = (record_throws(true), true);
@@ -154,19 +143,19 @@ void* find_in_program(const char* function) {
 bool throw_hook_in_force() noexcept {
   // Opened with dlopen by a C program, the library sees itself, but what is opened later does not see the
   // library.
-  return sees_probe() && find_in_program("__cxa_throw") != nullptr;
+  return sees_probe() && internal::find_in_program("__cxa_throw") != nullptr;
 }
 
 std::string throw_hook_problem() {
   if (throw_hook_in_force()) return {};
-  if (find_in_program("codewake_throw_hook") == nullptr) {
+  if (!internal::is_linked_into_program()) {
     return "libcodewake was opened with dlopen(): link the program with -lcodewake, or preload libcodewake "
            "with LD_PRELOAD";
   }
   Dl_info info{};
   link_map* module = nullptr;
-  const int known =
-      dladdr1(find_in_program("__cxa_throw"), &info, reinterpret_cast<void**>(&module), RTLD_DL_LINKMAP);
+  const int known = dladdr1(internal::find_in_program("__cxa_throw"), &info,
+                            reinterpret_cast<void**>(&module), RTLD_DL_LINKMAP);
   if (known != 0 && module != nullptr && *module->l_name == '\0') {
     return "the program contains a C++ runtime of its own: link it without -static-libstdc++";
   }
