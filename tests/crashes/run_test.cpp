@@ -221,4 +221,21 @@ TEST_CASE("codewake run: causes of an exception are recorded with it") {
   CHECK(value(crashes[0], "exception.cause.1.message") != "");
 }
 
+TEST_CASE(
+    "codewake run: a C program whose plugin brings the C++ runtime along has its exceptions recorded, each "
+    "once") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPreloading);
+  const Deathbed bed;
+  const std::string plugin = program("throwing_plugin.so");
+  CHECK(bed.run(watched({program("opener"), plugin, "guilty_plugin"})).signal == SIGABRT);
+  const auto crashes = bed.crashes();
+  REQUIRE(crashes.size() == 1);
+  CHECK(value(crashes[0], "exception.type") == "std::logic_error");
+  CHECK(value(crashes[0], "exception.message") == "of a plugin");
+  CHECK(top_function(crashes[0]).find("guilty_plugin") != std::string::npos);
+  CHECK(bed.run(watched({program("opener"), plugin, "catching_plugin"}, {"--throws"})).exit_code == 0);
+  SqliteStore reader({bed.dsn()});
+  CHECK(reader.get_events_by_data({{"event", "codewake.throw"}}).size() == 1);
+}
+
 }  // namespace codewake::testing

@@ -89,10 +89,20 @@ void set_variable(const char* name, const std::string& value) {
   if (setenv(name, value.c_str(), 1) != 0) throw std::system_error(errno, std::generic_category(), name);
 }
 
+/// Empty, and one line says why, where nothing can be recorded.
+std::string instructions_for(const Config& config, const Store& store, const fs::path& library) {
+  try {
+    return watch_instructions(config, store, library);
+  } catch (const std::system_error& error) {
+    complain(fmt::format("the program runs, and nothing of it is recorded: {}", error.what()));
+    return {};
+  }
+}
+
 /// What the libraries in the program are told.
 void set_environment(const RunStoreFile* file, const Config& config, const Store& store, bool throws) {
   const fs::path library = library_path();
-  set_variable("CODE_WAKE_WATCH", watch_instructions(config, store, throws ? library : fs::path()));
+  set_variable("CODE_WAKE_WATCH", instructions_for(config, store, throws ? library : fs::path()));
   set_variable("CODE_WAKE_RUN", throws ? "throws" : "crashes");
   set_variable("CODE_WAKE_STORE_ADAPTER", queueing_adapter(config));
   if (file == nullptr) return;

@@ -449,10 +449,9 @@ void Process::watch_program(std::string_view what) noexcept {
     const MakingItHere guard;
     the_watcher.store(new Process({}, false), std::memory_order_release);
     std::atexit([] { end(the_watcher); });
-    if (what == "throws") {
-      internal::observe_throws(&on_throw);
-      internal::observe_preloaded_throws(&on_throw);
-    }
+    if (what != "throws") return;
+    const bool is_beside = internal::is_preloaded_watching();
+    is_beside ? internal::observe_preloaded_throws(&on_throw) : internal::observe_throws(&on_throw);
   } catch (const std::exception& error) {
     say_on_stderr({"the program runs, and nothing of it is recorded: ", error.what()});
   }

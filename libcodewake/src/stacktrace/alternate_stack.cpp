@@ -26,9 +26,11 @@ namespace {
 using CreateFunction = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
 using PlainCreateFunction = int (*)(thrd_t*, thrd_start_t, void*);
 
-// Room for handlers of the program, too, that think that they are on the thread's own stack: as much as that
-// has. What is not touched takes no memory.
+// Room for handlers of the program, too, that take themselves to be on the thread's own stack: as much as
+// that has. What is not touched takes no memory, but where the program has all its memory locked: there it is
+// the smaller one.
 constexpr std::size_t kStackBytes = 8 << 20;
+constexpr std::size_t kLeastStackBytes = 1 << 20;
 constexpr std::size_t kGuardBytes = 64 << 10;
 
 constinit std::atomic<bool> provides{true};
@@ -43,30 +45,44 @@ int call_real_stack(const stack_t* stack, stack_t* before) noexcept {
 /// The thread's, where it has been given one of ours.
 struct Stacks {
   void* memory = nullptr;  // ours; below the stack lies what cannot be touched
+  std::size_t bytes = 0;   // of the stack
   stack_t of_program{.ss_sp = nullptr, .ss_flags = SS_DISABLE, .ss_size = 0};  // what it believes to have
 };
 constinit thread_local Stacks stacks __attribute__((tls_model("initial-exec")));
 
 // The state of a processor that the kernel saves there may be large.
-std::size_t stack_bytes() noexcept {
-  return std::max<std::size_t>(kStackBytes, 4 * getauxval(AT_MINSIGSTKSZ));
+std::size_t at_least_needed(std::size_t bytes) noexcept {
+  return std::max<std::size_t>(bytes, 4 * getauxval(AT_MINSIGSTKSZ));
 }
 
-stack_t stack_in(void* memory) noexcept {
-  return {.ss_sp = static_cast<char*>(memory) + kGuardBytes, .ss_flags = 0, .ss_size = stack_bytes()};
+stack_t stack_in(void* memory, std::size_t bytes) noexcept {
+  return {.ss_sp = static_cast<char*>(memory) + kGuardBytes, .ss_flags = 0, .ss_size = bytes};
+}
+
+// Null: there is no room for it, or it would take memory at once.
+void* map_stack(std::size_t bytes, bool even_if_locked) noexcept {
+  void* const memory = mmap(nullptr, bytes + kGuardBytes, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) return nullptr;
+  unsigned char is_resident = 0;
+  const bool is_locked =
+      mincore(static_cast<char*>(memory) + kGuardBytes, 1, &is_resident) == 0 && (is_resident & 1) != 0;
+  if (!is_locked || even_if_locked) return memory;
+  munmap(memory, bytes + kGuardBytes);
+  return nullptr;
 }
 
 // The thread may have a stack of its own by now.
 void take_back(void* memory) noexcept {
   stack_t now{};
   if (call_real_stack(nullptr, &now) != 0) return;
-  if (now.ss_sp == stack_in(memory).ss_sp) {
+  if (now.ss_sp == stack_in(memory, stacks.bytes).ss_sp) {
     stack_t none{};
     none.ss_flags = SS_DISABLE;
     if (call_real_stack(&none, nullptr) != 0) return;
   }
   stacks.memory = nullptr;
-  munmap(memory, stack_bytes() + kGuardBytes);
+  munmap(memory, stacks.bytes + kGuardBytes);
 }
 
 // Ours stays where the program's is smaller: its handlers are called from ours, and think of themselves only.
@@ -74,14 +90,15 @@ void take_back(void* memory) noexcept {
 bool is_better_than_ours(const stack_t& stack) noexcept {
   constexpr unsigned kAutoDisarm = 1u << 31;
   if ((stack.ss_flags & SS_DISABLE) != 0) return false;
-  return stack.ss_size >= stack_bytes() || (static_cast<unsigned>(stack.ss_flags) & kAutoDisarm) != 0;
+  return stack.ss_size >= (stacks.memory != nullptr ? stacks.bytes : at_least_needed(kStackBytes)) ||
+         (static_cast<unsigned>(stack.ss_flags) & kAutoDisarm) != 0;
 }
 
 // What the kernel does, with ours in its place where the program's is none or small.
 int set_stack_of_program(const stack_t& stack) noexcept {
   if (call_real_stack(&stack, nullptr) != 0 || call_real_stack(nullptr, &stacks.of_program) != 0) return -1;
   if (is_better_than_ours(stack)) return 0;
-  const stack_t ours = stack_in(stacks.memory);
+  const stack_t ours = stack_in(stacks.memory, stacks.bytes);
   return call_real_stack(&ours, nullptr);
 }
 
@@ -129,17 +146,20 @@ void provide_alternate_stack() noexcept {
   stack_t now{};
   if (stacks.memory != nullptr || call_real_stack(nullptr, &now) != 0) return;
   if ((now.ss_flags & SS_DISABLE) == 0 && (is_sanitized() || is_better_than_ours(now))) return;
-  const std::size_t bytes = stack_bytes();
-  void* const memory = mmap(nullptr, bytes + kGuardBytes, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) return;
+  std::size_t bytes = at_least_needed(kStackBytes);
+  void* memory = map_stack(bytes, false);
+  if (memory == nullptr) {
+    bytes = at_least_needed(kLeastStackBytes);
+    memory = map_stack(bytes, true);
+  }
+  if (memory == nullptr) return;
   mprotect(memory, kGuardBytes, PROT_NONE);
-  const stack_t ours = stack_in(memory);
+  const stack_t ours = stack_in(memory, bytes);
   if (call_real_stack(&ours, nullptr) != 0) {
     munmap(memory, bytes + kGuardBytes);
     return;
   }
-  stacks = {.memory = memory, .of_program = now};
+  stacks = {.memory = memory, .bytes = bytes, .of_program = now};
   if (pthread_setspecific(stack_key(), memory) != 0) take_back(memory);
 }
 

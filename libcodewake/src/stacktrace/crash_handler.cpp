@@ -355,6 +355,10 @@ void watch_for_crashes(CrashCauses causes) noexcept {
   }
 }
 
+void watch_for_terminate() noexcept {
+  take_terminate(&record_terminate);
+}
+
 void stop_watching_for_crashes() noexcept {
   observe_jumps(nullptr);
   take_terminate(nullptr);

@@ -19,6 +19,9 @@ struct CrashCauses {
 /// From now on these are written into the page in use. Once is enough. Thread-safe.
 void watch_for_crashes(CrashCauses causes) noexcept;
 
+/// The same for `uncaught` alone, once more: the C++ runtime may have been loaded since. Thread-safe.
+void watch_for_terminate() noexcept;
+
 /// The program's handlers are in force again, and what comes is not written. Thread-safe.
 void stop_watching_for_crashes() noexcept;
 

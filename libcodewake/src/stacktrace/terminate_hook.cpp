@@ -31,7 +31,8 @@ std::terminate_handler real_set_terminate(std::terminate_handler handler) noexce
 }  // namespace
 
 void take_terminate(void (*record)() noexcept) noexcept {
-  if (recorder.exchange(record) != nullptr || handler_of_program.load() != nullptr) return;
+  recorder.store(record, std::memory_order_relaxed);
+  if (record == nullptr || handler_of_program.load(std::memory_order_acquire) != nullptr) return;
   std::terminate_handler none = nullptr;
   handler_of_program.compare_exchange_strong(none, real_set_terminate(&on_terminate));
 }

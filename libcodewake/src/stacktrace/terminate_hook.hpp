@@ -4,8 +4,8 @@
 
 namespace codewake::internal {
 
-/// Has `record` called when the program terminates; then the program's own handler is. Once is enough.
-/// Thread-safe.
+/// Has `record` called when the program terminates; then the program's own handler is. Null: nothing more is
+/// called. Does nothing where there is no C++ runtime yet: then it may be called again. Thread-safe.
 void take_terminate(void (*record)() noexcept) noexcept;
 
 }  // namespace codewake::internal

@@ -123,12 +123,14 @@ const char* path_below(int descriptor, const char* name, char (&path)[kPathBytes
 
 // The program becomes another, unless this fails.
 int execute(const char* path, Words words, Words environment) noexcept {
+  forget_left_fault();
   return with_environment(path, environment, [&](Words changed) {
     return next_function(real_execve, "execve")(path, words, changed);
   });
 }
 
 int find_and_execute(const char* name, Words words, Words environment) noexcept {
+  forget_left_fault();
   char path[kPathBytes];
   return with_environment(find_program(name, path), environment, [&](Words changed) {
     return next_function(real_execvpe, "execvpe")(name, words, changed);
@@ -221,6 +223,7 @@ int codewake_execle(const char* path, const char* first, ...) {
 
 int codewake_fexecve(int file, char* const* words, char* const* environment) {
   using namespace codewake::internal;
+  forget_left_fault();
   char path[kPathBytes];
   return with_environment(path_below(file, "", path), environment, [&](char* const* changed) {
     return next_function(real_fexecve, "fexecve")(file, words, changed);
@@ -229,6 +232,7 @@ int codewake_fexecve(int file, char* const* words, char* const* environment) {
 
 int codewake_execveat(int folder, const char* name, char* const* words, char* const* environment, int flags) {
   using namespace codewake::internal;
+  forget_left_fault();
   char path[kPathBytes];
   return with_environment(path_below(folder, name, path), environment, [&](char* const* changed) {
     return next_function(real_execveat, "execveat")(folder, name, words, changed, flags);

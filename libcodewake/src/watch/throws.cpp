@@ -9,6 +9,7 @@
 
 #include "codewake/export.hpp"
 #include "codewake/stacktrace.hpp"
+#include "stacktrace/crash_handler.hpp"
 #include "stacktrace/next_function.hpp"
 #include "stacktrace/thrown_stacks.hpp"
 
@@ -23,6 +24,7 @@ using ThrowFunction = void (*)(void*, std::type_info*, ExceptionDestructor);
 
 constinit std::atomic<ThrowFunction> real_throw{nullptr};
 constinit std::atomic<bool> keeps{false};
+constinit std::atomic<bool> is_first{false};
 constinit std::atomic<ThrowObserver> throw_observer{nullptr};
 
 // Stands in for the destructor of each exception whose stack is kept.
@@ -48,6 +50,7 @@ _Unwind_Reason_Code on_frame(_Unwind_Context* context, void* data) {
 // Apart, so that the usual way is a jump into the runtime.
 [[gnu::noinline]] ExceptionDestructor keep(void* object, const std::type_info* type,
                                            ExceptionDestructor destructor) noexcept {
+  if (is_first.load(std::memory_order_relaxed) && is_first.exchange(false)) watch_for_terminate();
   void* addresses[Stacktrace::kMaxFrames];
   const std::span<void*> found(addresses, capture_here(addresses));
   if (const ThrowObserver observe = throw_observer.load(std::memory_order_acquire))
@@ -63,8 +66,9 @@ std::size_t capture_here(std::span<void*> addresses) noexcept {
   return walk.size;
 }
 
-void keep_throws() noexcept {
+void keep_throws(bool watches_terminate) noexcept {
   guard_thrown_stacks_at_fork();
+  is_first.store(watches_terminate, std::memory_order_relaxed);
   keeps.store(true, std::memory_order_relaxed);
 }
 

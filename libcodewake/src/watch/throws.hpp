@@ -8,8 +8,9 @@
 
 namespace codewake::internal {
 
-/// From now on. Thread-safe.
-void keep_throws() noexcept;
+/// From now on. `watches_terminate`: at the first throw, when there is a C++ runtime for certain,
+/// std::terminate is taken. Thread-safe.
+void keep_throws(bool watches_terminate) noexcept;
 
 /// No more; what is thrown passes through. Thread-safe.
 void stop_keeping_throws() noexcept;

@@ -222,7 +222,7 @@ bool can_watch() noexcept {
   find_exit();
   find_unwinder();
   expect_crash();
-  keep_throws();
+  keep_throws(*instructions.uncaught != '\0');
   watch_for_crashes({.signals = *instructions.signals != '\0',
                      .system_calls = false,
                      .uncaught = *instructions.uncaught != '\0'});
