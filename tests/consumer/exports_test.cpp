@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <regex>
 #include <set>
@@ -66,6 +67,8 @@ TEST_CASE("the library exports its own names and the runtime functions that it r
                                           "sigaltstack",
                                           "pthread_sigmask",
                                           "sigprocmask",
+                                          "_exit",
+                                          "_Exit",
                                           "_ZSt13set_terminatePFvvE"};
   const std::set<std::string> names = exports_of(library());
   CHECK(names.contains("__cxa_throw"));
@@ -107,4 +110,20 @@ TEST_CASE("the library's soname has the number of its binary interface") {
   REQUIRE(shown.status == 0);
   CHECK(shown.output.find("soname: [libcodewake.so.0]") != std::string::npos);
   CHECK(std::filesystem::exists(Installation::instance().libdir() / "libcodewake.so.0"));
+}
+
+TEST_CASE("the library that codewake run preloads needs the C library alone, and of it what musl has") {
+  const auto watch = Installation::instance().libdir() / "libcodewake-watch.so.0";
+  const Outcome shown = run(fmt::format("readelf --dynamic --wide {} | grep NEEDED", shell_word(watch)));
+  REQUIRE(shown.status == 0);
+  CHECK(shown.output.find("[libc.so.6]") != std::string::npos);
+  CHECK(std::count(shown.output.begin(), shown.output.end(), '\n') == 1);
+  const Outcome wanted = run(fmt::format("nm --dynamic --undefined-only {}", shell_word(watch)));
+  REQUIRE(wanted.status == 0);
+  for (const char* missing :
+       {"__register_atfork", "_dl_find_object", "__tls_get_addr", "cpy_chk", "__isoc23"}) {
+    CAPTURE(missing);
+    const std::size_t found = wanted.output.find(missing);
+    CHECK(found == std::string::npos);
+  }
 }

@@ -238,4 +238,17 @@ TEST_CASE(
   CHECK(reader.get_events_by_data({{"event", "codewake.throw"}}).size() == 1);
 }
 
+TEST_CASE("codewake run --throws: a crash belongs to the process that the exceptions before it belong to") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPreloading);
+  const Deathbed bed;
+  CHECK(bed.run(watched({program("unchanged"), "throw"}, {"--throws"})).signal == SIGABRT);
+  SqliteStore reader({bed.dsn()});
+  const auto throws = reader.get_events_by_data({{"event", "codewake.throw"}});
+  const auto crashes = bed.crashes();
+  REQUIRE(throws.size() == 1);
+  REQUIRE(crashes.size() == 1);
+  CHECK(crashes[0].process_id == throws[0].process_id);
+  CHECK(value(crashes[0], "exception.type") == "std::out_of_range");
+}
+
 }  // namespace codewake::testing

@@ -172,12 +172,12 @@ Process::Impl::Impl(const ProcessOptions& options, bool registers)
   info_.env_name = config.environment_name;
   record_throws(config.stacktraces.from_exceptions, config.stacktraces.max_frames);
   internal::prepare_captures_here();
+  registers ? internal::stop_preloaded_watching() : internal::share_with_preloaded_watch();
   if (registers) {
     register_process();
   } else if (watches_for_crashes()) {
     provide_crash_page();
   }
-  if (registers) internal::stop_preloaded_watching();
   if (!internal::is_preloaded_watching()) {
     internal::watch_for_crashes({.signals = config.crashes.signals, .uncaught = config.crashes.uncaught});
     say_what_is_missed();

@@ -40,6 +40,7 @@ constinit std::atomic<CrashPage*> page_in_use{nullptr};
 constinit std::atomic<pid_t> owner_of_page{0};
 constinit std::atomic<CrashPageMaker> page_maker{nullptr};
 constinit std::atomic<bool> is_kept{false};
+constinit std::atomic<const OtherWatch*> other_watch{nullptr};
 
 constinit std::atomic<pid_t> writer{0};
 constinit CrashPage* written = nullptr;  // the writer's own, as what follows
@@ -366,12 +367,19 @@ void stop_watching_for_crashes() noexcept {
   stop_providing_alternate_stacks();
 }
 
+void leave_crashes_to(const OtherWatch& other) noexcept {
+  other_watch.store(&other, std::memory_order_release);
+}
+
 void use_crash_page(CrashPage* page) noexcept {
+  if (const OtherWatch* const other = other_watch.load(std::memory_order_acquire)) other->use_page(page);
   page_in_use.store(page, std::memory_order_release);
   owner_of_page.store(getpid(), std::memory_order_release);
 }
 
 bool is_dying() noexcept {
+  const OtherWatch* const other = other_watch.load(std::memory_order_acquire);
+  if (other != nullptr && other->is_dying()) return true;
   if (writer.load() != thread_id() || written == nullptr) return false;
   const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
   return written->is_uncaught != 0 ? here < handler_frame.load() : is_on_alternate_stack(here);

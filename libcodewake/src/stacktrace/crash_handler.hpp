@@ -29,6 +29,16 @@ void stop_watching_for_crashes() noexcept;
 /// async-signal-safe.
 void use_crash_page(CrashPage* page) noexcept;
 
+/// Another library that records the crashes of this process.
+struct OtherWatch {
+  void (*use_page)(CrashPage* page) noexcept;
+  bool (*is_dying)() noexcept;
+};
+
+/// It gets the pages of this library, and knows which thread is in a handler. `other` is borrowed for good.
+/// Thread-safe.
+void leave_crashes_to(const OtherWatch& other) noexcept;
+
 /// Whether the calling thread is in a handler that the program has for its crash: it exits of a crash then,
 /// even where it calls exit(). Thread-safe.
 bool is_dying() noexcept;

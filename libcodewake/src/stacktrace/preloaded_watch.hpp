@@ -9,6 +9,9 @@ namespace codewake::internal {
 /// Whether it records the crashes of this program. Thread-safe.
 bool is_preloaded_watching() noexcept;
 
+/// Has it write the pages of this library, if it does. Thread-safe.
+void share_with_preloaded_watch() noexcept;
+
 /// Ends that, if it does: this library will do it. Thread-safe.
 void stop_preloaded_watching() noexcept;
 

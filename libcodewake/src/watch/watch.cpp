@@ -253,6 +253,14 @@ CODEWAKE_API void codewake_stop_watching() noexcept {
   stop_watching_for_crashes();
 }
 
+CODEWAKE_API void codewake_use_crash_page(codewake::internal::CrashPage* page) noexcept {
+  codewake::internal::use_crash_page(page);
+}
+
+CODEWAKE_API bool codewake_is_dying() noexcept {
+  return codewake::internal::is_dying();
+}
+
 CODEWAKE_API void codewake_watch_throws(codewake::internal::ThrowObserver observer) noexcept {
   codewake::internal::pass_throws_to(observer);
 }
