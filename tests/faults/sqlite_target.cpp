@@ -48,8 +48,15 @@ void Target::move_away() {
 
 std::vector<std::vector<std::vector<std::string>>> Target::rows_of_all(const std::string& sql) {
   std::vector<std::vector<std::vector<std::string>>> all;
-  for (const std::string& name : impl_->moved) all.push_back(Database(impl_->file_in(name)).rows(sql));
-  if (std::filesystem::exists(impl_->file())) all.push_back(rows(sql));
+  const auto add = [&](const std::filesystem::path& file) {
+    if (!std::filesystem::exists(file)) return;
+    Database database(file);
+    // A program that was killed while it made the file has made no tables.
+    if (database.number("SELECT count(*) FROM sqlite_master WHERE name = 'events_data'") == 0) return;
+    all.push_back(database.rows(sql));
+  };
+  for (const std::string& name : impl_->moved) add(impl_->file_in(name));
+  add(impl_->file());
   return all;
 }
 
