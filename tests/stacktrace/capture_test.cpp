@@ -33,7 +33,7 @@ std::size_t quickly(std::span<void*> addresses) {
   return internal::capture(addresses);
 }
 std::size_t portably(std::span<void*> addresses) {
-  return internal::capture_without_memory(addresses);
+  return internal::capture_by_runtime(addresses);
 }
 
 // The frames from the first that both have: what comes before belongs to the unwinder.

@@ -24,7 +24,6 @@
 #include "process/process_tracer.hpp"
 #include "queue/crash_run.hpp"
 #include "queue/queues.hpp"
-#include "stacktrace/capture.hpp"
 #include "stacktrace/crash_handler.hpp"
 #include "stacktrace/exceptions.hpp"
 #include "stacktrace/link_order.hpp"
@@ -171,7 +170,6 @@ Process::Impl::Impl(const ProcessOptions& options, bool registers)
   info_.app_vsn = config.app_vsn;
   info_.env_name = config.environment_name;
   record_throws(config.stacktraces.from_exceptions, config.stacktraces.max_frames);
-  internal::prepare_captures_here();
   registers ? internal::stop_preloaded_watching() : internal::share_with_preloaded_watch();
   if (registers) {
     register_process();
@@ -480,10 +478,7 @@ void Process::on_throw(void* object, const std::type_info& type, std::span<void*
 
 void Process::at_fork(ForkPhase phase) noexcept {
   if (phase != ForkPhase::before) {
-    internal::let_captures_go_on(phase == ForkPhase::after_in_child);
     internal::unlock_loaded_modules(phase == ForkPhase::after_in_child);
-  }
-  if (phase != ForkPhase::before) {
     internal::lock_clocks_at_fork(phase);
     internal::queues_at_fork(phase);
   }
@@ -499,7 +494,6 @@ void Process::at_fork(ForkPhase phase) noexcept {
     internal::queues_at_fork(phase);
     internal::lock_clocks_at_fork(phase);
     internal::lock_loaded_modules();
-    internal::stop_captures();
   }
 }
 

@@ -21,7 +21,6 @@
 #include "queue/own_journals.hpp"
 #include "queue/retry_policy.hpp"
 #include "queue/run_about.hpp"
-#include "stacktrace/capture.hpp"
 #include "stacktrace/crash_handler.hpp"
 
 namespace codewake::internal {
@@ -125,7 +124,6 @@ void Run::start() {
 // ── the keeper ──
 
 void Run::run_keeper() {
-  prepare_captures_here();
   disk_folders_seen_ = journal_->disk_folders_made();
   if_there_is_memory([&] { note_modules(); });
   const bool durable = options_.durability == Durability::machine;
@@ -192,7 +190,6 @@ void Run::follow_disk_folder() {
 // ── the committer ──
 
 void Run::run_committer() {
-  prepare_captures_here();
   // Where processors are scarce the program's own threads come first: what waits, waits in the journal.
   setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kCommitterNice);
   find_dead_runs();

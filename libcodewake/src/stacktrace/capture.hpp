@@ -6,27 +6,22 @@
 
 namespace codewake::internal {
 
-/// Finds the unwinder and this library's own code. What comes first does it, but a throw should not have to:
-/// it opens a shared object, which may block.
+/// Finds this library's own code. The first capture does it, but a throw should not have to: it takes the
+/// dynamic linker's lock. Thread-safe.
 void prepare_capture() noexcept;
 
 /// Writes the caller's return addresses, innermost first, without those in this library; the result is their
-/// number. After the thread's first call: no allocation, no lock, no system call. Thread-safe.
+/// number. Of a frame that a signal has interrupted it is the address one byte behind the instruction. After
+/// `prepare_capture`: no allocation, no lock, no descriptor, and async-signal-safe; a system call for each
+/// page of the stack that the thread's last capture did not come to. Thread-safe.
 std::size_t capture(std::span<void*> addresses) noexcept;
+
+/// The same by the C++ runtime's unwinder, ten times as slow: for where `stacktrace/unwind` does not work. It
+/// reads what a damaged stack leads to. Thread-safe.
+std::size_t capture_by_runtime(std::span<void*> addresses) noexcept;
 
 /// Copies return addresses without those in this library, as many as there is room for; the result is their
 /// number. Until `prepare_capture` none is left out. Async-signal-safe, thread-safe.
 std::size_t copy_without_own_code(std::span<void* const> from, std::span<void*> to) noexcept;
-
-/// Makes the calling thread's first call now: it takes memory that belongs to the thread, and the linker ends
-/// a program that has none left by then. For threads that may throw once memory is short.
-void prepare_captures_here() noexcept;
-
-/// The same as `capture` without any allocation, ten times as slow: for where memory is what is missing.
-std::size_t capture_without_memory(std::span<void*> addresses) noexcept;
-
-/// Around a fork(): no capture is under way in it, and those that come meanwhile take the slow way.
-void stop_captures() noexcept;
-void let_captures_go_on(bool in_child) noexcept;
 
 }  // namespace codewake::internal

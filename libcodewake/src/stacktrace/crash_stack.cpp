@@ -16,6 +16,11 @@
 #include <span>
 #include <string_view>
 
+#include "stacktrace/unwind/available.hpp"
+#ifdef CODEWAKE_WALKS_STACKS
+#include "stacktrace/unwind/stack_walk.hpp"
+#endif
+
 namespace codewake::internal {
 namespace {
 
@@ -252,6 +257,15 @@ void find_frames(void* context, std::uintptr_t fault_address, CrashPage& page) n
   } else {
     add_frame(page, instruction + 1);
   }
+#ifdef CODEWAKE_WALKS_STACKS
+  if (can_walk_stacks()) {
+    StackWalk walk(registers_of(interrupted), is_fetch);
+    while (page.frames < CrashPage::kMaxFrames && walk.step() == StackWalk::Step::caller) {
+      add_frame(page, walk.address());
+    }
+    return;
+  }
+#endif
   Unwinding unwinding{&page, instruction_of(interrupted), false};
   _Unwind_Backtrace(&on_frame, &unwinding);
 }

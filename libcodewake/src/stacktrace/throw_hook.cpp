@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <exception>
-#include <new>
 #include <span>
 #include <typeinfo>
 
@@ -62,9 +61,7 @@ ExceptionDestructor record(void* object, const std::type_info* type, ExceptionDe
   if ((current & kFramesMask) == 0 || destructor == &destroy_thrown) return destructor;
   void* addresses[Stacktrace::kMaxFrames];
   const std::span<void*> wanted(addresses, current & kFramesMask);
-  // The quick unwinder has thread-local storage, whose first use ends the program where there is no memory.
-  const std::size_t size =
-      *type == typeid(std::bad_alloc) ? internal::capture_without_memory(wanted) : internal::capture(wanted);
+  const std::size_t size = internal::capture(wanted);
   if (observer != nullptr && *type != typeid(Probe)) observer(object, *type, std::span(addresses, size));
   return internal::keep_thrown_stack(object, destructor, std::span(addresses, size)) ? &destroy_thrown
                                                                                      : destructor;

@@ -417,7 +417,7 @@ std::vector<Json> repeat(Runner& runner, const char* name, const Json& request) 
 }
 
 Group capture_group() {
-  const double goal = has_libunwind() ? 0.15 : 1.1;
+  const double goal = walks_stacks() ? 0.15 : 1.1;
   return {
       .benchmarks = {{"capture",
                       "a stack of 20 frames captured, median",

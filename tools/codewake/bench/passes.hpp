@@ -16,8 +16,8 @@ bool has_quill() noexcept;
 bool has_sqlite() noexcept;
 bool has_postgres() noexcept;
 
-/// Whether libunwind is installed, which the library captures stacks with then.
-bool has_libunwind() noexcept;
+/// Whether the library walks stacks itself here, and not by the C++ runtime.
+bool walks_stacks() noexcept;
 
 /// The file of the C++ runtime that is loaded; empty where that is not libstdc++.so.6. Preloaded, it comes
 /// ahead of this library: then each `throw` goes to it, as in a program without the library.

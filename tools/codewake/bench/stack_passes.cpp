@@ -126,9 +126,12 @@ void resolve(std::span<void* const> addresses, Look look) {
 
 }  // namespace
 
-bool has_libunwind() noexcept {
-  static const bool found = ::dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL) != nullptr;
-  return found;
+bool walks_stacks() noexcept {
+#ifdef __x86_64__
+  return ::dlsym(RTLD_DEFAULT, "_dl_find_object") != nullptr;
+#else
+  return false;
+#endif
 }
 
 std::string path_of_runtime() {

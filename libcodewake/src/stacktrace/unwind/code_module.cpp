@@ -1,0 +1,84 @@
+#include "stacktrace/unwind/code_module.hpp"
+
+#include <dlfcn.h>
+#include <link.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstring>
+
+#include "stacktrace/unwind/stack_memory.hpp"
+
+namespace codewake::internal {
+namespace {
+
+constexpr std::uintptr_t kPageBytes = 4096;
+
+// Not linked: the library loads where the C library is older.
+constinit std::atomic<decltype(&_dl_find_object)> find_object{nullptr};
+
+// Pages that were readable when they were asked for: those at the begin of modules, which the dynamic linker
+// never takes away while the module is there. One entry may drop another.
+constinit std::array<std::atomic<std::uintptr_t>, 64> readable_headers{};
+
+bool is_header_readable(std::uintptr_t begin) noexcept {
+  std::atomic<std::uintptr_t>& known = readable_headers[(begin / kPageBytes) % readable_headers.size()];
+  if (known.load(std::memory_order_relaxed) == begin) return true;
+  if (!is_readable(begin)) return false;
+  known.store(begin, std::memory_order_relaxed);
+  return true;
+}
+
+// By the program headers, which the first page of a module holds.
+void find_tables(CodeModule& module) noexcept {
+  if (module.index == 0 || module.begin % kPageBytes != 0 || !is_header_readable(module.begin)) return;
+  ElfW(Ehdr) header;
+  std::memcpy(&header, reinterpret_cast<const void*>(module.begin), sizeof header);
+  constexpr std::size_t kSegmentBytes = sizeof(ElfW(Phdr));
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_phentsize != kSegmentBytes) return;
+  if (header.e_phoff > kPageBytes || header.e_phnum > (kPageBytes - header.e_phoff) / kSegmentBytes) return;
+  std::uintptr_t base = 0;
+  bool has_base = false;
+  for (std::size_t i = 0; i < header.e_phnum; ++i) {
+    ElfW(Phdr) segment;
+    std::memcpy(&segment, reinterpret_cast<const void*>(module.begin + header.e_phoff + i * kSegmentBytes),
+                sizeof segment);
+    if (segment.p_type != PT_LOAD) continue;
+    if (!has_base) base = module.begin - (segment.p_vaddr & ~(kPageBytes - 1));
+    has_base = true;
+    const std::uintptr_t begin = base + segment.p_vaddr;
+    // What lies behind the file's bytes may not be there.
+    if ((segment.p_flags & PF_R) == 0 || !module.contains(begin)) continue;
+    if (segment.p_filesz > module.end - begin) continue;
+    if (module.index >= begin && module.index - begin < segment.p_filesz) {
+      module.tables_begin = begin;
+      module.tables_end = begin + segment.p_filesz;
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+void prepare_to_find_modules() noexcept {
+  find_object.store(reinterpret_cast<decltype(&_dl_find_object)>(dlsym(RTLD_DEFAULT, "_dl_find_object")),
+                    std::memory_order_relaxed);
+}
+
+bool can_find_modules() noexcept {
+  return find_object.load(std::memory_order_relaxed) != nullptr;
+}
+
+bool find_module(std::uintptr_t address, CodeModule& module) noexcept {
+  dl_find_object found;
+  const auto find = find_object.load(std::memory_order_relaxed);
+  if (find == nullptr || find(reinterpret_cast<void*>(address), &found) != 0) return false;
+  module = {.begin = reinterpret_cast<std::uintptr_t>(found.dlfo_map_start),
+            .end = reinterpret_cast<std::uintptr_t>(found.dlfo_map_end),
+            .index = reinterpret_cast<std::uintptr_t>(found.dlfo_eh_frame)};
+  find_tables(module);
+  return true;
+}
+
+}  // namespace codewake::internal
