@@ -1,11 +1,16 @@
 #include "stacktrace/capture.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <span>
+#include <string_view>
+#include <thread>
 #include <vector>
 
 #include "codewake/stacktrace.hpp"
@@ -64,6 +69,57 @@ TEST_CASE("A capture by either unwinder is as deep as it was asked to be, and ha
       CHECK(std::ranges::count(found, nullptr) == 0);
     }
   }
+}
+
+namespace {
+
+// Files as a program may have them under the numbers that others have used before.
+class OwnFiles {
+ public:
+  OwnFiles() {
+    for (int& file : files_) {
+      file = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+      is_whole_ = is_whole_ && file >= 0 && write(file, kText.data(), kText.size()) == kSize;
+    }
+  }
+
+  bool are_untouched() const {
+    for (const int file : files_) {
+      char text[2 * kText.size()];
+      if (lseek(file, 0, SEEK_CUR) != kSize || pread(file, text, sizeof text, 0) != kSize) return false;
+      if (std::string_view(text, kText.size()) != kText) return false;
+    }
+    return is_whole_;
+  }
+
+ private:
+  static constexpr std::string_view kText = "0123456789";
+  static constexpr ssize_t kSize = kText.size();
+  std::array<int, 40> files_;
+  bool is_whole_ = true;
+};
+
+// The thread is new: nothing is known of its stack.
+void capture_in_a_thread(int levels) {
+  std::thread([&] { capture_below(levels, Stacktrace::kMaxFrames, &quickly); }).join();
+}
+
+int capture_without_descriptors() {
+  capture_in_a_thread(1);
+  for (int fd = 3; fd < 1024; ++fd) close(fd);
+  const OwnFiles files;
+  for (int levels = 0; levels < 40; ++levels) capture_in_a_thread(levels);
+  return files.are_untouched() ? 0 : 1;
+}
+
+}  // namespace
+
+TEST_CASE("After a program has closed all descriptors, a capture touches none of its files") {
+  const pid_t child = fork();
+  if (child == 0) _exit(capture_without_descriptors());
+  int status = -1;
+  waitpid(child, &status, 0);
+  CHECK(status == 0);
 }
 
 TEST_CASE("The portable unwinder writes a null behind the last address, and nothing behind the end") {

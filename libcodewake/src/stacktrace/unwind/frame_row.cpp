@@ -169,7 +169,7 @@ class RowProgram {
         set(number, Kind::at_offset, scaled(reader_.take_sleb()));
         return true;
       case kGnuNegativeOffset:
-        set(number, Kind::at_offset, -scaled(take_unsigned()));
+        set(number, Kind::at_offset, scaled(static_cast<std::int64_t>(0 - reader_.take_uleb())));
         return true;
       case kValueOffset:
         set(number, Kind::is_offset, scaled(take_unsigned()));

@@ -13,10 +13,13 @@ constexpr std::uintptr_t kWord = sizeof(std::uint64_t);
 // of which the second byte has 2 in its middle field (Intel SDM, volume 2, "CALL").
 bool is_behind_call(std::uintptr_t address) noexcept {
   constexpr std::size_t kLongest = 7;
-  if (address <= kLongest || !is_readable(address - kLongest) || !is_readable(address - 1)) return false;
+  constexpr std::uintptr_t kPageMask = 4095;
+  if (!is_readable(address - 1)) return false;
+  const bool is_whole = is_readable(address - kLongest);
+  const std::size_t readable = is_whole ? kLongest : ((address - 1) & kPageMask) + 1;
   const auto byte = [&](std::size_t before) {
-    std::uint8_t value;
-    asm volatile("movb (%1), %0" : "=q"(value) : "r"(address - before));
+    std::uint8_t value = 0;
+    if (before <= readable) asm volatile("movb (%1), %0" : "=q"(value) : "r"(address - before));
     return value;
   };
   constexpr std::size_t kDirect = 5;
@@ -171,9 +174,10 @@ StackWalk::Step StackWalk::step_by_tables(const CodeModule& module) noexcept {
   if (outcome != Outcome::done) return Step::end;
 
   const std::uintptr_t next = before.values[Registers::kRsp];
+  const std::uintptr_t lowest = registers_.values[Registers::kRsp] + (is_interrupted_ ? 0 : kWord);
   if (description.is_signal_frame) {
     memory_.leave();  // the handler may have had a stack of its own
-  } else if (next <= registers_.values[Registers::kRsp] || next % kWord != 0) {
+  } else if (next < lowest || next % kWord != 0) {
     return Step::end;
   }
   registers_ = before;
@@ -183,8 +187,9 @@ StackWalk::Step StackWalk::step_by_tables(const CodeModule& module) noexcept {
 }
 
 // The caller's frame pointer and the return address, as functions push them that have no call frame
-// information; what is read may be anything.
+// information; what is read may be anything. A coroutine's first function was not called, and has no caller.
 StackWalk::Step StackWalk::step_by_frame_pointer() noexcept {
+  if (!is_interrupted_ && !is_behind_call(registers_.values[Registers::kRip])) return Step::end;
   if (!registers_.is_known(Registers::kRbp)) return Step::end;
   const std::uintptr_t frame = registers_.values[Registers::kRbp];
   if (frame < registers_.values[Registers::kRsp] || frame % kWord != 0) return Step::end;
