@@ -83,10 +83,10 @@ TEST_CASE("Code that was made at run time is passed by its frame pointer") {
 
 TEST_CASE("A walk ends where a function without tables uses the frame pointer otherwise") {
   internal::prepare_stack_walks();
-  alignas(16) std::uintptr_t words[4] = {};
-  words[1] = reinterpret_cast<std::uintptr_t>(&words);
+  std::uintptr_t words[16] = {};
+  words[9] = reinterpret_cast<std::uintptr_t>(&words[8]);  // no call comes before it
   void* const hole = mmap(nullptr, 3 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  const auto stack = reinterpret_cast<std::uintptr_t>(&words);
+  const auto stack = reinterpret_cast<std::uintptr_t>(&words[8]);
   for (const std::uintptr_t noise : {std::uintptr_t{0}, std::uintptr_t{8}, stack, stack + 1, stack - 100'000,
                                      reinterpret_cast<std::uintptr_t>(hole) + 4096, ~std::uintptr_t{7},
                                      std::uintptr_t{1} << 47, std::uintptr_t{1} << 63}) {

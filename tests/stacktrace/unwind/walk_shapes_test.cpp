@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "stacktrace/unwind/stack_walk.hpp"
+#include "support/sanitizers.hpp"
+#include "support/skip.hpp"
 #include "unwind/shapes.hpp"
 #include "unwind/walks.hpp"
 
@@ -121,6 +123,7 @@ TEST_CASE("A walk finds the frames that the runtime's unwinder finds, whatever c
 }
 
 TEST_CASE("A walk finds the frames from every single instruction") {
+  if (kSanitized) CODEWAKE_SKIP("a sanitizer takes minutes for it");
   for (const std::string& object : shape_objects()) {
     if (object.find("frame-pointers") != object.npos || object.find("large-pages") != object.npos) continue;
     Shapes(object).for_each([&](const Shape& shape) {

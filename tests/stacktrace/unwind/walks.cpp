@@ -49,7 +49,11 @@ std::string name_of(std::uintptr_t address) {
 }
 
 bool TwoWalks::agree() const noexcept {
-  return our_size > 1 && our_size == their_size && std::equal(ours + 1, ours + our_size, theirs + 1);
+  return our_size == their_size && agree_as_far_as_theirs();
+}
+
+bool TwoWalks::agree_as_far_as_theirs() const noexcept {
+  return their_size > 1 && our_size >= their_size && std::equal(theirs + 1, theirs + their_size, ours + 1);
 }
 
 std::string TwoWalks::text() const {

@@ -26,6 +26,8 @@ struct TwoWalks {
 
   /// The addresses after the first are the same.
   bool agree() const noexcept;
+  /// The same, and ours may go on where theirs ends: what the compiler adds to a module has no tables.
+  bool agree_as_far_as_theirs() const noexcept;
   std::string text() const;
 };
 

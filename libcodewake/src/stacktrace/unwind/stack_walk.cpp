@@ -24,7 +24,7 @@ bool is_behind_call(std::uintptr_t address) noexcept {
   };
   constexpr std::size_t kDirect = 5;
   if (byte(kDirect) == 0xE8) return true;
-  for (const std::size_t length : {2, 3, 4, 6, 7}) {
+  for (const std::size_t length : {2u, 3u, 4u, 6u, 7u}) {
     if (byte(length) == 0xFF && (byte(length - 1) >> 3 & 7) == 2) return true;
   }
   return false;
