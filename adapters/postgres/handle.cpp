@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "standard_descriptors.hpp"
+
 namespace codewake::internal {
 namespace {
 
@@ -30,6 +32,7 @@ Connected connect(const PostgresParameters& parameters) {
   }
   keywords.push_back(nullptr);
   values.push_back(nullptr);
+  const StandardDescriptors guard;
   std::unique_ptr<PGconn, decltype(&PQfinish)> made(PQconnectdbParams(keywords.data(), values.data(), 0),
                                                     &PQfinish);
   if (!made) throw pqxx::broken_connection("libpq has no memory left");

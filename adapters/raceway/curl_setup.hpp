@@ -2,6 +2,9 @@
 #pragma once
 
 #include <curl/curl.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <string>
 #include <string_view>
@@ -27,6 +30,17 @@ inline std::string why_no_curl() {
            " of the user who started it; unset it first";
   static const CURLcode result = curl_global_init(CURL_GLOBAL_DEFAULT);
   return result == CURLE_OK ? "" : "libcurl cannot be set up";
+}
+
+/// For CURLOPT_OPENSOCKETFUNCTION. The program's children are not to hold the connection open; and what the
+/// program prints while its standard descriptors are closed must not go into it. Thread-safe.
+inline curl_socket_t open_socket(void*, curlsocktype, curl_sockaddr* address) {
+  constexpr int kFirst = 3;
+  const int opened = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  if (opened < 0 || opened >= kFirst) return opened;
+  const int moved = fcntl(opened, F_DUPFD_CLOEXEC, kFirst);
+  close(opened);
+  return moved < 0 ? CURL_SOCKET_BAD : moved;
 }
 
 }  // namespace codewake::internal

@@ -1,7 +1,6 @@
 #include "http_client.hpp"
 
 #include <curl/curl.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <zlib.h>
 
@@ -19,12 +18,6 @@ namespace {
 [[noreturn]] void fail(const RacewayParameters& parameters, std::string_view what) {
   throw StoreError(StoreError::Kind::unavailable,
                    fmt::format("Raceway server {}: {}", parameters.display, what));
-}
-
-/// The program's children are not to hold the connection open.
-int close_on_exec(void*, curl_socket_t socket, curlsocktype) {
-  fcntl(socket, F_SETFD, FD_CLOEXEC);
-  return CURL_SOCKOPT_OK;
 }
 
 std::string compressed(std::string_view body) {
@@ -66,7 +59,7 @@ class HttpClient::Request {
     set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(parameters.connect_timeout.count()));
     set(CURLOPT_TIMEOUT_MS, static_cast<long>(parameters.timeout.count()));
     set(CURLOPT_TCP_KEEPALIVE, 1L);
-    set(CURLOPT_SOCKOPTFUNCTION, &close_on_exec);
+    set(CURLOPT_OPENSOCKETFUNCTION, &open_socket);
     set(CURLOPT_SSL_VERIFYPEER, 1L);
     set(CURLOPT_SSL_VERIFYHOST, 2L);
     if (!parameters.ca_file.empty()) set(CURLOPT_CAINFO, parameters.ca_file.c_str());

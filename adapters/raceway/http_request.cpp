@@ -191,6 +191,7 @@ class Exchange {
     curl_easy_reset(curl_.get());
     set(CURLOPT_ERRORBUFFER, problem);
     set(CURLOPT_NOSIGNAL, 1L);
+    set(CURLOPT_OPENSOCKETFUNCTION, &open_socket);
     set(CURLOPT_URL, url_.c_str());
 #if LIBCURL_VERSION_NUM >= 0x075500
     set(CURLOPT_PROTOCOLS_STR, "http,https");

@@ -5,18 +5,33 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <optional>
 #include <utility>
 
 namespace codewake::internal {
 
+/// The same open file by a number that is not 0, 1 or 2; that number is closed. A program that has closed its
+/// standard descriptors still prints to those numbers. Negative, with errno, where `number` is, or no number
+/// is left. Async-signal-safe, thread-safe.
+inline int beyond_standard(int number) noexcept {
+  constexpr int kFirst = 3;
+  if (number < 0 || number >= kFirst) return number;
+  const int moved = fcntl(number, F_DUPFD_CLOEXEC, kFirst);
+  const int error = errno;
+  close(number);
+  errno = error;
+  return moved;
+}
+
+/// Never 0, 1 or 2.
 class FileDescriptor {
  public:
   /// Takes the descriptor over; a negative one is none.
-  explicit FileDescriptor(int number) noexcept : number_(number) {}
+  explicit FileDescriptor(int number) noexcept : number_(beyond_standard(number)) {}
   /// For reading. The path may name anything, also a pipe that has no writer: it does not block.
   explicit FileDescriptor(const char* path) noexcept
-      : number_(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) {}
+      : FileDescriptor(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) {}
   FileDescriptor(FileDescriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
   FileDescriptor& operator=(FileDescriptor&& other) noexcept {
     std::swap(number_, other.number_);

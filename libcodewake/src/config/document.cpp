@@ -16,6 +16,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/file_descriptor.hpp"
 #include "codewake/errors.hpp"
 #include "codewake/utf8.hpp"
 #include "config/masked.hpp"
@@ -218,32 +219,19 @@ class Walker {
   Document document_;
 };
 
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  int get() const noexcept { return fd_; }
-
- private:
-  int fd_;
-};
-
 }  // namespace
 
 std::optional<std::string> read_config_file(const std::filesystem::path& path) {
   const auto fail = [&path](std::string_view message) { throw ConfigError({path.string()}, message); };
-  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0 && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
-  if (file.get() < 0) fail(fmt::format("cannot be read: {}; make it readable for this user", reason(errno)));
+  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.number() < 0 && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
+  if (file.number() < 0)
+    fail(fmt::format("cannot be read: {}; make it readable for this user", reason(errno)));
 
   std::string text(kLongestFile + 1, '\0');
   std::size_t length = 0;
   while (length < text.size()) {
-    const ssize_t count = read(file.get(), text.data() + length, text.size() - length);
+    const ssize_t count = read(file.number(), text.data() + length, text.size() - length);
     if (count == 0) break;
     if (count < 0 && errno == EINTR) continue;
     if (count < 0 && errno == EISDIR) fail("is a folder; put a file in its place");

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/crc32c.hpp"
+#include "base/file_descriptor.hpp"
 #include "base/file_size_signal.hpp"
 #include "stacktrace/crash_handler.hpp"
 
@@ -74,7 +75,8 @@ std::int64_t now_ns() noexcept {
 }
 
 bool write_file(int folder_fd, const char* name, std::string_view content) noexcept {
-  const int fd = openat(folder_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  const int fd =
+      beyond_standard(openat(folder_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (fd < 0) return false;
   const NoFileSizeSignal guard;
   ssize_t written = 0;
@@ -86,7 +88,8 @@ bool write_file(int folder_fd, const char* name, std::string_view content) noexc
 }
 
 CrashPage* make_page_in(int folder_fd) noexcept {
-  const int fd = openat(folder_fd, kCrashFile, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  const int fd = beyond_standard(
+      openat(folder_fd, kCrashFile, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (fd < 0) return nullptr;
   CrashPage* const page = map_crash_page(fd);
   close(fd);
@@ -96,7 +99,8 @@ CrashPage* make_page_in(int folder_fd) noexcept {
 // The lock is held until the process has died.
 CrashPage* fill_folder(int folder_fd, const CrashNest& from, std::string_view run,
                        bool is_same_process) noexcept {
-  const int lock = openat(folder_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  const int lock =
+      beyond_standard(openat(folder_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) != 0) return nullptr;
   static constinit Text checked;
   checked.clear();

@@ -20,7 +20,6 @@
 #include <system_error>
 #include <utility>
 
-#include "codewake/throw_hook.hpp"
 #include "journal/event_codec.hpp"
 #include "journal/places.hpp"
 #include "queue/own_journals.hpp"
@@ -251,18 +250,8 @@ class Reader {
   std::unique_ptr<JournalSource> journal_;
 };
 
-// Standard descriptors may be closed: none of ours may have their numbers.
-FileDescriptor moved_up(FileDescriptor file) {
-  constexpr int kLowest = 10;
-  FileDescriptor moved(fcntl(file.number(), F_DUPFD_CLOEXEC, kLowest));
-  check(moved.number() < 0 ? -1 : 0, "F_DUPFD_CLOEXEC");
-  return moved;
-}
-
 [[noreturn]] void read_journals(const JournalOwner& owner, const std::filesystem::path& folder, int socket) {
   try {
-    // What captures the stack of a throw may have a pipe of its own, whose number would be the channel's.
-    record_throws(false, 0);
     keep_only(socket);
     set_environment(owner);
     become(owner);
@@ -278,7 +267,7 @@ FileDescriptor moved_up(FileDescriptor file) {
 StartedReader start_journal_reader(const JournalOwner& owner, const std::filesystem::path& folder) {
   int sockets[2];
   check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), "socketpair");
-  FileDescriptor ours = moved_up(FileDescriptor(sockets[0])), theirs = moved_up(FileDescriptor(sockets[1]));
+  FileDescriptor ours(sockets[0]), theirs(sockets[1]);
   const pid_t child = fork();
   if (child < 0) throw std::system_error(errno, std::generic_category(), "fork");
   if (child == 0) read_journals(owner, folder, theirs.number());

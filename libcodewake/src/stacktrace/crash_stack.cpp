@@ -16,6 +16,7 @@
 #include <span>
 #include <string_view>
 
+#include "base/file_descriptor.hpp"
 #include "stacktrace/unwind/available.hpp"
 #ifdef CODEWAKE_WALKS_STACKS
 #include "stacktrace/unwind/stack_walk.hpp"
@@ -101,7 +102,8 @@ struct Mapping {
 /// Takes what is read apart, line by line, with no more memory than this.
 class Mappings {
  public:
-  Mappings() noexcept : fd_(open("/proc/self/maps", O_RDONLY | O_CLOEXEC)) {}  // lint: the system's path
+  Mappings() noexcept
+      : fd_(beyond_standard(open("/proc/self/maps", O_RDONLY | O_CLOEXEC))) {}  // lint: the system's path
   Mappings(const Mappings&) = delete;
   Mappings& operator=(const Mappings&) = delete;
   ~Mappings() {

@@ -2,7 +2,7 @@
 
 #include <cstddef>
 
-#include "stacktrace/unwind/byte_reader.hpp"
+#include "stacktrace/unwind/table_reader.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -69,7 +69,7 @@ std::uint64_t as_word(std::int64_t value) noexcept {
 
 class Evaluation {
  public:
-  Evaluation(ByteReader operations, const Registers& registers, StackMemory& memory) noexcept
+  Evaluation(TableReader operations, const Registers& registers, StackMemory& memory) noexcept
       : operations_(operations), begin_(operations.at()), registers_(registers), memory_(memory) {}
 
   void push(std::uint64_t value) noexcept {
@@ -189,7 +189,7 @@ class Evaluation {
     if (is_conditional && pop() == 0) return;
     const std::uintptr_t target = operations_.at() + as_word(offset);
     if (target < begin_ || target > operations_.end()) return fail();
-    operations_ = ByteReader(target, operations_.end());
+    operations_ = TableReader(target, operations_.end());
   }
 
   void combine(std::uint8_t operation) noexcept {
@@ -235,7 +235,7 @@ class Evaluation {
     }
   }
 
-  ByteReader operations_;
+  TableReader operations_;
   std::uintptr_t begin_;
   const Registers& registers_;
   StackMemory& memory_;
@@ -248,12 +248,12 @@ class Evaluation {
 
 Outcome evaluate(const Expression& expression, const Registers& registers, StackMemory& memory,
                  std::optional<std::uint64_t> first, std::uint64_t& result) noexcept {
-  ByteReader whole(expression.begin, expression.end);
+  TableReader whole(expression.begin, expression.end);
   const std::uint64_t bytes = whole.take_uleb();
   const std::uintptr_t begin = whole.at();
   whole.skip(bytes);
   if (whole.failed()) return Outcome::failed;
-  Evaluation evaluation(ByteReader(begin, begin + bytes), registers, memory);
+  Evaluation evaluation(TableReader(begin, begin + bytes), registers, memory);
   if (first) evaluation.push(*first);
   return evaluation.run(result);
 }

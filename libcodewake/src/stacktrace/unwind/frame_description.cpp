@@ -18,7 +18,7 @@ T read_at(std::uintptr_t address) noexcept {
 // The entry of the last function that begins at the address or before it; 0 where there is none. The index is
 // sorted, both numbers of a pair count from its begin.
 std::uintptr_t find_entry(const CodeModule& module, std::uintptr_t address) noexcept {
-  ByteReader header(module.index, module.tables_end);
+  TableReader header(module.index, module.tables_end);
   const auto version = header.take<std::uint8_t>();
   const PointerEncoding tables_encoding(header.take<std::uint8_t>());
   const PointerEncoding count_encoding(header.take<std::uint8_t>());
@@ -45,9 +45,9 @@ std::uintptr_t find_entry(const CodeModule& module, std::uintptr_t address) noex
 }
 
 // What follows the length of an entry, which must not be of the 64-bit format.
-ByteReader open_entry(const CodeModule& module, std::uintptr_t begin) noexcept {
+TableReader open_entry(const CodeModule& module, std::uintptr_t begin) noexcept {
   if (begin < module.tables_begin || begin >= module.tables_end) return {1, 0};
-  ByteReader length(begin, module.tables_end);
+  TableReader length(begin, module.tables_end);
   const auto bytes = length.take<std::uint32_t>();
   if (bytes == 0 || bytes > module.tables_end - length.at()) return {1, 0};
   return {length.at(), length.at() + bytes};
@@ -55,7 +55,7 @@ ByteReader open_entry(const CodeModule& module, std::uintptr_t begin) noexcept {
 
 bool read_common(const CodeModule& module, std::uintptr_t begin, FrameDescription& found,
                  bool& has_augmentation) noexcept {
-  ByteReader entry = open_entry(module, begin);
+  TableReader entry = open_entry(module, begin);
   const bool is_common = entry.take<std::uint32_t>() == 0;
   const auto version = entry.take<std::uint8_t>();
   if (entry.failed() || !is_common || (version != 1 && version != 3)) return false;
@@ -71,7 +71,7 @@ bool read_common(const CodeModule& module, std::uintptr_t begin, FrameDescriptio
     if (read_at<char>(letters) != '\0') return false;
   } else {
     const std::uint64_t bytes = entry.take_uleb();
-    ByteReader data = entry;
+    TableReader data = entry;
     entry.skip(bytes);
     for (std::uintptr_t letter = letters + 1; read_at<char>(letter) != '\0'; ++letter) {
       switch (read_at<char>(letter)) {
@@ -105,7 +105,7 @@ bool find_frame_description(const CodeModule& module, std::uintptr_t address,
   if (!module.has_tables()) return false;
   found = {};
   found.begin = find_entry(module, address);
-  ByteReader entry = open_entry(module, found.begin);
+  TableReader entry = open_entry(module, found.begin);
   const std::uintptr_t here = entry.at();
   const auto back_to_common = entry.take<std::uint32_t>();
   bool has_augmentation = false;

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "stacktrace/unwind/byte_reader.hpp"
+#include "stacktrace/unwind/table_reader.hpp"
 #include "stacktrace/unwind/code_module.hpp"
 
 namespace codewake::internal {

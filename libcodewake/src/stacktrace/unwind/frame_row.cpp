@@ -2,7 +2,7 @@
 
 #include <cstddef>
 
-#include "stacktrace/unwind/byte_reader.hpp"
+#include "stacktrace/unwind/table_reader.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -52,7 +52,7 @@ class RowProgram {
 
   // Ends at the first instruction that is about addresses beyond ours.
   bool run(std::uintptr_t begin, std::uintptr_t end) noexcept {
-    reader_ = ByteReader(begin, end);
+    reader_ = TableReader(begin, end);
     while (!reader_.is_at_end() && !is_beyond_) {
       if (!step(reader_.take<std::uint8_t>())) return false;
     }
@@ -208,7 +208,7 @@ class RowProgram {
   FrameRow initial_;
   FrameRow state_[kMostStates];
   std::size_t states_ = 0;
-  ByteReader reader_;
+  TableReader reader_;
 };
 
 }  // namespace

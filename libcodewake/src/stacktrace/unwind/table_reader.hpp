@@ -26,9 +26,9 @@ class PointerEncoding {
 };
 
 /// Once something was not there, everything is zero, and `failed()`.
-class ByteReader {
+class TableReader {
  public:
-  ByteReader(std::uintptr_t begin, std::uintptr_t end) noexcept : at_(begin), end_(end) {
+  TableReader(std::uintptr_t begin, std::uintptr_t end) noexcept : at_(begin), end_(end) {
     if (begin > end) fail();
   }
 
