@@ -99,7 +99,7 @@ std::size_t capture(std::span<void*> addresses) noexcept {
     std::size_t size = 0;
     walk_stack(registers_here(), [&](std::uintptr_t address) {
       if (!own.has_call_before(address)) addresses[size++] = reinterpret_cast<void*>(address);
-      return size < addresses.size();
+      return addresses.size() - size;
     });
     return size;
   }

@@ -114,7 +114,7 @@ void look_quickly() {
   TwoWalks walks;
   walk_stack(registers_here(), [&](std::uintptr_t address) {
     walks.ours[walks.our_size++] = address;
-    return walks.our_size < kMostFrames;
+    return kMostFrames - walks.our_size;
   });
   seen.assign(walks.ours, walks.ours + walks.our_size);
   StackWalk exact(registers_here(), StackWalk::Need::all_registers);
@@ -138,7 +138,7 @@ TEST_CASE("A walk through stacks and registers of noise ends") {
     // As in a capture, which begins on a stack that is there.
     registers.set(Registers::kRsp, reinterpret_cast<std::uintptr_t>(&pages.words()[words.next() % 4000]));
     walk_stack(registers,
-               [frames = std::size_t{0}](std::uintptr_t) mutable { return ++frames < kMostFrames; });
+               [frames = std::size_t{0}](std::uintptr_t) mutable { return kMostFrames - ++frames; });
   }
   CHECK(most > 2);
 }

@@ -36,13 +36,13 @@ std::string name_of(std::uintptr_t address) {
   const Registers here = registers_here();
   const auto add_ours = [this](std::uintptr_t address) {
     ours[our_size++] = address;
-    return our_size < kMost;
+    return kMost - our_size;
   };
   if (quickly) {
     walk_stack(here, add_ours);
   } else {
     StackWalk walk(here, StackWalk::Need::all_registers);
-    while (add_ours(walk.address()) && walk.step() == StackWalk::Step::caller) {
+    while (add_ours(walk.address()) != 0 && walk.step() == StackWalk::Step::caller) {
     }
   }
   _Unwind_Backtrace(&add, this);

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "stacktrace/unwind/table_reader.hpp"
 #include "stacktrace/unwind/code_module.hpp"
+#include "stacktrace/unwind/table_reader.hpp"
 
 namespace codewake::internal {
 

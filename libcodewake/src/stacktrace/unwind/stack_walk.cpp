@@ -67,9 +67,55 @@ StackWalk::Step StackWalk::step() noexcept {
   const CodeModule* const module = module_at(address);
   if (module == nullptr) return step_by_frame_pointer();
   FrameRule rule;
-  if (follows_all_ || !find_rule(address, *module, rule)) return step_by_tables(*module);
-  if (rule.is_outermost) return Step::end;
-  return step_by_rule(rule.is_from_rbp, rule.cfa_offset, rule.rbp_offset);
+  if (find_rule(address, *module, rule) && rule.is_outermost) return Step::end;
+  return step_by_tables(*module);
+}
+
+StackWalk::Step StackWalk::steps(std::span<std::uintptr_t> addresses, std::size_t& found) noexcept {
+  found = 0;
+  while (true) {
+    if (!follows_all_) found += steps_by_rules(addresses.subspan(found));
+    if (found == addresses.size()) return Step::caller;
+    if (const Step last = step(); last != Step::caller) return last;
+    addresses[found++] = address();
+  }
+}
+
+// Nothing of the walk is in memory here but what is read at each frame. What is unusual is left to step().
+std::size_t StackWalk::steps_by_rules(std::span<std::uintptr_t> addresses) noexcept {
+  constexpr std::uint32_t kFollowed = 1u << Registers::kRbp | 1u << Registers::kRsp | 1u << Registers::kRip;
+  if ((registers_.known & kFollowed) != kFollowed) return 0;
+  std::uintptr_t address = lookup_address();
+  std::uintptr_t rsp = registers_.values[Registers::kRsp];
+  std::uintptr_t rbp = registers_.values[Registers::kRbp];
+  CodeModule module;
+  std::size_t found = 0;
+  for (; found < addresses.size(); ++found) {
+    if (!module.contains(address)) {
+      const CodeModule* const next = module_at(address);
+      if (next == nullptr) break;
+      module = *next;
+    }
+    FrameRule rule;
+    if (!find_rule(address, module, rule) || rule.is_outermost) break;
+    const std::uintptr_t frame_address = (rule.is_from_rbp ? rbp : rsp) + rule.cfa_offset;
+    const std::int64_t lowest_offset = rule.rbp_offset == 0 ? -8 : rule.rbp_offset;
+    const std::uintptr_t lowest = frame_address + static_cast<std::uintptr_t>(lowest_offset);
+    if (frame_address <= rsp || !memory_.covers(lowest, frame_address)) break;
+    const std::uintptr_t caller = read_word(frame_address - kWord);
+    if (caller <= 1) break;
+    if (rule.rbp_offset != 0) rbp = read_word(lowest);
+    rsp = frame_address;
+    address = caller - 1;
+    addresses[found] = caller;
+  }
+  if (found == 0) return 0;
+  registers_.known = kFollowed;
+  registers_.values[Registers::kRip] = address + 1;
+  registers_.values[Registers::kRsp] = rsp;
+  registers_.values[Registers::kRbp] = rbp;
+  is_interrupted_ = false;
+  return found;
 }
 
 StackWalk::Step StackWalk::finish_step(std::uintptr_t frame_address, std::uintptr_t caller) noexcept {
@@ -78,20 +124,6 @@ StackWalk::Step StackWalk::finish_step(std::uintptr_t frame_address, std::uintpt
   registers_.set(Registers::kRip, caller);
   is_interrupted_ = false;
   return Step::caller;
-}
-
-StackWalk::Step StackWalk::step_by_rule(bool is_from_rbp, std::uint32_t cfa_offset,
-                                        std::int32_t rbp_offset) noexcept {
-  if (is_from_rbp && !registers_.is_known(Registers::kRbp)) return Step::needs_registers;
-  const std::uintptr_t below = registers_.values[Registers::kRsp];
-  const std::uintptr_t frame_address =
-      registers_.values[is_from_rbp ? Registers::kRbp : Registers::kRsp] + cfa_offset;
-  const std::uintptr_t lowest =
-      frame_address + static_cast<std::uintptr_t>(std::int64_t{rbp_offset == 0 ? -8 : rbp_offset});
-  if (frame_address <= below || !memory_.covers(lowest, frame_address)) return Step::end;
-  if (rbp_offset != 0) registers_.set(Registers::kRbp, read_word(lowest));
-  registers_.known &= 1u << Registers::kRbp | 1u << Registers::kRsp | 1u << Registers::kRip;
-  return finish_step(frame_address, read_word(frame_address - kWord));
 }
 
 Outcome StackWalk::find_value(const RegisterRule& rule, std::size_t number, std::uintptr_t frame_address,
