@@ -15,12 +15,36 @@
 namespace codewake::internal {
 
 /// A frame whose return address lies right below its canonical frame address, which is an offset from the
-/// stack pointer or from rbp; of the other registers only rbp is looked at.
-struct FrameRule {
-  bool is_from_rbp = false;   // else from the stack pointer
-  bool is_outermost = false;  // there is no caller
-  std::uint32_t cfa_offset = 0;
-  std::int32_t rbp_offset = 0;  // of the caller's rbp, from the canonical frame address; 0: it is unchanged
+/// stack pointer or from rbp; of the other registers only rbp is looked at. One word, so that a walk keeps it
+/// in a register: the offset of the frame address in 32 bits, `blocks` in 8, flags in 8, and the offset of
+/// rbp in 16.
+class FrameRule {
+ public:
+  static constexpr std::uint64_t kFromRbp = std::uint64_t{1} << 40;  // else from the stack pointer
+  static constexpr std::uint64_t kOutermost = std::uint64_t{1} << 41;
+  static constexpr std::uint64_t kRestoresRbp = std::uint64_t{1} << 42;  // else it is unchanged
+
+  constexpr explicit FrameRule(std::uint64_t word = 0) noexcept : word_(word) {}
+  /// `rbp_offset`: negative, as the caller's rbp lies below the frame address; -8 where it is not restored.
+  constexpr FrameRule(std::uint64_t flags, std::uint32_t cfa_offset, std::int16_t rbp_offset) noexcept
+      : word_(flags | cfa_offset | std::uint64_t{static_cast<std::uint16_t>(rbp_offset)} << kRbpShift) {}
+
+  std::uint64_t word() const noexcept { return word_; }
+  bool has(std::uint64_t flag) const noexcept { return (word_ & flag) != 0; }
+  std::uint32_t cfa_offset() const noexcept { return static_cast<std::uint32_t>(word_); }
+  std::uintptr_t rbp_offset() const noexcept {
+    return static_cast<std::uintptr_t>(static_cast<std::int64_t>(word_) >> kRbpShift);
+  }
+
+  /// How many blocks of the frame's description the cache's checksum is of.
+  std::uint64_t blocks() const noexcept { return word_ >> kBlocksShift & 0xFF; }
+  void set_blocks(std::uint64_t blocks) noexcept { word_ |= blocks << kBlocksShift; }
+
+ private:
+  static constexpr unsigned kBlocksShift = 32;
+  static constexpr unsigned kRbpShift = 48;
+
+  std::uint64_t word_;
 };
 
 /// False where the row needs more than a rule can say.
@@ -39,22 +63,13 @@ inline constexpr unsigned kRuleEntryBits = 12;
 inline constexpr std::size_t kRuleEntries = std::size_t{1} << kRuleEntryBits;
 extern std::array<RuleEntry, kRuleEntries> rule_entries;
 
-inline std::size_t rule_index_of(std::uintptr_t address) noexcept {
-  return (address ^ address >> kRuleEntryBits) % kRuleEntries;
-}
-
-// A rule as a word: the offset of the frame address in 32 bits, that of rbp in eights in 16, two flags in 8,
-// and how many blocks of the description the checksum is of in 8.
-inline constexpr std::uint64_t kRuleFromRbp = std::uint64_t{1} << 48;
-inline constexpr std::uint64_t kRuleOutermost = std::uint64_t{1} << 49;
-inline constexpr unsigned kRuleRbpShift = 32;
-inline constexpr unsigned kRuleBlocksShift = 56;
-
-inline FrameRule unpack_rule(std::uint64_t word) noexcept {
-  return {.is_from_rbp = (word & kRuleFromRbp) != 0,
-          .is_outermost = (word & kRuleOutermost) != 0,
-          .cfa_offset = static_cast<std::uint32_t>(word),
-          .rbp_offset = std::int32_t{static_cast<std::int16_t>(word >> kRuleRbpShift)} * 8};
+// The walk waits for this at each frame: few steps, and the place in bytes at once.
+inline RuleEntry& rule_entry_of(std::uintptr_t address) noexcept {
+  constexpr unsigned kSizeBits = 5;
+  static_assert(sizeof(RuleEntry) == 1u << kSizeBits);
+  constexpr std::uintptr_t kMask = (kRuleEntries - 1) << kSizeBits;
+  const std::uintptr_t offset = (address << kSizeBits ^ address >> (kRuleEntryBits - kSizeBits)) & kMask;
+  return *reinterpret_cast<RuleEntry*>(reinterpret_cast<char*>(rule_entries.data()) + offset);
 }
 
 inline constexpr std::size_t kRuleBlockBytes = 32;
@@ -65,15 +80,15 @@ inline bool has_blocks(const CodeModule& module, std::uintptr_t begin, std::uint
 }
 
 // Any difference in one word changes it; differences in several words hardly ever cancel each other.
-inline std::uint64_t checksum_of(std::uintptr_t address, std::uint64_t rule,
+inline std::uint64_t checksum_of(std::uintptr_t address, FrameRule rule,
                                  std::uintptr_t description) noexcept {
   const auto word_at = [](std::uintptr_t place) {
     std::uint64_t word;
     std::memcpy(&word, reinterpret_cast<const void*>(place), sizeof word);
     return word;
   };
-  const std::uintptr_t end = description + (rule >> kRuleBlocksShift) * kRuleBlockBytes;
-  std::uint64_t sum = address ^ std::rotl(rule, 23);
+  const std::uintptr_t end = description + rule.blocks() * kRuleBlockBytes;
+  std::uint64_t sum = address ^ std::rotl(rule.word(), 23);
   for (std::uintptr_t block = description; block != end; block += kRuleBlockBytes) {
     sum = std::rotl(sum, 29) + word_at(block) + std::rotl(word_at(block + 8), 17) +
           std::rotl(word_at(block + 16), 37) + std::rotl(word_at(block + 24), 53);
@@ -88,18 +103,19 @@ inline std::uint64_t checksum_of(std::uintptr_t address, std::uint64_t rule,
 /// Async-signal-safe, thread-safe: no lock.
 [[gnu::always_inline]] inline bool find_rule(std::uintptr_t address, const CodeModule& module,
                                              FrameRule& rule) noexcept {
-  const RuleEntry& entry = rule_entries[rule_index_of(address)];
+  const RuleEntry& entry = rule_entry_of(address);
   if (entry.address.load(std::memory_order_relaxed) != address) return false;
-  const std::uint64_t word = entry.rule.load(std::memory_order_relaxed);
+  const FrameRule found(entry.rule.load(std::memory_order_relaxed));
   const std::uintptr_t description = entry.description.load(std::memory_order_relaxed);
-  if (!has_blocks(module, description, word >> kRuleBlocksShift)) return false;
-  if (checksum_of(address, word, description) != entry.checksum.load(std::memory_order_relaxed)) return false;
-  rule = unpack_rule(word);
+  if (!has_blocks(module, description, found.blocks())) return false;
+  if (checksum_of(address, found, description) != entry.checksum.load(std::memory_order_relaxed))
+    return false;
+  rule = found;
   return true;
 }
 
 /// `read_end`: how far the description was read for the rule.
 void put_rule(std::uintptr_t address, const CodeModule& module, const FrameDescription& description,
-              std::uintptr_t read_end, const FrameRule& rule) noexcept;
+              std::uintptr_t read_end, FrameRule rule) noexcept;
 
 }  // namespace codewake::internal

@@ -67,7 +67,7 @@ StackWalk::Step StackWalk::step() noexcept {
   const CodeModule* const module = module_at(address);
   if (module == nullptr) return step_by_frame_pointer();
   FrameRule rule;
-  if (find_rule(address, *module, rule) && rule.is_outermost) return Step::end;
+  if (find_rule(address, *module, rule) && rule.has(FrameRule::kOutermost)) return Step::end;
   return step_by_tables(*module);
 }
 
@@ -89,6 +89,8 @@ std::size_t StackWalk::steps_by_rules(std::span<std::uintptr_t> addresses) noexc
   std::uintptr_t rsp = registers_.values[Registers::kRsp];
   std::uintptr_t rbp = registers_.values[Registers::kRbp];
   CodeModule module;
+  FrameRule rule;
+  std::uintptr_t last = 0;
   std::size_t found = 0;
   for (; found < addresses.size(); ++found) {
     if (!module.contains(address)) {
@@ -96,15 +98,18 @@ std::size_t StackWalk::steps_by_rules(std::span<std::uintptr_t> addresses) noexc
       if (next == nullptr) break;
       module = *next;
     }
-    FrameRule rule;
-    if (!find_rule(address, module, rule) || rule.is_outermost) break;
-    const std::uintptr_t frame_address = (rule.is_from_rbp ? rbp : rsp) + rule.cfa_offset;
-    const std::int64_t lowest_offset = rule.rbp_offset == 0 ? -8 : rule.rbp_offset;
-    const std::uintptr_t lowest = frame_address + static_cast<std::uintptr_t>(lowest_offset);
+    if (address != last) {  // else a function has called itself
+      if (!find_rule(address, module, rule) || rule.has(FrameRule::kOutermost)) break;
+      last = address;
+    }
+    std::uintptr_t frame_address = rsp + rule.cfa_offset();
+    if (__builtin_expect(rule.has(FrameRule::kFromRbp), false)) frame_address = rbp + rule.cfa_offset();
+    const std::uintptr_t lowest = frame_address + rule.rbp_offset();
     if (frame_address <= rsp || !memory_.covers(lowest, frame_address)) break;
     const std::uintptr_t caller = read_word(frame_address - kWord);
     if (caller <= 1) break;
-    if (rule.rbp_offset != 0) rbp = read_word(lowest);
+    const std::uintptr_t saved = read_word(lowest);
+    rbp = rule.has(FrameRule::kRestoresRbp) ? saved : rbp;
     rsp = frame_address;
     address = caller - 1;
     addresses[found] = caller;
