@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,7 +18,9 @@ namespace codewake::internal {
 inline int beyond_standard(int number) noexcept {
   constexpr int kFirst = 3;
   if (number < 0 || number >= kFirst) return number;
-  const int moved = fcntl(number, F_DUPFD_CLOEXEC, kFirst);
+  // Not fcntl(), which glibc's headers call fcntl64 and musl does not have: libcodewake-watch is loaded
+  // there.
+  const auto moved = static_cast<int>(syscall(SYS_fcntl, number, F_DUPFD_CLOEXEC, kFirst));
   const int error = errno;
   close(number);
   errno = error;
