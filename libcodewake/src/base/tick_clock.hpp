@@ -108,10 +108,10 @@ class ClockHistory {
   void begin_behind_step(const ClockSample& sample, double ns_per_tick);
 
   ClockLines lines_;
-  std::vector<ClockSample> samples_;       // the latest that the wall clock was not set between
-  std::int64_t steady_ns_ = 0;  // at the last sample
-  bool is_used_ = false;                   // the last line
-  bool knows_slope_ = false;               // well enough to tell a step from it
+  std::vector<ClockSample> samples_;  // the latest that the wall clock was not set between
+  std::int64_t steady_ns_ = 0;        // at the last sample
+  bool is_used_ = false;              // the last line
+  bool knows_slope_ = false;          // well enough to tell a step from it
 };
 
 }  // namespace codewake::internal
