@@ -2,12 +2,8 @@
 // which it was logged.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -18,19 +14,7 @@
 #include "codewake/process.hpp"
 #include "faults/scene.hpp"
 #include "support/child.hpp"
-
-namespace {
-
-std::atomic<std::int64_t> step_seconds{0};
-
-}  // namespace
-
-// In the place of the C library's, for this program and the library that it uses.
-extern "C" int clock_gettime(clockid_t clock, timespec* time) noexcept {
-  const auto result = static_cast<int>(syscall(SYS_clock_gettime, clock, time));
-  if (clock == CLOCK_REALTIME) time->tv_sec += step_seconds.load(std::memory_order_relaxed);
-  return result;
-}
+#include "support/settable_clock.hpp"
 
 namespace codewake::testing {
 namespace {

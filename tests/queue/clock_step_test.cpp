@@ -1,8 +1,5 @@
 // A wall clock that is set while a program runs: what was recorded before keeps its time, wherever it lies.
 #include <doctest/doctest.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -19,20 +16,8 @@
 #include "codewake/errors.hpp"
 #include "queue/scripted_queue_store.hpp"
 #include "support/child.hpp"
+#include "support/settable_clock.hpp"
 #include "support/temporary_folder.hpp"
-
-namespace {
-
-std::atomic<std::int64_t> step_seconds{0};
-
-}  // namespace
-
-// In the place of the C library's, for this program and the library that it uses.
-extern "C" int clock_gettime(clockid_t clock, timespec* time) noexcept {
-  const auto result = static_cast<int>(syscall(SYS_clock_gettime, clock, time));
-  if (clock == CLOCK_REALTIME) time->tv_sec += step_seconds.load(std::memory_order_relaxed);
-  return result;
-}
 
 namespace codewake::testing {
 namespace {
