@@ -1,5 +1,7 @@
 #include "checkpointer.hpp"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <limits>
@@ -63,8 +65,13 @@ Checkpointer::Limits Checkpointer::limits_of(Connection& connection, const Sqlit
   Query page_size(connection, "PRAGMA page_size");
   page_size.step();
   const std::uint64_t frame = static_cast<std::uint64_t>(page_size.integer(0)) + kFrameHeaderBytes;
+  rlimit file_size{};
+  const bool is_limited = getrlimit(RLIMIT_FSIZE, &file_size) == 0 && file_size.rlim_cur != RLIM_INFINITY;
+  const std::uint64_t limit = is_limited
+                                  ? std::min<std::uint64_t>(parameters.wal_limit_bytes, file_size.rlim_cur)
+                                  : parameters.wal_limit_bytes;
   const auto frames = [&](std::uint64_t part) {
-    const std::uint64_t count = parameters.wal_limit_bytes / part / frame;
+    const std::uint64_t count = limit / part / frame;
     return static_cast<int>(std::clamp<std::uint64_t>(count, 1, std::numeric_limits<int>::max()));
   };
   return {frames(kWorthwhilePart), frames(kLongPart), frames(kTooLongPart), frames(1)};

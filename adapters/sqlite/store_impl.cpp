@@ -303,8 +303,13 @@ void SqliteStore::Impl::leave_files(Replaced how) {
 
 void SqliteStore::Impl::forget_files() noexcept {
   const std::lock_guard lock(shared_->read_mutex);
-  if (parameters_.memory || !shared_->write_connection) return;
-  shared_->write_connection->skip_checkpoint_on_close();
+  if (!parameters_.memory && shared_->write_connection) close_as_it_is();
+}
+
+void SqliteStore::Impl::close_as_it_is() noexcept {
+  for (const auto* connection : {&shared_->write_connection, &shared_->read_connection}) {
+    if (*connection) (*connection)->skip_checkpoint_on_close();
+  }
   close_connections();
 }
 
@@ -352,8 +357,8 @@ void SqliteStore::Impl::look_up(const Batch& batch, const internal::CommitInDoub
     {
       const std::lock_guard lock(shared_->read_mutex);
       const Replaced how = shared_->write_connection->replaced();
-      // A connection that has read nothing yet says what is in the file.
-      how == Replaced::no ? close_connections() : leave_files(how);
+      // A connection that has read nothing yet says what is in the file. Nothing is written back for that.
+      how == Replaced::no ? close_as_it_is() : leave_files(how);
     }
     is_stored = translate("looking up a batch", [&] { return open_writer().is_stored(batch, doubt.result); });
   } catch (const std::exception& second) {

@@ -177,6 +177,8 @@ class SqliteStore::Impl {
   void forget_files() noexcept;
   void close() noexcept;
   void close_connections() noexcept;
+  /// The WAL stays what it is.
+  void close_as_it_is() noexcept;
 
   const internal::SqliteParameters parameters_;
   std::unique_ptr<Shared> shared_ = std::make_unique<Shared>();

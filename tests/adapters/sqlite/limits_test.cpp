@@ -100,6 +100,19 @@ TEST_CASE("a limit of a file's size is unavailable on each path, and no signal e
   }
 }
 
+TEST_CASE("where a process may make small files only, the database fills up, and not the WAL alone") {
+  const TemporaryFolder folder;
+  const ChildResult result = in_child([&] {
+    limit(RLIMIT_FSIZE, rlim_t{1} << 20);
+    SqliteStore store({dsn_of(folder / "events.sqlite"), "synchronous=off"});
+    const Outcome outcome = write_what_can_be(store, 600, {std::string(1'000, 'v')});
+    require(outcome.stored > 300, std::to_string(outcome.stored) + " stored");
+  });
+  INFO(result.err);
+  CHECK(result.signal == 0);
+  CHECK(result.exit_code == 0);
+}
+
 TEST_CASE("a signal of the file's size that the program has pending or handles stays the program's") {
   const TemporaryFolder folder;
   const ChildResult result = in_child([&] {
