@@ -200,6 +200,10 @@ TEST_CASE("The events of a process that died stand before its crash, and belong 
     CHECK(reader.get_processes({}).size() == 1);
     const EventPage page = reader.get_events({});
     REQUIRE(page.events.size() == 31);
+    std::string first;
+    for (const Attribute& attribute : page.events[0].data)
+      first += attribute.key + "=" + attribute.value.value_or("NULL") + " ";
+    INFO(first);
     CHECK(value(page.events[0], "event") == "codewake.crash");
     for (std::size_t i = 1; i < page.events.size(); ++i) {
       CHECK(value(page.events[i], "number") == std::to_string(31 - i));

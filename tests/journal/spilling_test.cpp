@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <atomic>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -199,6 +201,53 @@ TEST_CASE("The keeper makes room for a writer that waits for it") {
   keeper.join();
   CHECK(lost == 0);
   CHECK(texts(collect_all(journal)).size() == 20'000);
+  journal.remove_files();
+}
+
+TEST_CASE("A slot that the keeper takes back while a thread is about to write to it costs no event") {
+  constexpr int kEvents = 300'000;
+  const JournalFolder folder;
+  LiveJournal journal(folder.options(4));  // so few that it takes those of each thread that does not move
+  std::atomic<int> failed{0}, written{0}, running{2};
+  std::atomic<bool> done{false};
+  std::thread keeper([&] {
+    while (!done) journal.keep({});
+  });
+  std::vector<std::thread> writers;
+  for (int i = 0; i < 2; ++i) {
+    writers.emplace_back([&] {
+      Lane* const lane = journal.acquire_lane();
+      const AttributeArgument data[] = {{"n", "a value"}};
+      const EventInput event{.data = data};
+      const internal::RecordContext context{.ticks = journal.ticks(), .process = 1, .flags = 0};
+      for (int n = 0; n < kEvents; ++n) {
+        std::uint64_t position = 0;
+        Accepted accepted = Accepted::full;
+        if (lane != nullptr) {
+          lane->busy.store(true, std::memory_order_relaxed);
+          std::atomic_signal_fence(std::memory_order_seq_cst);
+          accepted = journal.append(*lane, event, context, position);
+          lane->busy.store(false, std::memory_order_release);
+        }
+        if (accepted == Accepted::full) accepted = journal.append_common(event, context, position);
+        if (accepted == Accepted::failed) ++failed;
+        if (accepted == Accepted::yes) ++written;
+      }
+      --running;
+    });
+  }
+  std::size_t collected = 0;
+  const auto collect = [&] {
+    collected += collect_all(journal).size();
+    journal.settle();
+  };
+  while (running != 0) collect();
+  for (std::thread& writer : writers) writer.join();
+  done = true;
+  keeper.join();
+  collect();
+  CHECK(failed == 0);
+  CHECK(collected == static_cast<std::size_t>(written));
   journal.remove_files();
 }
 

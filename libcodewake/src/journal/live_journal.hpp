@@ -239,6 +239,8 @@ class LiveJournal {
   bool may_have_room(std::uint64_t external_bytes) const noexcept;
   bool wait_for_room(std::uint64_t external_bytes);
   template <class Append>
+  Accepted append_in_room(Lane& lane, std::size_t size_bytes, Append append_to);
+  template <class Append>
   Accepted append_when_open(Append append_to);
   template <class Append>
   Accepted append_waiting(std::uint64_t external_bytes, Append append_to);

@@ -102,6 +102,7 @@ Accepted LiveJournal::make_room(Lane& lane, std::size_t size_bytes) {
   const std::uint64_t base = lane.published.load(std::memory_order_relaxed);
   front_->begin_slot(*slot, lane.id, base);
   state.slots.push_back({.slot = *slot, .base = base});
+  state.quiet_since = std::chrono::steady_clock::now();
   char* const first = front_->slot(*slot) + sizeof(SlotHeader);
   lane.writer.position_offset = base - reinterpret_cast<std::uintptr_t>(first);
   lane.writer.at.store(first, std::memory_order_relaxed);
@@ -111,16 +112,28 @@ Accepted LiveJournal::make_room(Lane& lane, std::size_t size_bytes) {
   return Accepted::yes;
 }
 
+// `append_to` fails where the keeper has taken the room away since it was found: the keeper sees that the
+// lane is busy, and the writer takes it back. It takes a round of the keeper each time.
+template <class Append>
+Accepted LiveJournal::append_in_room(Lane& lane, std::size_t size_bytes, Append append_to) {
+  constexpr int kMostTries = 100;
+  for (int tries = 0; tries < kMostTries; ++tries) {
+    if (const Accepted room = make_room(lane, size_bytes); room != Accepted::yes) return room;
+    if (append_to()) return Accepted::yes;
+  }
+  return Accepted::failed;
+}
+
 template <class Event>
 Accepted LiveJournal::append(Lane& lane, const Event& event, RecordContext context, std::uint64_t& position) {
   const std::size_t size = encoded_size(event);
   if (size > kMaxPayloadBytes) return Accepted::too_large;
   if (size > kMaxRecordBytes - sizeof(RecordHeader) - kEncodingSlack)
     return append_external(lane, event, size, context, position);
-  const Accepted room = make_room(lane, sizeof(RecordHeader) + size + kEncodingSlack + sizeof(std::uint64_t));
-  if (room != Accepted::yes) return room;
-  position = lane.position();
-  return append_event(lane, event, context) ? Accepted::yes : Accepted::failed;
+  return append_in_room(lane, sizeof(RecordHeader) + size + kEncodingSlack + sizeof(std::uint64_t), [&] {
+    position = lane.position();
+    return append_event(lane, event, context);
+  });
 }
 
 template <class Event>
@@ -139,8 +152,9 @@ Accepted LiveJournal::append_external(Lane& lane, const Event& event, std::size_
     const Accepted kept = keep_external(std::move(content), lane.id, position);
     if (kept != Accepted::yes) return kept;
     context.flags |= kExternal;
-    return append_bytes(lane, kRecordKind<Event>, &payload, sizeof payload, context) ? Accepted::yes
-                                                                                     : Accepted::failed;
+    return append_in_room(lane, sizeof(RecordHeader) + sizeof payload, [&] {
+      return append_bytes(lane, kRecordKind<Event>, &payload, sizeof payload, context);
+    });
   } catch (const std::bad_alloc&) {
     return Accepted::failed;
   }
