@@ -42,6 +42,7 @@ std::vector<std::vector<std::string>> Target::rows(const std::string& sql) {
 }
 
 void Target::move_away() {
+  if (!std::filesystem::exists(impl_->folder("present"))) return;  // no program has made it yet
   impl_->moved.push_back(std::to_string(impl_->moved.size()));
   std::filesystem::rename(impl_->folder("present"), impl_->folder(impl_->moved.back()));
 }
