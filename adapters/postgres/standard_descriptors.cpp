@@ -16,7 +16,7 @@ constexpr int kFirstOfProgram = 3;
 std::mutex mutex;
 int users = 0;
 
-// The child of a fork() may have inherited a mutex that nobody unlocks: it goes on without.
+// The child of a fork() may have inherited a mutex that no thread unlocks: it goes on without.
 std::unique_lock<std::mutex> lock_for_a_while() noexcept {
   constexpr int kRounds = 100;
   std::unique_lock lock(mutex, std::defer_lock);

@@ -20,7 +20,7 @@ bool has_frame(const EventRecord& event, const std::string& function) {
 }  // namespace
 
 TEST_CASE(
-    "A program that is linked in another order crashes as ever, is recorded, and one line says what is "
+    "A program that is linked in another order crashes as before, is recorded, and one line says what is "
     "missing") {
   if (variants().empty()) CODEWAKE_SKIP(kNoPreloading);
   struct {

@@ -158,7 +158,7 @@ void Run::keep(bool sync) {
   note_modules();
 }
 
-// For whoever recovers stacks of this run. A module that is loaded now may be in the next stack.
+// For the recovery of stacks of this run. A module that is loaded now may be in the next stack.
 void Run::note_modules() {
   const auto folders = journal_->folders();
   if (!folders.empty()) modules_note_.keep(*folders.front());

@@ -48,7 +48,7 @@ Id SyncResults::wait(RecordPlace place, const std::function<State()>& state) {
   results_.erase(found);
   waiting_.erase(place);
   if (!result.error) return result.event_id;
-  // It will be tried again, and nobody asks for the result of that.
+  // It will be tried again, and the result of that is for no thread.
   if (result.error->kind() == StoreError::Kind::unavailable) given_up_.insert(place);
   throw *result.error;
 }

@@ -42,7 +42,7 @@ class SyncResults {
   enum class State {
     open,     ///< the record lies in the journal
     settled,  ///< it was told, if it was ever going to be
-    ended     ///< nobody stores it any more in this run
+    ended     ///< it is stored by no thread of this run any more
   };
 
   /// Blocks until there is a result; `state` is asked now and then. Throws StoreError where the record is not
@@ -57,7 +57,7 @@ class SyncResults {
   std::condition_variable changed_;
   std::map<RecordPlace, SyncResult> results_;
   std::set<RecordPlace> waiting_;   // somebody waits for its result
-  std::set<RecordPlace> given_up_;  // somebody has, and its result is for nobody any more
+  std::set<RecordPlace> given_up_;  // its result is for no thread any more
 };
 
 }  // namespace codewake::internal

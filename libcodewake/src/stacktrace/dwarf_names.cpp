@@ -20,12 +20,11 @@ constexpr std::size_t kMaxArgumentsBytes = 1000;
 
 // libdw has no way from an entry to the one that it lies in: entries lie in the order of the tree. From the
 // outermost to `die`, without the unit.
-std::vector<Dwarf_Die> scopes_of(Dwarf_Die& die) {
+std::vector<Dwarf_Die> scopes_of(Dwarf_Die& die, WalkBudget& budget) {
   std::vector<Dwarf_Die> scopes;
   Dwarf_Die scope;
   if (dwarf_diecu(&die, &scope, nullptr, nullptr) == nullptr) return scopes;
   const Dwarf_Off wanted = dwarf_dieoffset(&die);
-  WalkBudget budget;
   Dwarf_Die child;
   while (scopes.size() < kMaxScopes && dwarf_child(&scope, &child) == 0) {
     Dwarf_Die next;
@@ -86,9 +85,9 @@ std::string scope_name(Dwarf_Die& scope) {
 }
 
 // `die` with what it lies in; not the functions' own scopes.
-std::string qualified_name(Dwarf_Die& die) {
+std::string qualified_name(Dwarf_Die& die, WalkBudget& budget) {
   std::string text;
-  std::vector<Dwarf_Die> scopes = scopes_of(die);
+  std::vector<Dwarf_Die> scopes = scopes_of(die, budget);
   if (scopes.empty()) return name_or(die, "");
   for (Dwarf_Die& scope : scopes) {
     const std::string name = scope_name(scope);
@@ -104,32 +103,32 @@ bool type_of(Dwarf_Die& die, Dwarf_Die& type) {
   return dwarf_formref_die(dwarf_attr_integrate(&die, DW_AT_type, &attribute), &type) != nullptr;
 }
 
-std::string type_name(Dwarf_Die& die, int depth = 0) {
+std::string type_name(Dwarf_Die& die, WalkBudget& budget, int depth = 0) {
   Dwarf_Die type;
   if (!type_of(die, type)) return "void";
   if (depth == kMaxTypeDepth) return "...";
   switch (dwarf_tag(&type)) {
     case DW_TAG_pointer_type:
-      return type_name(type, depth + 1) + "*";
+      return type_name(type, budget, depth + 1) + "*";
     case DW_TAG_reference_type:
-      return type_name(type, depth + 1) + "&";
+      return type_name(type, budget, depth + 1) + "&";
     case DW_TAG_rvalue_reference_type:
-      return type_name(type, depth + 1) + "&&";
+      return type_name(type, budget, depth + 1) + "&&";
     case DW_TAG_const_type:
-      return type_name(type, depth + 1) + " const";
+      return type_name(type, budget, depth + 1) + " const";
     case DW_TAG_volatile_type:
-      return type_name(type, depth + 1) + " volatile";
+      return type_name(type, budget, depth + 1) + " volatile";
     case DW_TAG_typedef:
       // The encoding of names knows no typedefs.
-      return type_name(type, depth + 1);
+      return type_name(type, budget, depth + 1);
     case DW_TAG_array_type:
-      return type_name(type, depth + 1) + " []";
+      return type_name(type, budget, depth + 1) + " []";
     case DW_TAG_subroutine_type:
-      return type_name(type, depth + 1) + " ()";
+      return type_name(type, budget, depth + 1) + " ()";
     case DW_TAG_base_type:
       return name_or(type, "");
     default:
-      return qualified_name(type);
+      return qualified_name(type, budget);
   }
 }
 
@@ -159,7 +158,7 @@ std::string arguments_of(Dwarf_Die& scope, WalkBudget& budget, bool are_of_pack)
 std::string argument_of(Dwarf_Die& entry, WalkBudget& budget) {
   switch (dwarf_tag(&entry)) {
     case DW_TAG_template_type_parameter:
-      return type_name(entry);
+      return type_name(entry, budget);
     case DW_TAG_template_value_parameter:
       return value_of(entry);
     case DW_TAG_GNU_template_template_param: {
@@ -192,10 +191,9 @@ std::string arguments_of(Dwarf_Die& scope, WalkBudget& budget, bool are_of_pack)
   return text;
 }
 
-std::string parameters_of(Dwarf_Die& function) {
+std::string parameters_of(Dwarf_Die& function, WalkBudget& budget) {
   std::string text;
   int count = 0;
-  WalkBudget budget;
   Dwarf_Die child;
   for (int more = dwarf_child(&function, &child); more == 0; more = dwarf_siblingof(&child, &child)) {
     if (!budget.spend()) break;
@@ -204,7 +202,7 @@ std::string parameters_of(Dwarf_Die& function) {
     if (has_flag(child, DW_AT_artificial)) continue;
     if (!text.empty()) text += ", ";
     if (tag == DW_TAG_unspecified_parameters || ++count > kMaxParameters) return text + "...";
-    text += type_name(child);
+    text += type_name(child, budget);
   }
   return text;
 }
@@ -247,9 +245,10 @@ std::string template_arguments(Dwarf_Die& function) {
   std::string text;
   WalkBudget budget;
   Dwarf_Die declaration = declaration_of(function);
-  std::vector<Dwarf_Die> scopes = scopes_of(declaration);
+  std::vector<Dwarf_Die> scopes = scopes_of(declaration, budget);
   if (!scopes.empty()) scopes.pop_back();  // itself
   for (Dwarf_Die& scope : scopes) {
+    if (text.size() > kMaxArgumentsBytes) break;
     if (const std::string of_scope = arguments_of(scope, budget, false); !of_scope.empty())
       add_piece(text, of_scope);
   }
@@ -261,10 +260,11 @@ std::string template_arguments(Dwarf_Die& function) {
 
 std::string compose_name(Dwarf_Die& declaration) {
   if (dwarf_diename(&declaration) == nullptr) return {};
-  std::string name = qualified_name(declaration);
+  WalkBudget budget;
+  std::string name = qualified_name(declaration, budget);
   // What other source files see and is not encoded is no C++ function.
   if (!is_cpp(declaration) || has_flag(declaration, DW_AT_external)) return name;
-  name += "(" + parameters_of(declaration) + ")";
+  name += "(" + parameters_of(declaration, budget) + ")";
   return is_const_method(declaration) ? name + " const" : name;
 }
 
