@@ -25,8 +25,8 @@
 
 namespace codewake::internal {
 
-/// Never freed, so that it is read without a lock, also in a child that was forked meanwhile: one for each
-/// path and rule that this process has used.
+/// One for each path and rule that this process has used since the first of its stores was opened. Freed
+/// after the last one alone, so that it is read without a lock, also in a child that was forked meanwhile.
 struct JudgedFiles {
   const std::string path;
   const FileRule rule;
@@ -210,6 +210,7 @@ bool may_be_opened(int fd, const char* path, const FileRule& rule) noexcept {
 }
 
 int open_by_rule(const char* path, int flags, int mode) {
+  const Call here;  // reads the rules
   const FileRule* const rule = is_for_store() ? rule_of(path) : nullptr;
   if (rule == nullptr) return next_open.call(path, flags, mode);
   // Neither waits for the other end of a pipe, nor for a modem.
@@ -325,6 +326,11 @@ bool calls_have_ended() noexcept {
   return true;
 }
 
+void free_judged_files() noexcept {
+  const JudgedFiles* files = judged_files.exchange(nullptr);
+  while (files != nullptr) delete std::exchange(files, files->next);
+}
+
 }  // namespace
 
 GuardedDescriptors::GuardedDescriptors() {
@@ -344,7 +350,11 @@ GuardedDescriptors::~GuardedDescriptors() {
   // SQLite may still have a file open, for another connection of the program's: it is no store's any more.
   for (std::size_t fd = 0; fd < end_of_opened.load(std::memory_order_relaxed); ++fd)
     opened[fd].inode.store(0, std::memory_order_release);
-  if (!are_given_back || !calls_have_ended()) keep_library_loaded();
+  if (are_given_back && calls_have_ended()) {
+    free_judged_files();
+  } else {
+    keep_library_loaded();
+  }
 }
 
 CallsForStore::CallsForStore() noexcept : is_counted_(calls_of_thread.set(calls_of_thread.count() + 1)) {
@@ -384,7 +394,8 @@ bool has_name(const FileIdentity& file) noexcept {
   return true;
 }
 
-FilesByRule::FilesByRule(const std::string& path, const FileRule& rule) {
+FilesByRule::FilesByRule(const std::string& path, const FileRule& rule)
+    : guarded_(std::make_unique<GuardedDescriptors>()) {
   for (JudgedFiles* files = judged_files.load(std::memory_order_acquire); files != nullptr;
        files = files->next) {
     if (files->path == path && files->rule == rule) {
@@ -397,9 +408,11 @@ FilesByRule::FilesByRule(const std::string& path, const FileRule& rule) {
   while (!judged_files.compare_exchange_weak(files_->next, files_)) continue;
 }
 
-FilesByRule::FilesByRule(FilesByRule&& other) noexcept : files_(std::exchange(other.files_, nullptr)) {}
+FilesByRule::FilesByRule(FilesByRule&& other) noexcept
+    : guarded_(std::move(other.guarded_)), files_(std::exchange(other.files_, nullptr)) {}
 
 FilesByRule& FilesByRule::operator=(FilesByRule&& other) noexcept {
+  std::swap(guarded_, other.guarded_);
   std::swap(files_, other.files_);
   return *this;
 }

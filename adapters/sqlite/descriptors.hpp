@@ -2,6 +2,7 @@
 // closefrom(3); then the number is soon another file's, and SQLite would write there.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "database_file.hpp"
@@ -58,6 +59,7 @@ class FilesByRule {
   ~FilesByRule();
 
  private:
+  std::unique_ptr<const GuardedDescriptors> guarded_;  // the rules live as long as one guard does
   JudgedFiles* files_ = nullptr;
 };
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -24,14 +25,18 @@ namespace fs = std::filesystem;
   throw std::system_error(error, std::generic_category(), path.string());
 }
 
-/// A nest, and the texts that it borrows. No caller knows whether a handler still reads it: none is deleted.
+/// A nest, and the texts that it borrows. No caller knows whether a handler still reads it: none is deleted,
+/// and each leads to the one before.
 struct OwnNest {
   std::vector<std::string> paths = {};
   std::vector<const char*> roots = {};
   CrashNestParts parts = {};
   std::string process = {};
   CrashNest nest = {};
+  const OwnNest* before = nullptr;
 };
+
+constinit std::atomic<const OwnNest*> own_nests{nullptr};
 
 template <std::size_t N>
 void end_text(char (&text)[N]) noexcept {
@@ -77,6 +82,7 @@ void prepare_crash_runs(const std::vector<fs::path>& roots, const RunAbout& abou
                .process = own->process,
                .id = subject.id,
                .pid = getpid()};
+  own->before = own_nests.exchange(own);
   use_crash_nest(own->nest);
 }
 
