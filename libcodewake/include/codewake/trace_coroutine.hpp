@@ -38,7 +38,8 @@ class CarriedAwaiter;
 
 /// A base of promise types. What is current where the coroutine is called is current in it, from there on:
 /// also where it is resumed elsewhere, and with the Scopes that it makes itself. Who resumes it has its own
-/// context again once it is suspended. The coroutine is a part of the execution that called it, which must
+/// context again once it is suspended, and so has who destroys it while it is: what it destroys then belongs
+/// to the coroutine. The coroutine is a part of the execution that called it, which must
 /// not go on beside it: what does belongs into a `bind` or a Scope of its own. A promise with an
 /// await_transform of its own returns `carried(…)` from it. Thread-safe as far as the coroutine is: it runs
 /// on one thread at a time.
@@ -47,6 +48,9 @@ class CarriesContext {
   CarriesContext() noexcept : own_(Context::current()), resumers_(own_) {}
   CarriesContext(const CarriesContext&) = delete;
   CarriesContext& operator=(const CarriesContext&) = delete;
+  ~CarriesContext() {
+    if (is_running_) leave();
+  }
 
   template <class Awaitable>
   internal::CarriedAwaiter<Awaitable> await_transform(Awaitable&& awaitable) {
@@ -63,11 +67,18 @@ class CarriesContext {
   template <class Awaitable>
   friend class internal::CarriedAwaiter;
 
-  void leave() noexcept { own_ = internal::swap_current(std::move(resumers_)); }
-  void come_back() noexcept { resumers_ = internal::swap_current(std::move(own_)); }
+  void leave() noexcept {
+    own_ = internal::swap_current(std::move(resumers_));
+    is_running_ = false;
+  }
+  void come_back() noexcept {
+    resumers_ = internal::swap_current(std::move(own_));
+    is_running_ = true;
+  }
 
   Context own_;       // while it is suspended
   Context resumers_;  // while it runs: what was current before
+  bool is_running_ = true;
 };
 
 namespace internal {
@@ -81,6 +92,8 @@ class CarriedAwaiter {
         awaiter_(awaiter_of(static_cast<Awaitable&&>(awaitable_))) {}
   CarriedAwaiter(const CarriedAwaiter&) = delete;
   CarriedAwaiter& operator=(const CarriedAwaiter&) = delete;
+  // Of what a suspended coroutine has, this goes first when it is destroyed; its Scopes follow.
+  ~CarriedAwaiter() { stay(); }
 
   bool await_ready() noexcept(noexcept(awaiter_.await_ready())) { return awaiter_.await_ready(); }
 
