@@ -19,6 +19,7 @@
 #include "base/file_descriptor.hpp"
 #include "stacktrace/unwind/available.hpp"
 #ifdef CODEWAKE_WALKS_STACKS
+#include "stacktrace/unwind/code_module.hpp"
 #include "stacktrace/unwind/stack_walk.hpp"
 #endif
 
@@ -179,7 +180,7 @@ std::size_t align_up(std::size_t size) noexcept {
   return (size + 3) & ~std::size_t{3};
 }
 
-void find_build_id(const char* notes, std::size_t size, CrashModule& module) noexcept {
+void find_build_id(const char* notes, std::size_t size, std::span<char> build_id) noexcept {
   while (size >= sizeof(ElfW(Nhdr))) {
     ElfW(Nhdr) note;
     std::memcpy(&note, notes, sizeof note);
@@ -188,12 +189,12 @@ void find_build_id(const char* notes, std::size_t size, CrashModule& module) noe
     if (next > size) return;
     if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
         std::memcmp(notes + sizeof note, "GNU", 4) == 0) {
-      const std::size_t bytes = std::min<std::size_t>(note.n_descsz, (sizeof module.build_id - 1) / 2);
+      const std::size_t bytes = std::min<std::size_t>(note.n_descsz, (build_id.size() - 1) / 2);
       for (std::size_t i = 0; i < bytes; ++i) {
         constexpr char kDigits[] = "0123456789abcdef";
         const auto byte = static_cast<unsigned char>(notes[content + i]);
-        module.build_id[2 * i] = kDigits[byte >> 4];
-        module.build_id[2 * i + 1] = kDigits[byte & 15];
+        build_id[2 * i] = kDigits[byte >> 4];
+        build_id[2 * i + 1] = kDigits[byte & 15];
       }
       return;
     }
@@ -202,12 +203,30 @@ void find_build_id(const char* notes, std::size_t size, CrashModule& module) noe
   }
 }
 
-// By the headers of the file, which are the first thing in memory. `first`: that mapping.
-void read_headers(const Mapping& first, CrashModule& module) noexcept {
-  const auto* const bytes = reinterpret_cast<const char*>(first.begin);
-  const std::size_t size = first.end - first.begin;
+/// The file that mappings are of, which follow each other.
+struct MappedFile {
+  std::uint64_t base = 0;  ///< what is added to its addresses
+  std::uint64_t end = 0;   ///< of its segments, where its headers tell
+  Mapping first;           ///< `path` is not valid any more
+  char path[sizeof(CrashModule::path)] = {};
+  char build_id[sizeof(CrashModule::build_id)] = {};
+
+  /// Whether that one is of this file, too. Several may begin with what the file begins with, for segments
+  /// share a page of it; and it may be loaded twice.
+  bool covers(const Mapping& mapping) const noexcept {
+    char other[sizeof path];
+    set_text(other, mapping.path);
+    if (std::strcmp(other, path) != 0) return false;
+    return end == 0 ? mapping.offset != 0 : mapping.begin < end;
+  }
+};
+
+// By the headers of the file, which are the first thing in memory in nearly all of them.
+void read_headers(MappedFile& file) noexcept {
+  const auto* const bytes = reinterpret_cast<const char*>(file.first.begin);
+  const std::size_t size = file.first.end - file.first.begin;
   ElfW(Ehdr) header;
-  if (!first.is_readable || size < sizeof header) return;
+  if (file.first.offset != 0 || !file.first.is_readable || size < sizeof header) return;
   std::memcpy(&header, bytes, sizeof header);
   if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_phentsize != sizeof(ElfW(Phdr))) return;
   if (header.e_phoff > size || header.e_phnum > (size - header.e_phoff) / sizeof(ElfW(Phdr))) return;
@@ -216,19 +235,40 @@ void read_headers(const Mapping& first, CrashModule& module) noexcept {
     std::memcpy(&found, bytes + header.e_phoff + i * sizeof found, sizeof found);
     return found;
   };
+  bool has_base = false;
   for (unsigned i = 0; i < header.e_phnum; ++i) {
-    if (segment(i).p_type != PT_LOAD) continue;
+    const ElfW(Phdr) load = segment(i);
+    if (load.p_type != PT_LOAD) continue;
     const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-    module.base = first.begin - (segment(i).p_vaddr & ~(page - 1));
-    break;
+    if (!has_base) file.base = file.first.begin - (load.p_vaddr & ~(page - 1));
+    has_base = true;
+    file.end = std::max<std::uint64_t>(file.end, file.base + load.p_vaddr + load.p_memsz);
   }
-  for (unsigned i = 0; i < header.e_phnum && module.build_id[0] == '\0'; ++i) {
+  for (unsigned i = 0; i < header.e_phnum && file.build_id[0] == '\0'; ++i) {
     const ElfW(Phdr) notes = segment(i);
     if (notes.p_type != PT_NOTE) continue;
-    const std::uint64_t at = module.base + notes.p_vaddr;
-    if (at < first.begin || at > first.end || notes.p_memsz > first.end - at) continue;
-    find_build_id(reinterpret_cast<const char*>(at), notes.p_memsz, module);
+    const std::uint64_t at = file.base + notes.p_vaddr;
+    if (at < file.first.begin || at > file.first.end || notes.p_memsz > file.first.end - at) continue;
+    find_build_id(reinterpret_cast<const char*>(at), notes.p_memsz, file.build_id);
   }
+}
+
+void begin_file(const Mapping& first, MappedFile& file) noexcept {
+  file = {.base = first.begin - first.offset, .first = first};
+  set_text(file.path, first.path);
+  read_headers(file);
+}
+
+/// What is added to the file's addresses, where the dynamic linker can be asked without a lock; else by the
+/// headers.
+std::uint64_t base_of(const MappedFile& file, const Mapping& code) noexcept {
+#ifdef CODEWAKE_WALKS_STACKS
+  CodeModule module;
+  if (find_module(code.begin, module)) return module.base;
+#else
+  static_cast<void>(code);
+#endif
+  return file.base;
 }
 
 bool has_frame_in(const CrashPage& page, const Mapping& mapping) noexcept {
@@ -278,25 +318,16 @@ void set_frames(const void* const* addresses, std::size_t count, CrashPage& page
 
 void find_modules(CrashPage& page) noexcept {
   Mappings mappings;
-  Mapping first;  // of the file that the mappings are of
+  MappedFile file;
   Mapping mapping;
-  char path[sizeof(CrashModule::path)] = {};  // of that file: the view is gone with the next line
   while (page.modules < CrashPage::kMaxModules && mappings.next(mapping)) {
     if (mapping.path.empty()) continue;
-    char shortened[sizeof path];
-    set_text(shortened, mapping.path);
-    if (mapping.offset == 0 || std::strcmp(shortened, path) != 0) {
-      first = mapping;
-      std::memcpy(path, shortened, sizeof path);
-    }
+    if (!file.covers(mapping)) begin_file(mapping, file);
     if (!has_frame_in(page, mapping)) continue;
     CrashModule& module = page.module[page.modules];
-    module = {};
-    module.base = first.begin - first.offset;
-    module.begin = mapping.begin;
-    module.end = mapping.end;
-    std::memcpy(module.path, path, sizeof path);
-    if (first.offset == 0) read_headers(first, module);
+    module = {.base = base_of(file, mapping), .begin = mapping.begin, .end = mapping.end};
+    std::memcpy(module.path, file.path, sizeof module.path);
+    std::memcpy(module.build_id, file.build_id, sizeof module.build_id);
     publish(page.modules, page.modules + 1);
   }
 }

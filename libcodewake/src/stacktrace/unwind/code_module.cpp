@@ -38,16 +38,12 @@ void find_tables(CodeModule& module) noexcept {
   constexpr std::size_t kSegmentBytes = sizeof(ElfW(Phdr));
   if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_phentsize != kSegmentBytes) return;
   if (header.e_phoff > kPageBytes || header.e_phnum > (kPageBytes - header.e_phoff) / kSegmentBytes) return;
-  std::uintptr_t base = 0;
-  bool has_base = false;
   for (std::size_t i = 0; i < header.e_phnum; ++i) {
     ElfW(Phdr) segment;
     std::memcpy(&segment, reinterpret_cast<const void*>(module.begin + header.e_phoff + i * kSegmentBytes),
                 sizeof segment);
     if (segment.p_type != PT_LOAD) continue;
-    if (!has_base) base = module.begin - (segment.p_vaddr & ~(kPageBytes - 1));
-    has_base = true;
-    const std::uintptr_t begin = base + segment.p_vaddr;
+    const std::uintptr_t begin = module.base + segment.p_vaddr;
     // What lies behind the file's bytes may not be there.
     if ((segment.p_flags & PF_R) == 0 || !module.contains(begin)) continue;
     if (segment.p_filesz > module.end - begin) continue;
@@ -76,6 +72,7 @@ bool find_module(std::uintptr_t address, CodeModule& module) noexcept {
   if (find == nullptr || find(reinterpret_cast<void*>(address), &found) != 0) return false;
   module = {.begin = reinterpret_cast<std::uintptr_t>(found.dlfo_map_start),
             .end = reinterpret_cast<std::uintptr_t>(found.dlfo_map_end),
+            .base = found.dlfo_link_map->l_addr,
             .index = reinterpret_cast<std::uintptr_t>(found.dlfo_eh_frame)};
   find_tables(module);
   return true;
