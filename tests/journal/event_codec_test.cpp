@@ -158,9 +158,25 @@ TEST_CASE("A time, a process id and addresses come back as they were") {
   CHECK(event.process_id == -5);
   CHECK(event.when == Time(std::chrono::nanoseconds(-7)));
   CHECK(event.has_stacktrace);
-  CHECK(event.addresses == addresses);
+  CHECK(event.captured.addresses == addresses);
+  CHECK(event.captured.epoch == stack.module_epoch());
   CHECK_FALSE(event.frames);
   CHECK(event.data.size() == 1);
+}
+
+TEST_CASE("Addresses come back with the epoch that they were taken in") {
+  int here = 0;
+  void* const addresses[] = {&here};
+  const Stacktrace early(addresses, 0), late(addresses, 0xFFFFFFFE);
+  const std::string of_early = encode({.stacktrace = &early});
+  const std::string of_late = encode({.stacktrace = &late});
+  CHECK(decode(of_early).captured.epoch == 0);
+  CHECK(decode(of_late).captured.epoch == 0xFFFFFFFE);
+  CHECK(decode(of_late).captured.addresses == decode(of_early).captured.addresses);
+  CHECK(of_late.size() == of_early.size() + sizeof(std::uint32_t));
+  DecodedEvent event;
+  for (std::size_t size = 0; size < of_late.size(); ++size)
+    CHECK_FALSE(decode_event(std::span(of_late).first(size), event));
 }
 
 TEST_CASE("Frames come back as they were, and a stack without any is still a stack") {
@@ -169,7 +185,7 @@ TEST_CASE("Frames come back as they were, and a stack without any is still a sta
   const Stacktrace none;
   const DecodedEvent event = decode(encode({.stacktrace = &none}));
   CHECK(event.has_stacktrace);
-  CHECK(event.addresses.empty());
+  CHECK(event.captured.addresses.empty());
 }
 
 TEST_CASE("Nothing of the event before is left in one that is decoded into the same object") {

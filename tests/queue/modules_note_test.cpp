@@ -49,6 +49,26 @@ TEST_CASE("A note of modules reads back as it was written") {
   CHECK(read_modules(write_modules({})).empty());
 }
 
+TEST_CASE("A note tells when modules came and went") {
+  Module early = module_at(0x1000), late = module_at(0x1000, "/late");
+  early.until = late.since = 3;
+  const std::vector<Module> read = read_modules(write_modules({late}, {early}));
+  REQUIRE(read.size() == 2);
+  CHECK(read[0].since == 3);
+  CHECK(read[0].until == Module::kLoaded);
+  CHECK(read[1].since == 0);
+  CHECK(read[1].until == 3);
+  for (const char* times : {R"("since":-1,"until":-1)", R"("since":"1","until":null)",
+                            R"("since":0,"until":99999999999999)", R"("since":[],"until":{})"}) {
+    CAPTURE(times);
+    const auto odd =
+        read_modules("[" + entry("/a", std::string(R"("base":1,"begin":1,"end":2,)") + times) + "]");
+    REQUIRE(odd.size() == 1);
+    CHECK(odd[0].since == 0);
+    CHECK(odd[0].until == Module::kLoaded);
+  }
+}
+
 TEST_CASE("What is no note of modules gives none") {
   for (const char* note :
        {"", "{", "[", "]", "{}", "1", "\"a\"", "null", "[1,2]", "[[]]", "[{}]", "[] []", "[{\"path\":1}]"}) {

@@ -21,7 +21,7 @@ std::uintptr_t address_of(const void* object) {
 }
 
 std::string exported_function_at(const LoadedModules& modules, std::uintptr_t address) {
-  return codewake::internal::exported_function(modules.at(address));
+  return codewake::internal::exported_function(modules.at(address, codewake::internal::module_epoch()));
 }
 
 std::string plugin_path() {

@@ -16,6 +16,7 @@
 #include "codewake/header_function.hpp"
 #include "codewake/stacktrace.hpp"
 #include "places.hpp"
+#include "support/sanitizers.hpp"
 #include "traces.hpp"
 
 using codewake::Frame;
@@ -188,7 +189,7 @@ TEST_CASE("A shared object that is opened later has functions and lines too") {
   CHECK(std::filesystem::equivalent(frame->module, Plugin::path()));
 }
 
-TEST_CASE("Frames of a shared object that is closed are unknown, and known again once it is opened") {
+TEST_CASE("Frames of a shared object that is closed and opened again are the same, and unknown at worst") {
   Stacktrace early;
   Frame known;
   {
@@ -200,9 +201,14 @@ TEST_CASE("Frames of a shared object that is closed are unknown, and known again
     known = *frame;
   }
   CAPTURE(to_text(early));
-  CHECK(find_frame(early, "call_back") == nullptr);
-  const auto& frames = early.frames();
-  CHECK(std::any_of(frames.begin(), frames.end(), [](const Frame& f) { return f.filename == "[unknown]"; }));
+  const Frame* const closed = find_frame(early, "call_back");
+  if (codewake::testing::kSanitized) {  // dlclose is not replaced
+    CHECK(closed == nullptr);
+    CHECK(std::ranges::any_of(early.frames(), [](const Frame& f) { return f.filename == "[unknown]"; }));
+  } else {
+    REQUIRE(closed != nullptr);
+    CHECK(*closed == known);
+  }
   const Plugin again;
   const Stacktrace late = again.capture();
   const Frame* frame = find_frame(late, "call_back");

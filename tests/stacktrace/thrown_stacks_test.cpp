@@ -133,25 +133,30 @@ TEST_CASE("A stack that was left behind at an address is replaced") {
   int object = 0;
   std::array<void*, 3> first = {&object, &first, nullptr};
   std::array<void*, 1> second = {&second};
-  REQUIRE(keep_thrown_stack(&object, nullptr, first));
+  REQUIRE(keep_thrown_stack(&object, nullptr, first, 0));
   REQUIRE(keep_thrown_stack(
-      &object, [](void*) {}, second));
+      &object, [](void*) {}, second, 7));
   CHECK(count_thrown_stacks() == before + 1);
   std::array<void*, 8> found{};
-  CHECK(find_thrown_stack(&object, found) == 1);
+  const auto kept = find_thrown_stack(&object, found);
+  REQUIRE(kept);
+  CHECK(kept->size == 1);
+  CHECK(kept->epoch == 7);
   CHECK(found[0] == second[0]);
   CHECK((drop_thrown_stack(&object) != nullptr));
   CHECK((drop_thrown_stack(&object) == nullptr));
-  CHECK(find_thrown_stack(&object, found) == std::nullopt);
+  CHECK_FALSE(find_thrown_stack(&object, found));
   CHECK(count_thrown_stacks() == before);
 }
 
 TEST_CASE("A stack is cut to the room that there is") {
   int object = 0;
   std::array<void*, 3> stack = {&object, &stack, nullptr};
-  REQUIRE(keep_thrown_stack(&object, nullptr, stack));
+  REQUIRE(keep_thrown_stack(&object, nullptr, stack, 0));
   std::array<void*, 2> found{};
-  CHECK(find_thrown_stack(&object, found) == 2);
+  const auto kept = find_thrown_stack(&object, found);
+  REQUIRE(kept);
+  CHECK(kept->size == 2);
   CHECK(std::equal(found.begin(), found.end(), stack.begin()));
   drop_thrown_stack(&object);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <optional>
 #include <span>
@@ -27,8 +28,10 @@ class CODEWAKE_API Stacktrace {
   /// No frames.
   Stacktrace() noexcept;
   /// Return addresses of this process, innermost first. Those of this library, and those beyond kMaxFrames,
-  /// are left out.
+  /// are left out. They are taken for addresses of the modules that are loaded now.
   explicit Stacktrace(std::span<void* const> addresses) noexcept;
+  /// The same of earlier: with `module_epoch()` of then.
+  Stacktrace(std::span<void* const> addresses, std::uint32_t epoch) noexcept;
   /// Frames known already, innermost first: from elsewhere, or for a test. Their text is made fit (utf8.hpp).
   explicit Stacktrace(std::vector<Frame> frames);
   Stacktrace(const Stacktrace&);
@@ -50,9 +53,13 @@ class CODEWAKE_API Stacktrace {
 
   /// Return addresses, innermost first; empty where the trace was made from frames.
   std::span<void* const> addresses() const noexcept { return {addresses_, size_}; }
+  /// When they were taken: a number that grows as dlclose() is called. It tells the module that an address
+  /// was in from one that was loaded into its place. Goes with the addresses, within one process.
+  std::uint32_t module_epoch() const noexcept { return epoch_; }
 
   /// Resolved frames, innermost first; a function that was inlined is a frame of its own. What cannot be
-  /// resolved is still a frame, with its module and offset. Valid until the object changes.
+  /// resolved is still a frame, with its module and offset; also where the module was unloaded by dlclose()
+  /// since. Valid until the object changes.
   const std::vector<Frame>& frames() const&;
   /// Of a temporary: the frames themselves, so that a loop over them may outlive it.
   std::vector<Frame> frames() &&;
@@ -64,7 +71,8 @@ class CODEWAKE_API Stacktrace {
 
  private:
   void* addresses_[kMaxFrames];
-  std::size_t size_ = 0;
+  std::uint32_t size_ = 0;
+  std::uint32_t epoch_ = 0;
   std::size_t limit_ = kMaxFrames;  // of resolved frames: inlined ones may be more than the addresses
   mutable bool resolved_ = false;
   mutable std::vector<Frame> frames_;

@@ -116,7 +116,10 @@ namespace encoding {
 
 std::size_t stack_size(const Stacktrace& stack) noexcept {
   std::size_t size = sizeof(std::uint32_t);
-  if (!is_made_of_frames(stack)) return size + stack.addresses().size() * sizeof(std::uint64_t);
+  if (!is_made_of_frames(stack)) {
+    if (stack.module_epoch() != 0) size += sizeof(std::uint32_t);
+    return size + stack.addresses().size() * sizeof(std::uint64_t);
+  }
   for (const Frame& frame : stack.frames()) {
     size += kFrameBytes;
     for (const std::string* text : texts_of(frame)) size += sizeof(std::uint32_t) + text->size();
@@ -125,7 +128,8 @@ std::size_t stack_size(const Stacktrace& stack) noexcept {
 }
 
 std::uint32_t stack_shape(const Stacktrace& stack) noexcept {
-  return is_made_of_frames(stack) ? kHasFrames : kHasAddresses;
+  if (is_made_of_frames(stack)) return kHasFrames;
+  return kHasAddresses | (stack.module_epoch() != 0 ? kHasEpoch : 0);
 }
 
 char* put_stack(const Stacktrace& stack, char* out) noexcept {
@@ -134,7 +138,7 @@ char* put_stack(const Stacktrace& stack, char* out) noexcept {
     for (void* const address : stack.addresses()) {
       out = put(out, static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(address)));
     }
-    return out;
+    return stack.module_epoch() != 0 ? put(out, stack.module_epoch()) : out;
   }
   const std::vector<Frame>& frames = stack.frames();
   out = put(out, static_cast<std::uint32_t>(frames.size()));
@@ -150,7 +154,8 @@ char* put_stack(const Stacktrace& stack, char* out) noexcept {
 bool decode_event(std::span<const char> payload, DecodedEvent& event) {
   ByteReader in(payload);
   event.data.clear();
-  event.addresses.clear();
+  event.captured.addresses.clear();
+  event.captured.epoch = 0;
   event.frames.reset();
   event.when.reset();
   event.process_id.reset();
@@ -171,7 +176,12 @@ bool decode_event(std::span<const char> payload, DecodedEvent& event) {
     if (!event.trace) return false;
   }
   event.has_stacktrace = (*shape & (kHasAddresses | kHasFrames)) != 0;
-  if ((*shape & kHasAddresses) != 0 && !read_addresses(in, event.addresses)) return false;
+  if ((*shape & kHasAddresses) != 0 && !read_addresses(in, event.captured.addresses)) return false;
+  if ((*shape & kHasEpoch) != 0) {
+    const auto epoch = in.get<std::uint32_t>();
+    if (!epoch || (*shape & kHasAddresses) == 0) return false;
+    event.captured.epoch = *epoch;
+  }
   if ((*shape & kHasFrames) != 0 && !read_frames(in, event.frames.emplace())) return false;
   event.has_data = (*shape & kHasData) != 0;
   const std::uint32_t count = *shape & kMaxAttributes;

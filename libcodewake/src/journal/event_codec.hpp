@@ -13,6 +13,7 @@
 #include "codewake/frame.hpp"
 #include "journal/byte_io.hpp"
 #include "journal/format.hpp"
+#include "stacktrace/captured_stack.hpp"
 
 namespace codewake::internal {
 
@@ -184,7 +185,7 @@ struct DecodedEvent {
   bool has_data = false;
   std::vector<AttributeArgument> data = {};
   bool has_stacktrace = false;
-  std::vector<void*> addresses = {};
+  CapturedStack captured = {};
   std::optional<std::vector<Frame>> frames = std::nullopt;
   std::optional<TraceTie> trace = std::nullopt;
 };

@@ -56,7 +56,8 @@ inline constexpr std::uint32_t kHasProcessId = 1u << 26;      ///< int64
 inline constexpr std::uint32_t kHasAddresses = 1u << 27;      ///< uint32 count, then as many uint64
 inline constexpr std::uint32_t kHasFrames = 1u << 28;         ///< uint32 count, then frames
 inline constexpr std::uint32_t kHasTrace = 1u << 29;          ///< trace id and span id: 16 and 8 bytes
-inline constexpr std::uint32_t kKnownShape = (1u << 30) - 1;  ///< other bits are of a newer version
+inline constexpr std::uint32_t kHasEpoch = 1u << 30;          ///< behind the addresses: uint32
+inline constexpr std::uint32_t kKnownShape = (1u << 31) - 1;  ///< other bits are of a newer version
 inline constexpr std::uint32_t kMaxAttributes = (1u << 24) - 1;
 
 /// An attribute's head: kind in the low 4 bits, then one that says that two uint32 with the lengths of key

@@ -34,7 +34,7 @@ void BatchBuilder::clear() noexcept {
   items_.clear();
   size_bytes_ = 0;
   stacks_.clear();
-  stack_by_addresses_.clear();
+  known_stacks_.clear();
 }
 
 std::size_t BatchBuilder::event_count() const noexcept {
@@ -231,8 +231,8 @@ std::string_view BatchBuilder::fit(std::string_view text) {
 
 const Stacktrace* BatchBuilder::stack_of(const DecodedEvent& event) {
   if (event.frames) return &stacks_.emplace_back(*event.frames);
-  const auto [known, added] = stack_by_addresses_.try_emplace(event.addresses, nullptr);
-  if (added) known->second = &stacks_.emplace_back(make_stack_(event.addresses));
+  const auto [known, added] = known_stacks_.try_emplace(event.captured, nullptr);
+  if (added) known->second = &stacks_.emplace_back(make_stack_(event.captured));
   return known->second;
 }
 

@@ -32,7 +32,7 @@ struct BatchLimits {
 };
 
 /// Makes a stack of a record's addresses: of this process, or by what is known of a dead one's modules.
-using StackMaker = std::function<Stacktrace(std::vector<void*>)>;
+using StackMaker = std::function<Stacktrace(const CapturedStack&)>;
 
 /// Collects records, and shows any range of them as a batch. Thread-bound.
 class BatchBuilder {
@@ -142,7 +142,7 @@ class BatchBuilder {
   std::vector<Item> items_;
   std::size_t size_bytes_ = 0;
   std::deque<Stacktrace> stacks_;
-  std::map<std::vector<void*>, const Stacktrace*> stack_by_addresses_;
+  std::map<CapturedStack, const Stacktrace*> known_stacks_;
   std::uint64_t unknown_records_ = 0;
   std::uint64_t unreadable_events_ = 0;
 

@@ -123,11 +123,11 @@ std::vector<Attribute> data_of(const CrashPage& page) {
 }  // namespace
 
 Stacktrace crash_stack(const CrashPage& page, const std::vector<Module>& noted) {
-  std::vector<void*> addresses;
+  CapturedStack stack{.epoch = kLatestEpoch};
   for (const std::uint64_t address : std::span(page.addresses, page.frames)) {
-    addresses.push_back(reinterpret_cast<void*>(address));
+    stack.addresses.push_back(reinterpret_cast<void*>(address));
   }
-  return stack_of(addresses, modules_of(page, noted));
+  return stack_of(stack, modules_of(page, noted));
 }
 
 CrashReport report_of(const CrashPage& page, Stacktrace stack) {

@@ -205,10 +205,12 @@ class ForeignJournals::Journal final : public JournalSource {
   const CrashPage* crash() const noexcept override { return crash_.get(); }
   void skip_crash() noexcept override { crash_.reset(); }
 
-  Stacktrace stack_of(const std::vector<void*>& addresses) override {
-    const std::string_view bytes(reinterpret_cast<const char*>(addresses.data()),
-                                 addresses.size() * sizeof addresses[0]);
-    return stack_in(reader_->ask(Ask::stack, bytes));
+  Stacktrace stack_of(const CapturedStack& stack) override {
+    MessageWriter question;
+    question.put(stack.epoch);
+    for (void* const address : stack.addresses)
+      question.put(static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(address)));
+    return stack_in(reader_->ask(Ask::stack, question.text()));
   }
   Stacktrace crash_stack() override { return stack_in(reader_->ask(Ask::crash_stack)); }
 

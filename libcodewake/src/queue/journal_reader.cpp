@@ -138,10 +138,10 @@ class Reader {
       case Ask::external:
         return reply_external(in, out);
       case Ask::stack: {
-        std::vector<void*> addresses;
+        CapturedStack stack{.epoch = number<std::uint32_t>(in)};
         while (const auto address = in.get<std::uint64_t>())
-          addresses.push_back(reinterpret_cast<void*>(static_cast<std::uintptr_t>(*address)));
-        return reply_stack(journal_->stack_of(addresses), out);
+          stack.addresses.push_back(reinterpret_cast<void*>(static_cast<std::uintptr_t>(*address)));
+        return reply_stack(journal_->stack_of(stack), out);
       }
       case Ask::crash_stack:
         return reply_stack(journal_->crash_stack(), out);

@@ -14,6 +14,7 @@
 #include "codewake/stacktrace.hpp"
 #include "journal/live_journal.hpp"
 #include "journal/run_folder.hpp"
+#include "stacktrace/captured_stack.hpp"
 #include "stacktrace/crash_page.hpp"
 
 namespace codewake::internal {
@@ -44,7 +45,7 @@ class JournalSource {
   virtual void skip_crash() noexcept = 0;
 
   /// Of addresses in that run; of those in its crash page.
-  virtual Stacktrace stack_of(const std::vector<void*>& addresses) = 0;
+  virtual Stacktrace stack_of(const CapturedStack& stack) = 0;
   virtual Stacktrace crash_stack() = 0;
 
   struct Damage {

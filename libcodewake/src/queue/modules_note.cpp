@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -26,6 +27,18 @@ bool is_within_limits(const Module& module) {
   return module.path.size() <= Limits::kPathBytes && is_build_id(module.build_id);
 }
 
+std::string entry_of(const Module& module) {
+  std::string entry =
+      fmt::format(R"({{"base":{},"begin":{},"end":{})", module.base, module.begin, module.end);
+  if (module.since != 0) entry += fmt::format(R"(,"since":{})", module.since);
+  if (module.until != Module::kLoaded) entry += fmt::format(R"(,"until":{})", module.until);
+  entry += R"(,"build_id":)";
+  append_json_string(entry, module.build_id);
+  entry += R"(,"path":)";
+  append_json_string(entry, module.path);
+  return entry + '}';
+}
+
 // Takes the modules out of the text as it is read: whatever else is there is never in memory as a whole. Each
 // function's result is whether reading goes on.
 class ModulesReader final : public Json::json_sax_t {
@@ -40,6 +53,8 @@ class ModulesReader final : public Json::json_sax_t {
     if (depth_ == kEntry && key_ == "base") return add(base_, value);
     if (depth_ == kEntry && key_ == "begin") return add(begin_, value);
     if (depth_ == kEntry && key_ == "end") return add(end_, value);
+    if (depth_ == kEntry && key_ == "since") return add(since_, value);
+    if (depth_ == kEntry && key_ == "until") return add(until_, value);
     return add_other();
   }
 
@@ -97,6 +112,8 @@ class ModulesReader final : public Json::json_sax_t {
     if (key_ == "base") base_.reset();
     if (key_ == "begin") begin_.reset();
     if (key_ == "end") end_.reset();
+    if (key_ == "since") since_.reset();
+    if (key_ == "until") until_.reset();
     return true;
   }
 
@@ -108,6 +125,10 @@ class ModulesReader final : public Json::json_sax_t {
     module.base = *base_;
     module.begin = *begin_;
     module.end = *end_;
+    // Where it is not said, it was there all the time.
+    constexpr std::uint64_t kMost = Module::kLoaded;
+    module.since = static_cast<std::uint32_t>(std::min(since_.value_or(0), kMost));
+    module.until = static_cast<std::uint32_t>(std::min(until_.value_or(kMost), kMost));
     if (!is_within_limits(module)) return;
     module.identity = module.identify();
     modules_.push_back(std::move(module));
@@ -120,37 +141,34 @@ class ModulesReader final : public Json::json_sax_t {
   std::optional<std::uint64_t> base_;
   std::optional<std::uint64_t> begin_;
   std::optional<std::uint64_t> end_;
+  std::optional<std::uint64_t> since_;
+  std::optional<std::uint64_t> until_;
   std::vector<Module> modules_;
 };
 
 }  // namespace
 
-std::string write_modules(const std::vector<Module>& modules) {
+std::string write_modules(const std::vector<Module>& loaded, const std::vector<Module>& gone) {
   std::string note = "[";
   std::size_t count = 0;
-  for (const Module& module : modules) {
-    if (!is_within_limits(module)) continue;
-    std::string entry =
-        fmt::format(R"({{"base":{},"begin":{},"end":{},"build_id":)", module.base, module.begin, module.end);
-    append_json_string(entry, module.build_id);
-    entry += R"(,"path":)";
-    append_json_string(entry, module.path);
-    entry += '}';
-    if (++count > Limits::kModules || note.size() + entry.size() + 2 > Limits::kTextBytes) break;
-    if (note.size() > 1) note += ',';
-    note += entry;
+  for (const std::vector<Module>* const modules : {&loaded, &gone}) {
+    for (const Module& module : *modules) {
+      if (!is_within_limits(module)) continue;
+      const std::string entry = entry_of(module);
+      if (++count > Limits::kModules || note.size() + entry.size() + 2 > Limits::kTextBytes) break;
+      if (note.size() > 1) note += ',';
+      note += entry;
+    }
   }
   return note + "]";
 }
 
 void ModulesNote::keep(const Folder& folder) noexcept try {
-  const std::size_t before = modules_.all().size();
-  const std::uintptr_t last = before == 0 ? 0 : modules_.all().back().begin;
-  modules_.refresh();
-  if (modules_.all().size() == before && modules_.all().back().begin == last) return;
+  if (!modules_.refresh() && is_written_) return;
+  is_written_ = true;
   const std::string temporary = std::string(kModulesFile) + ".new";
   static_cast<void>(folder.remove_file(temporary));  // where it stays, the next line fails
-  if (folder.write_new_file(temporary, write_modules(modules_.all()), false)) return;
+  if (folder.write_new_file(temporary, write_modules(modules_.all(), modules_.gone()), false)) return;
   static_cast<void>(folder.rename(temporary, kModulesFile));  // where it fails, stacks say less
 } catch (const std::exception&) {
 }
@@ -162,8 +180,8 @@ std::vector<Module> read_modules(const std::string& note) {
   return reader.take();
 }
 
-Stacktrace stack_of(const std::vector<void*>& addresses, const std::vector<Module>& modules) {
-  return Stacktrace(symbolize(addresses, modules));
+Stacktrace stack_of(const CapturedStack& stack, const std::vector<Module>& modules) {
+  return Stacktrace(symbolize(stack.addresses, modules, stack.epoch));
 }
 
 }  // namespace codewake::internal

@@ -7,6 +7,7 @@
 
 #include "base/folder.hpp"
 #include "codewake/stacktrace.hpp"
+#include "stacktrace/captured_stack.hpp"
 #include "stacktrace/loaded_modules.hpp"
 
 namespace codewake::internal {
@@ -25,20 +26,22 @@ struct ModulesNoteLimits {
 };
 
 /// Not by the JSON library, whose objects cannot be destroyed without memory.
-std::string write_modules(const std::vector<Module>& modules);
+std::string write_modules(const std::vector<Module>& loaded, const std::vector<Module>& gone = {});
 
 /// The note of the process that runs. Thread-bound.
 class ModulesNote {
  public:
-  /// Writes it where there is none, or where modules have come or gone since. Without memory, or room, the
+  /// Writes it where there is none, or where modules have come or gone since; those that have gone are in it,
+  /// for stacks that were taken before. Without memory, or room, the
   /// stacks of this run say less if it has to be recovered, and nothing else.
   void keep(const Folder& folder) noexcept;
 
   /// The folder is another one.
-  void begin_anew() noexcept { modules_ = LoadedModules(); }
+  void begin_anew() noexcept { is_written_ = false; }
 
  private:
   LoadedModules modules_;
+  bool is_written_ = false;
 };
 
 /// What was written. What is no such note gives none; nor does an entry of it that says something else. Takes
@@ -47,6 +50,6 @@ std::vector<Module> read_modules(const std::string& note);
 
 /// A stack of another run of the effective user, resolved from the modules' files as far as they are still
 /// the same. Blocks on the disk. Thread-safe.
-Stacktrace stack_of(const std::vector<void*>& addresses, const std::vector<Module>& modules);
+Stacktrace stack_of(const CapturedStack& stack, const std::vector<Module>& modules);
 
 }  // namespace codewake::internal

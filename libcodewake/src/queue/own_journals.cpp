@@ -29,9 +29,7 @@ class OwnJournal final : public JournalSource {
   }
   const CrashPage* crash() const noexcept override { return journal_->crash(); }
   void skip_crash() noexcept override { journal_->skip_crash(); }
-  Stacktrace stack_of(const std::vector<void*>& addresses) override {
-    return internal::stack_of(addresses, modules_);
-  }
+  Stacktrace stack_of(const CapturedStack& stack) override { return internal::stack_of(stack, modules_); }
   Stacktrace crash_stack() override { return internal::crash_stack(*journal_->crash(), modules_); }
   Damage damage() override {
     return {.skipped_bytes = journal_->skipped_bytes(),

@@ -31,8 +31,7 @@ struct Recoverer::Work {
       : journal(std::move(dead)),
         label(std::move(name)),
         builder(
-            label, processes, limits,
-            [this](const std::vector<void*>& addresses) { return journal->stack_of(addresses); },
+            label, processes, limits, [this](const CapturedStack& stack) { return journal->stack_of(stack); },
             backend.stores_trace_events()),
         letters(folder, label),
         writer(backend, builder,

@@ -65,7 +65,7 @@ Run::Run(QueueBackend& backend, const Config::Queue& options, const QueueTarget&
       journal_(std::make_shared<LiveJournal>(journal_options(options, target, keeper_wake_))),
       builder_(
           journal_->run(), processes_, {.events = options.batch},
-          [](std::vector<void*> addresses) { return Stacktrace(std::span<void* const>(addresses)); },
+          [](const CapturedStack& stack) { return Stacktrace(stack.addresses, stack.epoch); },
           backend.stores_trace_events()),
       dead_letters_(journal_folder_, journal_->run()),
       writer_(

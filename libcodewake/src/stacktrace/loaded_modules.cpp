@@ -6,6 +6,7 @@
 #include <link.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -104,30 +105,35 @@ Module describe_module(const dl_phdr_info& info, bool is_program) {
   return module;
 }
 
-struct Refresh {
-  std::vector<Module> modules;
-  unsigned long long loads;
-  unsigned long long unloads;
+/// How often the dynamic linker has loaded and unloaded a module.
+struct Changes {
+  unsigned long long loads = 0;
+  unsigned long long unloads = 0;
+  bool operator==(const Changes&) const = default;
+  bool is_after(const Changes& other) const noexcept { return loads + unloads > other.loads + other.unloads; }
+};
+
+struct Walk {
+  Changes changes;  // before it, those that are known; then those that it has seen
+  std::vector<Module> modules = {};
   bool first = true;
-  bool unchanged = false;
-  std::exception_ptr failure;
+  std::exception_ptr failure = nullptr;
 };
 
 // An exception must not pass through the C library.
 int add_module(dl_phdr_info* info, std::size_t, void* data) {
-  auto& refresh = *static_cast<Refresh*>(data);
+  auto& walk = *static_cast<Walk*>(data);
   try {
-    if (refresh.first) {
-      refresh.unchanged = info->dlpi_adds == refresh.loads && info->dlpi_subs == refresh.unloads;
-      if (refresh.unchanged) return 1;
-      refresh.loads = info->dlpi_adds;
-      refresh.unloads = info->dlpi_subs;
+    if (walk.first) {
+      const Changes now{info->dlpi_adds, info->dlpi_subs};
+      if (now == walk.changes) return 1;
+      walk.changes = now;
     }
-    refresh.modules.push_back(describe_module(*info, refresh.first));
-    refresh.first = false;
+    walk.modules.push_back(describe_module(*info, walk.first));
+    walk.first = false;
     return 0;
   } catch (...) {
-    refresh.failure = std::current_exception();
+    walk.failure = std::current_exception();
     return 1;
   }
 }
@@ -154,6 +160,112 @@ class KeptLoaded {
 // linker's lock is recursive, and one of them may hold it already.
 std::shared_mutex walk_mutex;
 
+// As many as a program has plugins, and more.
+constexpr std::size_t kMostGone = 512;
+
+constinit std::atomic<std::uint32_t> current_epoch{0};  // 0: nobody says when a module may go
+
+bool overlap(const Module& a, const Module& b) noexcept {
+  return a.begin < b.end && b.begin < a.end;
+}
+
+bool is_same_load(const Module& a, const Module& b) noexcept {
+  return a.base == b.base && a.begin == b.begin && a.end == b.end && a.identity == b.identity;
+}
+
+/// What is known of the modules, for all threads.
+class ModuleHistory {
+ public:
+  Changes changes() {
+    const std::lock_guard lock(mutex_);
+    return changes_;
+  }
+
+  std::shared_ptr<const ModuleList> list(Changes& changes) {
+    const std::lock_guard lock(mutex_);
+    changes = changes_;
+    return list_;
+  }
+
+  /// What a walk found that began in this epoch.
+  void add(Walk walk, std::uint32_t now) {
+    const std::lock_guard lock(mutex_);
+    if (walk.changes.is_after(changes_)) {
+      list_ = list_by(std::move(walk.modules), now != 0);
+      changes_ = walk.changes;
+    } else if (walk.changes != changes_) {
+      return;  // another thread's was later
+    }
+    epoch_ = std::max(epoch_, now);
+  }
+
+  void lock() { mutex_.lock(); }
+  void unlock(bool is_child) {
+    if (!is_child) return mutex_.unlock();
+    note_unlocked(&mutex_);
+    new (&mutex_) std::mutex;
+  }
+
+ private:
+  // Who takes a stack in a module is in an epoch of before it began to go: that of the last walk that saw it
+  // is later. One that came into its place was not there then: its stacks are of that epoch, or later ones.
+  std::shared_ptr<const ModuleList> list_by(std::vector<Module> modules, bool keeps_gone) const {
+    auto list = std::make_shared<ModuleList>(ModuleList{.loaded = std::move(modules), .gone = list_->gone});
+    std::sort(list->loaded.begin(), list->loaded.end(),
+              [](const Module& a, const Module& b) { return a.begin < b.begin; });
+    std::vector<bool> is_known(list->loaded.size());
+    for (const Module& known : list_->loaded) {
+      const auto same = std::find_if(list->loaded.begin(), list->loaded.end(),
+                                     [&](const Module& module) { return is_same_load(module, known); });
+      if (same != list->loaded.end()) {
+        same->since = known.since;
+        is_known[static_cast<std::size_t>(same - list->loaded.begin())] = true;
+      } else if (keeps_gone) {
+        list->gone.insert(list->gone.begin(), known);
+        list->gone.front().until = epoch_ + 1;
+      }
+    }
+    for (std::size_t i = 0; i < list->loaded.size(); ++i) {
+      if (!is_known[i]) begin(list->loaded[i], list->gone);
+    }
+    if (list->gone.size() > kMostGone) list->gone.resize(kMostGone);
+    return list;
+  }
+
+  // Where it lay before, with nothing else in between, it has never gone: so a plugin that comes and goes is
+  // one entry.
+  void begin(Module& module, std::vector<Module>& gone) const {
+    module.since = epoch_;
+    const auto latest =
+        std::find_if(gone.begin(), gone.end(), [&](const Module& other) { return overlap(module, other); });
+    if (latest == gone.end() || !is_same_load(module, *latest)) return;
+    module.since = latest->since;
+    gone.erase(latest);
+  }
+
+  std::mutex mutex_;
+  Changes changes_;
+  std::uint32_t epoch_ = 0;  // of the latest walk
+  std::shared_ptr<const ModuleList> list_ = std::make_shared<const ModuleList>();
+};
+
+// Never destroyed: threads may look at stacks until the program has ended.
+ModuleHistory& history() {
+  static ModuleHistory& made = *new ModuleHistory;
+  return made;
+}
+
+void look_at_modules() {
+  const std::uint32_t now = module_epoch();
+  Walk walk{.changes = history().changes()};
+  {
+    const std::shared_lock lock(walk_mutex);
+    dl_iterate_phdr(&add_module, &walk);
+  }
+  if (walk.failure != nullptr) std::rethrow_exception(walk.failure);
+  history().add(std::move(walk), now);
+}
+
 unsigned long long count_unloads() {
   unsigned long long unloads = 0;
   const auto read = [](dl_phdr_info* info, std::size_t, void* data) {
@@ -171,11 +283,25 @@ std::size_t Module::identify() const {
   return std::hash<std::string>()(fmt::format("{}\n{}\n{}", path, build_id, end - begin));
 }
 
+std::uint32_t module_epoch() noexcept {
+  return current_epoch.load();
+}
+
+void begin_module_epoch() noexcept {
+  current_epoch.fetch_add(1);
+  try {
+    look_at_modules();
+  } catch (const std::exception&) {  // there is no memory
+  }
+}
+
 void lock_loaded_modules() {
   walk_mutex.lock();
+  history().lock();
 }
 
 void unlock_loaded_modules(bool is_child) {
+  history().unlock(is_child);
   if (is_child) {
     note_unlocked(&walk_mutex);
     new (&walk_mutex) std::shared_mutex;  // it knows its owner by a number that the child does not have
@@ -184,24 +310,19 @@ void unlock_loaded_modules(bool is_child) {
   }
 }
 
-void LoadedModules::refresh() {
-  Refresh refresh{.modules = {}, .loads = loads_, .unloads = unloads_, .failure = nullptr};
-  {
-    const std::shared_lock lock(walk_mutex);
-    dl_iterate_phdr(&add_module, &refresh);
-  }
-  if (refresh.failure != nullptr) std::rethrow_exception(refresh.failure);
-  if (refresh.unchanged) return;
-  std::sort(refresh.modules.begin(), refresh.modules.end(),
-            [](const Module& a, const Module& b) { return a.begin < b.begin; });
-  modules_ = std::move(refresh.modules);
-  loads_ = refresh.loads;
-  unloads_ = refresh.unloads;
+bool LoadedModules::refresh() {
+  look_at_modules();
+  Changes changes;
+  std::shared_ptr<const ModuleList> now = history().list(changes);
+  if (now == list_) return false;
+  list_ = std::move(now);
+  unloads_ = changes.unloads;
+  return true;
 }
 
-LoadedAddress LoadedModules::at(std::uintptr_t address) const {
+LoadedAddress LoadedModules::at(std::uintptr_t address, std::uint32_t epoch) const {
   const Module* const module = find(address);
-  if (module == nullptr) return {};
+  if (module == nullptr || !module->was_loaded(epoch)) return {};
   return {address, module->link_name, unloads_};
 }
 
@@ -214,11 +335,20 @@ std::string exported_function(const LoadedAddress& at) {
 
 const Module* LoadedModules::find(std::uintptr_t address) const noexcept {
   const auto above =
-      std::upper_bound(modules_.begin(), modules_.end(), address,
+      std::upper_bound(all().begin(), all().end(), address,
                        [](std::uintptr_t a, const Module& module) { return a < module.begin; });
-  if (above == modules_.begin()) return nullptr;
+  if (above == all().begin()) return nullptr;
   const Module& module = *(above - 1);
   return module.contains(address) ? &module : nullptr;
+}
+
+const Module* LoadedModules::find(std::uintptr_t address, std::uint32_t epoch) const noexcept {
+  const Module* const loaded = find(address);
+  if (loaded != nullptr && loaded->was_loaded(epoch)) return loaded;
+  const auto then = std::find_if(gone().begin(), gone().end(), [&](const Module& module) {
+    return module.was_loaded(epoch) && module.contains(address);
+  });
+  return then == gone().end() ? nullptr : &*then;
 }
 
 }  // namespace codewake::internal

@@ -1,8 +1,12 @@
-// The executable and the shared objects that are loaded in this process.
+// The executable and the shared objects that are loaded in this process, and those that were.
+//
+// An address alone does not say which module it is of: where one was unloaded, another may lie by now. So a
+// stack goes with an epoch: a number that grows before a module may go, and after.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,10 +21,27 @@ struct Module {
   std::uintptr_t begin = 0;
   std::uintptr_t end = 0;
   std::size_t identity = 0;  ///< the same for the same file, wherever it is loaded: what `identify` gives
+  std::uint32_t since = 0;   ///< the first epoch in which it may have been there
+  std::uint32_t until = kLoaded;  ///< behind the last one
+
+  static constexpr std::uint32_t kLoaded = UINT32_MAX;
 
   std::size_t identify() const;
   bool contains(std::uintptr_t address) const noexcept { return address >= begin && address < end; }
+  bool was_loaded(std::uint32_t epoch) const noexcept { return since <= epoch && epoch < until; }
 };
+
+/// The epoch that a stack goes with which is taken now. A process that is forked goes on with its parent's.
+/// Async-signal-safe, thread-safe.
+std::uint32_t module_epoch() noexcept;
+
+/// For a stack whose modules are all still there.
+inline constexpr std::uint32_t kLatestEpoch = Module::kLoaded - 1;
+
+/// A module may go, or may have gone: a new epoch begins, and it is looked which modules are there. To be
+/// called before and after; where it never is, all addresses are taken for those of modules that are there
+/// when somebody looks. Without memory nothing is noticed. Thread-safe.
+void begin_module_epoch() noexcept;
 
 /// An address in a module, which may be unloaded meanwhile.
 struct LoadedAddress {
@@ -34,24 +55,32 @@ struct LoadedAddress {
 /// Takes the lock that dlopen() holds while constructors run: call it without a lock that those may wait for.
 std::string exported_function(const LoadedAddress& at);
 
+/// All modules at one time.
+struct ModuleList {
+  std::vector<Module> loaded;  ///< in the order of their addresses
+  std::vector<Module> gone;    ///< the latest first; those of long ago are forgotten
+};
+
 /// What is loaded, as of the last `refresh`. Reentrant.
 class LoadedModules {
  public:
-  /// Looks again if anything was loaded or unloaded meanwhile. Takes the dynamic linker's lock for a moment.
-  void refresh();
+  /// Looks again if anything was loaded or unloaded meanwhile; the result is whether anything was. Takes the
+  /// dynamic linker's lock for a moment.
+  bool refresh();
 
   /// The module that an address lies in; null where there is none. Valid until the next `refresh`.
   const Module* find(std::uintptr_t address) const noexcept;
+  /// The one that it lay in in this epoch.
+  const Module* find(std::uintptr_t address, std::uint32_t epoch) const noexcept;
 
-  /// For `exported_function`: an address of one of these modules; address 0 where it is of none.
-  LoadedAddress at(std::uintptr_t address) const;
+  /// For `exported_function`: an address of this epoch; address 0 where its module has gone since.
+  LoadedAddress at(std::uintptr_t address, std::uint32_t epoch) const;
 
-  /// In the order of their addresses.
-  const std::vector<Module>& all() const noexcept { return modules_; }
+  const std::vector<Module>& all() const noexcept { return list_->loaded; }
+  const std::vector<Module>& gone() const noexcept { return list_->gone; }
 
  private:
-  std::vector<Module> modules_;
-  unsigned long long loads_ = 0;
+  std::shared_ptr<const ModuleList> list_ = std::make_shared<const ModuleList>();
   unsigned long long unloads_ = 0;
 };
 

@@ -8,6 +8,7 @@
 
 #include "stacktrace/capture.hpp"
 #include "stacktrace/exceptions.hpp"
+#include "stacktrace/loaded_modules.hpp"
 #include "stacktrace/symbolizer.hpp"
 #include "stacktrace/thrown_stacks.hpp"
 
@@ -22,9 +23,9 @@ const void* object_of(const std::exception& exception) noexcept {
 
 std::optional<Stacktrace> find(const void* object) noexcept {
   void* addresses[Stacktrace::kMaxFrames];
-  const std::optional<std::size_t> size = internal::find_thrown_stack(object, addresses);
-  if (!size) return std::nullopt;
-  return Stacktrace(std::span<void* const>(addresses, *size));
+  const auto found = internal::find_thrown_stack(object, addresses);
+  if (!found) return std::nullopt;
+  return Stacktrace(std::span<void* const>(addresses, found->size), found->epoch);
 }
 
 bool same_text(const char* a, const char* b) noexcept {
@@ -46,7 +47,11 @@ bool stems_from(const std::exception& exception, const ThrownObject& handled) no
 Stacktrace::Stacktrace() noexcept = default;
 
 Stacktrace::Stacktrace(std::span<void* const> addresses) noexcept
-    : size_(internal::copy_without_own_code(addresses, addresses_)) {}
+    : Stacktrace(addresses, internal::module_epoch()) {}
+
+Stacktrace::Stacktrace(std::span<void* const> addresses, std::uint32_t epoch) noexcept
+    : size_(static_cast<std::uint32_t>(internal::copy_without_own_code(addresses, addresses_))),
+      epoch_(epoch) {}
 
 Stacktrace::Stacktrace(std::vector<Frame> frames) : resolved_(true), frames_(std::move(frames)) {
   truncate(kMaxFrames);
@@ -54,12 +59,17 @@ Stacktrace::Stacktrace(std::vector<Frame> frames) : resolved_(true), frames_(std
 }
 
 Stacktrace::Stacktrace(const Stacktrace& other)
-    : size_(other.size_), limit_(other.limit_), resolved_(other.resolved_), frames_(other.frames_) {
+    : size_(other.size_),
+      epoch_(other.epoch_),
+      limit_(other.limit_),
+      resolved_(other.resolved_),
+      frames_(other.frames_) {
   std::copy_n(other.addresses_, size_, addresses_);
 }
 
 Stacktrace::Stacktrace(Stacktrace&& other) noexcept
     : size_(std::exchange(other.size_, 0)),
+      epoch_(other.epoch_),
       limit_(other.limit_),
       resolved_(std::exchange(other.resolved_, false)),
       frames_(std::move(other.frames_)) {
@@ -75,6 +85,7 @@ Stacktrace& Stacktrace::operator=(const Stacktrace& other) {
 Stacktrace& Stacktrace::operator=(Stacktrace&& other) noexcept {
   if (this == &other) return *this;
   size_ = std::exchange(other.size_, 0);
+  epoch_ = other.epoch_;
   limit_ = other.limit_;
   resolved_ = std::exchange(other.resolved_, false);
   frames_ = std::move(other.frames_);
@@ -88,7 +99,8 @@ Stacktrace::~Stacktrace() = default;
 Stacktrace Stacktrace::current(std::size_t max_frames) noexcept {
   Stacktrace trace;
   trace.limit_ = std::min(max_frames, kMaxFrames);
-  trace.size_ = internal::capture(std::span(trace.addresses_, trace.limit_));
+  trace.epoch_ = internal::module_epoch();
+  trace.size_ = static_cast<std::uint32_t>(internal::capture(std::span(trace.addresses_, trace.limit_)));
   return trace;
 }
 
@@ -107,7 +119,7 @@ std::optional<Stacktrace> Stacktrace::thrown_at(const std::exception_ptr& except
 
 const std::vector<Frame>& Stacktrace::frames() const& {
   if (!resolved_) {
-    frames_ = internal::symbolize(addresses(), limit_);
+    frames_ = internal::symbolize(addresses(), epoch_, limit_);
     resolved_ = true;
   }
   return frames_;
@@ -120,7 +132,7 @@ std::vector<Frame> Stacktrace::frames() && {
 
 void Stacktrace::truncate(std::size_t max_frames) noexcept {
   limit_ = std::min(limit_, max_frames);
-  size_ = std::min(size_, limit_);
+  size_ = static_cast<std::uint32_t>(std::min<std::size_t>(size_, limit_));
   if (frames_.size() > limit_)
     frames_.erase(frames_.begin() + static_cast<std::ptrdiff_t>(limit_), frames_.end());
 }

@@ -129,12 +129,13 @@ SourceFiles::Open opener(const SymbolOptions& options, const SourceFolders& fold
 
 }  // namespace
 
-std::vector<Frame> symbolize(std::span<void* const> addresses, std::size_t max_frames) {
-  return symbolizer(Trust::own_process).resolve(addresses, max_frames);
+std::vector<Frame> symbolize(std::span<void* const> addresses, std::uint32_t epoch, std::size_t max_frames) {
+  return symbolizer(Trust::own_process).resolve(addresses, epoch, max_frames);
 }
 
-std::vector<Frame> symbolize(std::span<void* const> addresses, const std::vector<Module>& modules) {
-  return symbolizer(Trust::own_run).resolve(addresses, modules);
+std::vector<Frame> symbolize(std::span<void* const> addresses, const std::vector<Module>& modules,
+                             std::uint32_t epoch) {
+  return symbolizer(Trust::own_run).resolve(addresses, modules, epoch);
 }
 
 std::vector<Frame> symbolize_stored(std::span<const Frame> frames,
@@ -167,7 +168,8 @@ Symbolizer::Symbolizer(SymbolOptions options)
       source_folders_(options_.source_folders),
       sources_(opener(options_, source_folders_)) {}
 
-std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, std::size_t max_frames) {
+std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, std::uint32_t epoch,
+                                       std::size_t max_frames) {
   std::vector<Unnamed> unnamed;
   std::vector<LoadedAddress> places;
   std::vector<Frame> frames;
@@ -176,9 +178,9 @@ std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, std::si
     forget_other_user();
     const LetGo let_go(*this);
     modules_.refresh();
-    const auto find = [this](std::uintptr_t address) { return modules_.find(address); };
+    const auto find = [&](std::uintptr_t address) { return modules_.find(address, epoch); };
     frames = resolve_by(addresses, max_frames, find, unnamed);
-    for (const Unnamed& one : unnamed) places.push_back(modules_.at(one.address));
+    for (const Unnamed& one : unnamed) places.push_back(modules_.at(one.address, epoch));
   }
   // Without the lock: a constructor that dlopen() runs may look at stacks, too.
   for (std::size_t i = 0; i < unnamed.size(); ++i) {
@@ -189,13 +191,15 @@ std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, std::si
   return frames;
 }
 
-std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, const std::vector<Module>& modules) {
+std::vector<Frame> Symbolizer::resolve(std::span<void* const> addresses, const std::vector<Module>& modules,
+                                       std::uint32_t epoch) {
   const std::lock_guard lock(mutex_);
   forget_other_user();
   const LetGo let_go(*this);
   const auto find = [&](std::uintptr_t address) -> const Module* {
-    const auto module =
-        std::find_if(modules.begin(), modules.end(), [&](const Module& m) { return m.contains(address); });
+    const auto module = std::find_if(modules.begin(), modules.end(), [&](const Module& m) {
+      return m.was_loaded(epoch) && m.contains(address);
+    });
     return module == modules.end() ? nullptr : &*module;
   };
   std::vector<Unnamed> unnamed;  // stay so: other code may be loaded here at these addresses

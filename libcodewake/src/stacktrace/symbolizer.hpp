@@ -25,12 +25,13 @@ namespace codewake::internal {
 /// Boost.Stacktrace, are left out. The text is fit for
 /// storing. Throws nothing but std::bad_alloc and std::system_error. Thread-safe, also in the child of a
 /// fork(); one thread at a time. The first address of a module takes milliseconds, blocking on the disk.
-std::vector<Frame> symbolize(std::span<void* const> addresses, std::size_t max_frames);
+std::vector<Frame> symbolize(std::span<void* const> addresses, std::uint32_t epoch, std::size_t max_frames);
 
 /// The same for addresses of another run of the effective user, which had these modules: the frames are those
 /// that it would have had itself, as far as the modules' files are still the same. Root reads no module that
 /// belongs to another user: for a run of another user, call it as that user.
-std::vector<Frame> symbolize(std::span<void* const> addresses, const std::vector<Module>& modules);
+std::vector<Frame> symbolize(std::span<void* const> addresses, const std::vector<Module>& modules,
+                             std::uint32_t epoch);
 
 /// Resolves what is not known of frames of whatever process, as the public `symbolize` promises it; there may
 /// be more of them than a stack trace has, and text that was not fit for storing stays so.
@@ -58,8 +59,10 @@ class Symbolizer {
 
   explicit Symbolizer(SymbolOptions options = {});
 
-  std::vector<Frame> resolve(std::span<void* const> addresses, std::size_t max_frames = SIZE_MAX);
-  std::vector<Frame> resolve(std::span<void* const> addresses, const std::vector<Module>& modules);
+  std::vector<Frame> resolve(std::span<void* const> addresses, std::uint32_t epoch = kLatestEpoch,
+                             std::size_t max_frames = SIZE_MAX);
+  std::vector<Frame> resolve(std::span<void* const> addresses, const std::vector<Module>& modules,
+                             std::uint32_t epoch = kLatestEpoch);
   std::vector<Frame> resolve_stored(std::span<const Frame> stored);
 
   /// Whether no thread is at work here: in the child of a fork() it would never end.

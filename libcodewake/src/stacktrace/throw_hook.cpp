@@ -20,6 +20,7 @@
 #include "codewake/stacktrace.hpp"
 #include "stacktrace/capture.hpp"
 #include "stacktrace/link_order.hpp"
+#include "stacktrace/loaded_modules.hpp"
 #include "stacktrace/next_function.hpp"
 #include "stacktrace/throw_observer.hpp"
 #include "stacktrace/thrown_stacks.hpp"
@@ -59,12 +60,13 @@ ExceptionDestructor record(void* object, const std::type_info* type, ExceptionDe
   if (current >= kOneProbe && *type == typeid(Probe)) static_cast<Probe*>(object)->seen = true;
   // Seen before: __cxa_throw goes on to __cxa_init_primary_exception.
   if ((current & kFramesMask) == 0 || destructor == &destroy_thrown) return destructor;
+  const std::uint32_t epoch = internal::module_epoch();
   void* addresses[Stacktrace::kMaxFrames];
   const std::span<void*> wanted(addresses, current & kFramesMask);
   const std::size_t size = internal::capture(wanted);
   if (observer != nullptr && *type != typeid(Probe)) observer(object, *type, std::span(addresses, size));
-  return internal::keep_thrown_stack(object, destructor, std::span(addresses, size)) ? &destroy_thrown
-                                                                                     : destructor;
+  const bool is_kept = internal::keep_thrown_stack(object, destructor, std::span(addresses, size), epoch);
+  return is_kept ? &destroy_thrown : destructor;
 }
 
 // The ways of a throw while recording is on, and of the first one. Apart, so that the usual way saves no

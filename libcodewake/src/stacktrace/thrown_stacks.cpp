@@ -20,7 +20,8 @@ struct Entry {
   Entry* next;
   const void* object;
   ExceptionDestructor destructor;
-  std::size_t size;
+  std::uint32_t size;
+  std::uint32_t epoch;
 
   // The addresses follow the entry in the same allocation.
   void** addresses() { return reinterpret_cast<void**>(this + 1); }
@@ -73,11 +74,12 @@ void unlock_all() {
 
 }  // namespace
 
-bool keep_thrown_stack(const void* object, ExceptionDestructor destructor,
-                       std::span<void* const> addresses) noexcept {
+bool keep_thrown_stack(const void* object, ExceptionDestructor destructor, std::span<void* const> addresses,
+                       std::uint32_t epoch) noexcept {
   void* memory = std::malloc(sizeof(Entry) + addresses.size_bytes());
   if (memory == nullptr) return false;
-  Entry* entry = new (memory) Entry{nullptr, object, destructor, addresses.size()};
+  Entry* entry =
+      new (memory) Entry{nullptr, object, destructor, static_cast<std::uint32_t>(addresses.size()), epoch};
   std::copy(addresses.begin(), addresses.end(), entry->addresses());
 
   const Place place = place_of(object);
@@ -105,14 +107,14 @@ ExceptionDestructor drop_thrown_stack(const void* object) noexcept {
   return destructor;
 }
 
-std::optional<std::size_t> find_thrown_stack(const void* object, std::span<void*> addresses) noexcept {
+std::optional<ThrownStack> find_thrown_stack(const void* object, std::span<void*> addresses) noexcept {
   const Place place = place_of(object);
   const std::lock_guard lock(place.shard.mutex);
   Entry* entry = *find(place.bucket, object);
   if (entry == nullptr) return std::nullopt;
-  const std::size_t size = std::min(entry->size, addresses.size());
+  const std::size_t size = std::min<std::size_t>(entry->size, addresses.size());
   std::copy_n(entry->addresses(), size, addresses.begin());
-  return size;
+  return ThrownStack{size, entry->epoch};
 }
 
 std::size_t count_thrown_stacks() noexcept {

@@ -55,7 +55,7 @@ _Unwind_Reason_Code on_frame(_Unwind_Context* context, void* data) {
   const std::span<void*> found(addresses, capture_here(addresses));
   if (const ThrowObserver observe = throw_observer.load(std::memory_order_acquire))
     observe(object, *type, found);
-  return keep_thrown_stack(object, destructor, found) ? &destroy_thrown : destructor;
+  return keep_thrown_stack(object, destructor, found, 0) ? &destroy_thrown : destructor;
 }
 
 }  // namespace

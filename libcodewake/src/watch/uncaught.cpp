@@ -134,7 +134,9 @@ void describe_uncaught(CrashPage& page) noexcept {
   const Thrown thrown = current();
   void* addresses[Stacktrace::kMaxFrames];
   std::size_t frames = 0;
-  if (thrown.object != nullptr) frames = find_thrown_stack(thrown.object, addresses).value_or(0);
+  if (thrown.object != nullptr) {
+    if (const auto stack = find_thrown_stack(thrown.object, addresses)) frames = stack->size;
+  }
   if (frames == 0) frames = capture_here(addresses);
   set_frames(addresses, frames, page);
   if (thrown.type == nullptr) return;
