@@ -1,11 +1,8 @@
 #include "stacktrace/debug_info.hpp"
 
 #include <dwarf.h>
-#include <gelf.h>
-#include <libelf.h>
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +10,7 @@
 
 #include "stacktrace/demangle.hpp"
 #include "stacktrace/dwarf_names.hpp"
+#include "stacktrace/line_table.hpp"
 #include "stacktrace/walk_budget.hpp"
 
 namespace codewake::internal {
@@ -20,7 +18,6 @@ namespace {
 
 constexpr int kMaxDepth = 128;                    // hostile files nest without end
 constexpr std::size_t kMaxInlined = 128;          // no trace has more frames
-constexpr std::size_t kBytesPerLine = 64;         // of a line table that was read
 constexpr std::size_t kBytesPerUnit = 16u << 10;  // libdw's own notes on a unit that was walked through
 constexpr std::size_t kMaxUnpackedBytes = 4u << 20;
 constexpr std::size_t kMaxTouchedUnits = 100;  // each touches some pages of the file
@@ -95,15 +92,6 @@ std::optional<Dwarf_Word> number(Dwarf_Die& die, unsigned name) {
   return value;
 }
 
-// What the section has from an offset on: what is there is never more than `size`.
-std::optional<std::uint64_t> little_endian(const Elf_Data& section, std::uint64_t offset, std::size_t size) {
-  if (section.d_buf == nullptr || offset > section.d_size || size > section.d_size - offset)
-    return std::nullopt;
-  std::uint64_t value = 0;
-  std::memcpy(&value, static_cast<const char*>(section.d_buf) + offset, size);
-  return value;
-}
-
 // The path that libdw takes; empty where it has none.
 std::string split_path(Dwarf_Die& skeleton) {
   Dwarf_Attribute attribute;
@@ -130,19 +118,6 @@ bool names_instance(std::string_view name) {
     while (at < name.size() && (name[at] == '<' || name[at] == '=' || name[at] == '>')) ++at;
   }
   return false;
-}
-
-Elf_Data* line_section(Elf* elf) {
-  std::size_t names = 0;
-  if (elf_getshdrstrndx(elf, &names) != 0) return nullptr;
-  for (Elf_Scn* section = nullptr; (section = elf_nextscn(elf, section)) != nullptr;) {
-    GElf_Shdr header;
-    const char* name =
-        gelf_getshdr(section, &header) == nullptr ? nullptr : elf_strptr(elf, names, header.sh_name);
-    if (name != nullptr && (std::strcmp(name, ".debug_line") == 0 || std::strcmp(name, ".zdebug_line") == 0))
-      return elf_rawdata(section, nullptr);
-  }
-  return nullptr;
 }
 
 }  // namespace
@@ -274,32 +249,30 @@ void DebugInfo::find_caller(const Unit& unit, Dwarf_Die& inlined, Call& call) co
   call.line = static_cast<std::uint32_t>(*line);
 }
 
-// libdw takes five times the memory for lines, and would have to unpack the whole table for one file's name.
+// Not by libdw: it takes five times the memory, unpacks the whole table for one file's name, and puts the
+// lines of functions that the linker has thrown away, which count from address 0, among those of others.
 void DebugInfo::read_lines(Unit& unit, Dwarf_Die& die, Dwarf_Die& detailed) {
-  Dwarf_Lines* lines = nullptr;
-  Dwarf_Files* files = nullptr;
-  std::size_t count = 0;
+  const LineSections sections{.lines = file_.unpacked_section(".debug_line"),
+                              .line_strings = file_.unpacked_section(".debug_line_str"),
+                              .strings = file_.unpacked_section(".debug_str")};
+  const auto offset = number(die, DW_AT_stmt_list);
+  const auto bytes = offset ? line_table_bytes(sections.lines, *offset) : std::nullopt;
+  if (!bytes || *bytes > limits_.line_table_bytes) return;
+  const auto table =
+      read_line_table(sections, *offset, [&](std::uint64_t address) { return file_.is_code(address); });
+  if (!table) return;
   Dwarf_Attribute attribute;
   const char* folder = dwarf_formstring(dwarf_attr(&die, DW_AT_comp_dir, &attribute));
-  if (!may_read_lines(die) || dwarf_getsrclines(&die, &lines, &count) != 0) return;
-  unpacked_bytes_ += count * kBytesPerLine;
-  std::unordered_map<const char*, const std::string*> known;
-  for (std::size_t i = 0; i < count; ++i) {
-    Dwarf_Line* line = dwarf_onesrcline(lines, i);
-    Dwarf_Addr address = 0;
-    int number = 0;
-    bool is_end = false;
-    if (dwarf_lineaddr(line, &address) != 0 || dwarf_lineno(line, &number) != 0) continue;
-    if (dwarf_lineendsequence(line, &is_end) != 0) continue;
-    if (unit.lines.empty()) unit.first_line = address;
-    if (address - unit.first_line > UINT32_MAX) break;
-    const char* path = is_end || number <= 0 ? nullptr : dwarf_linesrc(line, nullptr, nullptr);
-    Line next{static_cast<std::uint32_t>(address - unit.first_line), 0, nullptr};
-    if (path != nullptr) {
-      const auto [file, added] = known.try_emplace(path, nullptr);
-      if (added) file->second = keep_path(path, folder);
-      next.line = static_cast<std::uint32_t>(number);
-      next.file = file->second;
+  for (const std::string& path : table->files)
+    unit.files.push_back(path.empty() ? nullptr : keep_path(path.c_str(), folder));
+  for (const LineRow& row : table->rows) {
+    if (unit.lines.empty()) unit.first_line = row.address;
+    if (row.address - unit.first_line > UINT32_MAX) break;
+    Line next{static_cast<std::uint32_t>(row.address - unit.first_line), 0, nullptr};
+    const std::string* const file = row.file < unit.files.size() ? unit.files[row.file] : nullptr;
+    if (!row.is_end && row.line <= INT32_MAX && row.line != 0 && file != nullptr) {
+      next.line = row.line;
+      next.file = file;
     }
     if (!unit.lines.empty() && unit.lines.back().begin == next.begin) unit.lines.pop_back();
     const bool is_same =
@@ -307,13 +280,20 @@ void DebugInfo::read_lines(Unit& unit, Dwarf_Die& die, Dwarf_Die& detailed) {
     if (!is_same) unit.lines.push_back(next);
   }
   unit.lines.shrink_to_fit();
-  if (dwarf_getsrcfiles(&detailed, &files, &count) == 0) {
-    for (std::size_t i = 0; i < count; ++i) {
-      const char* path = dwarf_filesrc(files, i, nullptr, nullptr);
-      unit.files.push_back(path == nullptr ? nullptr : keep_path(path, folder));
-    }
-  }
+  if (&detailed != &die) read_split_files(unit, detailed, folder);
   bytes_ += unit.lines.size() * sizeof(Line) + unit.files.size() * sizeof(void*);
+}
+
+// The numbers that calls in a split file have of files are of its own table.
+void DebugInfo::read_split_files(Unit& unit, Dwarf_Die& detailed, const char* folder) {
+  Dwarf_Files* files = nullptr;
+  std::size_t count = 0;
+  unit.files.clear();
+  if (dwarf_getsrcfiles(&detailed, &files, &count) != 0) return;
+  for (std::size_t i = 0; i < count; ++i) {
+    const char* path = dwarf_filesrc(files, i, nullptr, nullptr);
+    unit.files.push_back(path == nullptr ? nullptr : keep_path(path, folder));
+  }
 }
 
 const std::string* DebugInfo::keep_path(const char* path, const char* folder) {
@@ -322,17 +302,6 @@ const std::string* DebugInfo::keep_path(const char* path, const char* folder) {
   const auto [kept, added] = paths_.insert(std::move(absolute));
   if (added) bytes_ += kept->size() + 64;
   return &*kept;
-}
-
-bool DebugInfo::may_read_lines(Dwarf_Die& unit) const {
-  Dwarf_Attribute attribute;
-  Dwarf_Word offset = 0;
-  if (dwarf_formudata(dwarf_attr(&unit, DW_AT_stmt_list, &attribute), &offset) != 0) return false;
-  const Elf_Data* section = line_section(file_.elf());
-  if (section == nullptr) return false;
-  std::optional<std::uint64_t> length = little_endian(*section, offset, 4);
-  if (length == 0xFFFF'FFFFu) length = little_endian(*section, offset + 4, 8);
-  return length && *length <= limits_.line_table_bytes;
 }
 
 void DebugInfo::set_function(Call& call, Dwarf_Die& function, std::string_view symbol) {

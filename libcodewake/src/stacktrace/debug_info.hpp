@@ -81,7 +81,7 @@ class DebugInfo {
   void find_line(const Unit& unit, std::uint64_t address, Call& call) const;
   void find_caller(const Unit& unit, Dwarf_Die& inlined, Call& call) const;
   void read_lines(Unit& unit, Dwarf_Die& die, Dwarf_Die& detailed);
-  bool may_read_lines(Dwarf_Die& unit) const;
+  void read_split_files(Unit& unit, Dwarf_Die& detailed, const char* folder);
   const std::string* keep_path(const char* path, const char* folder);
   void set_function(Call& call, Dwarf_Die& function, std::string_view symbol);
   std::string name_of(Dwarf_Die& function, std::string_view symbol);

@@ -31,6 +31,7 @@ namespace {
 constexpr std::string_view kAltLink = ".gnu_debugaltlink";
 constexpr std::size_t kHeadBytes = 4096;  // has the build-id of a file without sections, too
 constexpr std::size_t kMaxIdBytes = 64;
+constexpr std::size_t kMostCodeSections = 64;
 
 // Calls `visit(name, section, header)` for each section until it returns true; whether it did.
 template <class Visit>
@@ -144,6 +145,7 @@ bool ElfFile::load(OpenFile& file) {
   if (!with_debug && !copy_sections(file, false, kMaxCopiedSymbolBytes)) return false;
   note_alt_link();
   hide_other_sections(with_debug);
+  find_code();
   if (is_mapped_) find_read_pages();
   return true;
 }
@@ -315,6 +317,28 @@ bool ElfFile::has_debug_info() const {
   });
 }
 
+bool ElfFile::is_code(std::uint64_t address) const noexcept {
+  if (code_.empty()) return address != 0;
+  return std::any_of(code_.begin(), code_.end(), [&](const auto& section) {
+    return address >= section.first && address < section.second;
+  });
+}
+
+std::string_view ElfFile::unpacked_section(std::string_view wanted) const {
+  std::string_view found;
+  find_section(elf_, [&](std::string_view name, Elf_Scn* section, const GElf_Shdr& header) {
+    const bool is_older_form =
+        name.starts_with(".z") && wanted.starts_with('.') && name.substr(2) == wanted.substr(1);
+    if ((name != wanted && !is_older_form) || header.sh_type == SHT_NOBITS) return false;
+    if ((header.sh_flags & SHF_COMPRESSED) != 0) return false;
+    const Elf_Data* const data = elf_rawdata(section, nullptr);
+    if (data == nullptr || data->d_buf == nullptr) return false;
+    found = {static_cast<const char*>(data->d_buf), data->d_size};
+    return true;
+  });
+  return found;
+}
+
 std::size_t ElfFile::unpacked_bytes() const {
   std::size_t bytes = 0;
   find_section(elf_, [&](std::string_view name, Elf_Scn* section, const GElf_Shdr& header) {
@@ -333,6 +357,15 @@ std::size_t ElfFile::unpacked_bytes() const {
     return false;
   });
   return bytes;
+}
+
+void ElfFile::find_code() {
+  find_section(elf_, [&](std::string_view, Elf_Scn*, const GElf_Shdr& header) {
+    const bool is_code = (header.sh_flags & SHF_ALLOC) != 0 && (header.sh_flags & SHF_EXECINSTR) != 0;
+    if (is_code && header.sh_size <= UINT64_MAX - header.sh_addr && code_.size() < kMostCodeSections)
+      code_.emplace_back(header.sh_addr, header.sh_addr + header.sh_size);
+    return false;
+  });
 }
 
 // Whole pages: what is beside the sections may have been written to.

@@ -10,6 +10,8 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/held_file.hpp"
@@ -68,6 +70,14 @@ class ElfFile {
   /// Whether there is debug information for more than the call frames.
   bool has_debug_info() const;
 
+  /// Whether code lies at an address of the file, by its sections; where it has none, all but 0 are taken for
+  /// it.
+  bool is_code(std::uint64_t address) const noexcept;
+
+  /// What a section has, unpacked by libdw before; empty where there is none. Valid as long as this, and
+  /// until its pages are released.
+  std::string_view unpacked_section(std::string_view name) const;
+
   /// What the debug information takes in memory when it is unpacked; 0 where it is not compressed.
   std::size_t unpacked_bytes() const;
 
@@ -109,6 +119,7 @@ class ElfFile {
   void note_alt_link();
   void hide_other_sections(bool with_debug);
   void find_read_pages();
+  void find_code();
   void drop() noexcept;
 
   std::string path_;
@@ -128,6 +139,7 @@ class ElfFile {
   ino_t inode_ = 0;
   timespec modified_{};
   std::vector<std::span<char>> read_pages_;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> code_;  // begin and end
 };
 
 }  // namespace codewake::internal

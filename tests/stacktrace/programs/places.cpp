@@ -9,7 +9,7 @@ namespace {
 #define PLACE(name)                           \
   asm volatile(                               \
       "1: nop\n"                              \
-      ".pushsection .places,\"\",@progbits\n" \
+      ".pushsection .places,\"R\",@progbits\n" \
       ".dc.a 1b\n"                            \
       ".asciz \"" name                        \
       "\"\n"                                  \
@@ -69,4 +69,34 @@ extern "C" __attribute__((visibility("default"), noinline)) int plain(int number
 
 int main(int count, char**) {
   return plain(count) + shop::doubled<int>(count);
+}
+
+// Never called: a linker that drops such functions leaves their lines, which count from address 0 on then. They
+// are as long as the code of all the others.
+#define HUNDREDS asm volatile(".rept 300\n nop\n .endr");
+void never_called() {
+  HUNDREDS
+  HUNDREDS
+  HUNDREDS
+  HUNDREDS
+  HUNDREDS
+  HUNDREDS
+  HUNDREDS
+  HUNDREDS
+  HUNDREDS
+  HUNDREDS
+  HUNDREDS
+  HUNDREDS
+  HUNDREDS
+  HUNDREDS
+  HUNDREDS
+  HUNDREDS
+  HUNDREDS
+  HUNDREDS
+  HUNDREDS
+  HUNDREDS
+  HUNDREDS
+  HUNDREDS
+  HUNDREDS
+  HUNDREDS
 }
