@@ -9,7 +9,7 @@ namespace codewake::internal {
 
 struct CapturedStack {
   std::vector<void*> addresses = {};  ///< return addresses, innermost first
-  std::uint32_t epoch = 0;          ///< how many epoch of modules were known then: see loaded_modules.hpp
+  std::uint32_t epoch = 0;            ///< of modules: see loaded_modules.hpp
 
   auto operator<=>(const CapturedStack&) const = default;
 };

@@ -6,14 +6,14 @@ namespace shop {
 namespace {
 
 // So that each function has a place of its own, whatever the compiler does: the address goes into a section.
-#define PLACE(name)                           \
-  asm volatile(                               \
-      "1: nop\n"                              \
+#define PLACE(name)                            \
+  asm volatile(                                \
+      "1: nop\n"                               \
       ".pushsection .places,\"R\",@progbits\n" \
-      ".dc.a 1b\n"                            \
-      ".asciz \"" name                        \
-      "\"\n"                                  \
-      ".balign 8\n"                           \
+      ".dc.a 1b\n"                             \
+      ".asciz \"" name                         \
+      "\"\n"                                   \
+      ".balign 8\n"                            \
       ".popsection")
 
 struct Basket {
@@ -71,8 +71,8 @@ int main(int count, char**) {
   return plain(count) + shop::doubled<int>(count);
 }
 
-// Never called: a linker that drops such functions leaves their lines, which count from address 0 on then. They
-// are as long as the code of all the others.
+// Never called: a linker that drops such functions leaves their lines, which count from address 0 on then.
+// They are as long as the code of all the others.
 #define HUNDREDS asm volatile(".rept 300\n nop\n .endr");
 void never_called() {
   HUNDREDS
