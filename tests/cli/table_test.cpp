@@ -86,6 +86,14 @@ TEST_CASE("A cell's text cannot break its line") {
   CHECK(text == "A\nx\\ny\\x1b[2J\n");
 }
 
+TEST_CASE("Lines for people have nothing that a terminal acts on, whoever wrote them") {
+  CHECK(written_to_a_file([](Output& output) {
+          output.write("a\x1b[2J\n\tb\xff\n\n", Style::alarm);
+          output.write("\xc3\xbc\xe2\x80\xae");
+        }) == "a\\x1b[2J\n\\tb\\xff\n\n\xc3\xbc\\u202e");
+  CHECK(written_to_a_file([](Output& output) { output.write_raw("a\x1b\t\n"); }) == "a\x1b\t\n");
+}
+
 TEST_CASE("Colours are written only where they are asked for, and always end") {
   const auto write = [](Output& output) { output.write("hot", Style::alarm); };
   CHECK(written_to_a_file(write) == "hot");

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "command_line.hpp"
 #include "recorded_order.hpp"
@@ -11,6 +12,7 @@ using codewake::testing::ChildResult;
 using codewake::testing::CommandLine;
 using codewake::testing::is_one_complaint;
 using codewake::testing::lines_of;
+using codewake::testing::record_damage;
 using codewake::testing::record_order;
 using nlohmann::json;
 
@@ -118,6 +120,31 @@ TEST_CASE("trace writes what ui.perfetto.dev opens") {
   CHECK(begins == 2);
   CHECK(ends == 2);
   CHECK(processes == std::vector<std::string>{"gateway#gw", "stock#st"});
+}
+
+TEST_CASE("no command that shows traces lets through what a terminal acts on") {
+  const CommandLine cli;
+  const std::string id = record_damage(cli);
+  REQUIRE(cli.run({"log", "event=x", "--app", "\x1b[2Jshop"}).exit_code == 0);
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"trace", id},
+                                                    {"traces"},
+                                                    {"traces", "--service", "damaged\x1b[31m"},
+                                                    {"services"},
+                                                    {"critical-path", id},
+                                                    {"critical-path"},
+                                                    {"races", id},
+                                                    {"races"},
+                                                    {"audit", "GET /\x1b[31m/1\nx"},
+                                                    {"locks"},
+                                                    {"events"},
+                                                    {"exceptions"},
+                                                    {"processes"},
+                                                    {"apps"}}) {
+    CAPTURE(arguments);
+    const ChildResult result = cli.run(arguments);
+    CHECK((result.out + result.err).find('\x1b') == std::string::npos);
+  }
+  CHECK(cli.run({"trace", id}).out.find(" of damaged\\x1b[31m\n") != std::string::npos);
 }
 
 TEST_CASE("trace says what is wrong with an id") {

@@ -115,7 +115,7 @@ int run_list(Session& session, const std::vector<Chosen>& chosen) {
 
 int run_bench(Session& session, const BenchOptions& options) {
   if (const char* const request = secure_getenv(kPassVariable)) {
-    session.out.write(answer_of_pass(request));
+    session.out.write_raw(answer_of_pass(request));
     return kSuccess;
   }
   const std::vector<Chosen> chosen = choose(options);

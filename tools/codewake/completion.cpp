@@ -53,9 +53,9 @@ CommandShape shape_of(const CLI::App& app) {
 
 int run_completion(Session& session, const CompletionOptions& options) {
   const CommandShape program = shape_of(*options.program);
-  session.out.write(options.shell == "bash"  ? bash_completion(program)
-                    : options.shell == "zsh" ? zsh_completion(program)
-                                             : fish_completion(program));
+  session.out.write_raw(options.shell == "bash"  ? bash_completion(program)
+                        : options.shell == "zsh" ? zsh_completion(program)
+                                                 : fish_completion(program));
   return kSuccess;
 }
 

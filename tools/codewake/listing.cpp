@@ -75,8 +75,8 @@ std::string to_line(const Json& json) {
 }
 
 void write_json(Output& output, const Json& json, int indent) {
-  output.write(json_text(output, json, indent));
-  output.write("\n");
+  output.write_raw(json_text(output, json, indent));
+  output.write_raw("\n");
 }
 
 std::string csv_field(const Json& value, CsvStyle style) {
@@ -102,7 +102,7 @@ void Listing::add(const std::function<Row()>& row, const std::function<Json()>& 
       break;
     case Format::json:
       output_.write(first ? "[\n  " : ",\n  ");
-      output_.write(json_text(output_, record(), -1));
+      output_.write_raw(json_text(output_, record(), -1));
       break;
     case Format::ndjson:
       write_json(output_, record());
@@ -135,9 +135,9 @@ void Listing::finish() {
 void Listing::write_csv(const Json& record) {
   for (std::size_t i = 0; i < fields_.size(); ++i) {
     if (i > 0) output_.write(",");
-    output_.write(record.is_null() ? csv_text(fields_[i], csv_) : csv_field(record.at(fields_[i]), csv_));
+    output_.write_raw(record.is_null() ? csv_text(fields_[i], csv_) : csv_field(record.at(fields_[i]), csv_));
   }
-  output_.write(kCsvLineEnd);
+  output_.write_raw(kCsvLineEnd);
 }
 
 }  // namespace codewake::cli

@@ -12,6 +12,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "codewake/visible.hpp"
+
 namespace codewake::cli {
 namespace {
 
@@ -61,15 +63,26 @@ void Output::set_color(ColorMode mode) {
 }
 
 void Output::write(std::string_view text) {
-  buffer_ += text;
+  while (true) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    buffer_ += visible(line);
+    if (line.size() == text.size()) break;
+    buffer_ += '\n';
+    text.remove_prefix(line.size() + 1);
+  }
   if (buffer_.size() >= kBufferSizeBytes) flush();
 }
 
 void Output::write(std::string_view text, Style style) {
   if (!color_ || style == Style::plain || text.empty()) return write(text);
   buffer_ += escape_sequence(style);
+  write(text);
+  write_raw("\x1b[0m");
+}
+
+void Output::write_raw(std::string_view text) {
   buffer_ += text;
-  write("\x1b[0m");
+  if (buffer_.size() >= kBufferSizeBytes) flush();
 }
 
 void Output::flush() {

@@ -21,8 +21,8 @@ class OutputClosed : public std::exception {
   const char* what() const noexcept override { return "the reader of the output has gone"; }
 };
 
-/// Where a command's result goes. Thread-bound. Throws OutputClosed, and std::system_error where it cannot
-/// write.
+/// Where a command's result goes, most of which others have recorded. Thread-bound. Throws OutputClosed, and
+/// std::system_error where it cannot write.
 class Output {
  public:
   /// Writes to file descriptor `fd`, which it borrows.
@@ -34,8 +34,11 @@ class Output {
   /// otherwise.
   void set_color(ColorMode mode);
 
+  /// Lines for people: all that a terminal would act on becomes visible, as by visible().
   void write(std::string_view text);
   void write(std::string_view text, Style style);
+  /// The same bytes, for programs.
+  void write_raw(std::string_view text);
   void flush();
 
   bool is_terminal() const noexcept { return is_terminal_; }

@@ -200,11 +200,11 @@ int run_trace(Session& session, const TraceOptions& options) {
       return kSuccess;
     case Format::table:
       session.out.write(fmt::format("Trace {}", to_hex(id)), Style::heading);
-      session.out.write(fmt::format("\n  begins {}, takes {} ms: {} in {} of {}\n\n",
-                                    format_time(tree.first()),
-                                    milliseconds(saturated_difference(tree.last(), tree.first())),
-                                    counted(tree.events().size() + tree.logged().size(), "event"),
-                                    counted(tree.executions().size(), "execution"), joined(tree.services())));
+      session.out.write(
+          fmt::format("\n  begins {}, takes {} ms: {} in {} of {}\n\n", format_time(tree.first()),
+                      milliseconds(saturated_difference(tree.last(), tree.first())),
+                      counted(tree.events().size() + tree.logged().size(), "event"),
+                      counted(tree.executions().size(), "execution"), visible(joined(tree.services()))));
       TreeTable(session.out, tree).write();
       return kSuccess;
     default: {
