@@ -120,6 +120,7 @@ std::vector<Way> ways() {
       {{"raised while blocked"}, SIGSEGV, "guilty_unblocking"},
       {{"fifty"}, SIGSEGV, "guilty_write"},
       {{"exit"}, SIGSEGV, "guilty_write"},
+      {{"sandbox"}, SIGSEGV, "guilty_write"},
       {{"handler before"}, SIGSEGV, "guilty_write"},
       {{"handler after"}, SIGSEGV, "guilty_write"},
       {{"handler chains"}, SIGSEGV, "guilty_write"},
@@ -131,6 +132,8 @@ std::vector<Way> ways() {
       {{"handler by", "sysv_signal"}, SIGSEGV, "guilty_write"},
       {{"terminate handler before"}, SIGABRT, "guilty_throw", {{"exception.type", "std::runtime_error"}}},
       {{"terminate handler after"}, SIGABRT, "guilty_throw", {{"exception.type", "std::runtime_error"}}},
+      {{"terminate handler throws"}, SIGABRT, "guilty_throw", {{"exception.type", "std::runtime_error"}}},
+      {{"terminate handler rethrows"}, SIGABRT, "guilty_throw", {{"exception.type", "std::runtime_error"}}},
       {{"jump, then die"}, SIGSEGV, "guilty_recursion", {{"crash.reason", "stack overflow"}}},
       {{"fork"}, 0, "guilty_write", {{"crash.signal", "SIGSEGV"}}},
       {{"fork without descriptors"}, 0, "guilty_write", {{"crash.signal", "SIGSEGV"}}},
@@ -163,6 +166,19 @@ TEST_CASE("The same with a store that does not queue") {
   for (const Way& way : ways()) {
     const Deathbed bed("SqliteStore");
     check(way, variants()[0], bed, bed.run(words_of(variants()[0], way), way.variables));
+  }
+}
+
+TEST_CASE("A program that has changed its root names the guilty function") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  if (geteuid() != 0) CODEWAKE_SKIP("only root may call chroot()");
+  for (const char* store : {"SqliteQueueStore", "SqliteStore"}) {
+    for (const std::string& variant : variants()) {
+      const Deathbed bed(store);
+      const TemporaryFolder root;
+      const Way way{{"chroot", root.path().string()}, SIGSEGV, "guilty_write"};
+      check(way, variant, bed, bed.run(words_of(variant, way)));
+    }
   }
 }
 

@@ -20,6 +20,7 @@
 #include "stacktrace/unwind/available.hpp"
 #ifdef CODEWAKE_WALKS_STACKS
 #include "stacktrace/unwind/code_module.hpp"
+#include "stacktrace/unwind/stack_memory.hpp"
 #include "stacktrace/unwind/stack_walk.hpp"
 #endif
 
@@ -90,6 +91,8 @@ _Unwind_Reason_Code on_frame(_Unwind_Context* context, void* data) {
 _Unwind_Reason_Code on_no_frame(_Unwind_Context*, void*) {
   return _URC_END_OF_STACK;
 }
+
+constexpr std::string_view kDeleted = " (deleted)";
 
 /// A line of /proc/self/maps.
 struct Mapping {
@@ -163,7 +166,6 @@ class Mappings {
       skip(line, std::min(line.find(' '), line.size()));
     }
     skip(line, std::min(line.find_first_not_of(' '), line.size()));
-    constexpr std::string_view kDeleted = " (deleted)";
     if (line.ends_with(kDeleted)) line.remove_suffix(kDeleted.size());
     mapping.path = line;
     return mapping.end > mapping.begin;
@@ -259,16 +261,20 @@ void begin_file(const Mapping& first, MappedFile& file) noexcept {
   read_headers(file);
 }
 
-/// What is added to the file's addresses, where the dynamic linker can be asked without a lock; else by the
-/// headers.
-std::uint64_t base_of(const MappedFile& file, const Mapping& code) noexcept {
-#ifdef CODEWAKE_WALKS_STACKS
-  CodeModule module;
-  if (find_module(code.begin, module)) return module.base;
-#else
-  static_cast<void>(code);
-#endif
-  return file.base;
+CrashModule* module_at(CrashPage& page, std::uint64_t address) noexcept {
+  CrashModule* const end = page.module + page.modules;
+  CrashModule* const found = std::find_if(page.module, end, [&](const CrashModule& module) {
+    return address >= module.begin && address < module.end;
+  });
+  return found == end ? nullptr : found;
+}
+
+void add_module(const CrashModule& where, const MappedFile& file, CrashPage& page) noexcept {
+  CrashModule& module = page.module[page.modules];
+  module = where;
+  std::memcpy(module.path, file.path, sizeof module.path);
+  std::memcpy(module.build_id, file.build_id, sizeof module.build_id);
+  publish(page.modules, page.modules + 1);
 }
 
 bool has_frame_in(const CrashPage& page, const Mapping& mapping) noexcept {
@@ -277,9 +283,60 @@ bool has_frame_in(const CrashPage& page, const Mapping& mapping) noexcept {
   });
 }
 
+#ifdef CODEWAKE_WALKS_STACKS
+
+// Of the program: /proc may be out of reach when it crashes.
+constinit char program_path[sizeof(CrashModule::path)]{};
+
+/// Those that the dynamic linker knows: it is asked without a lock or a descriptor, also in a sandbox that
+/// ends a program for opening a file. False where there may be more to be known.
+bool find_linked_modules(CrashPage& page) noexcept {
+  bool are_all_known = can_find_modules();
+  if (!are_all_known) return false;
+  for (std::uint32_t i = 0; i < page.frames; ++i) {
+    const std::uint64_t address = page.addresses[i] - 1;
+    if (module_at(page, address) != nullptr) continue;
+    CodeModule found;
+    if (page.modules == CrashPage::kMaxModules || !find_module(address, found)) {
+      are_all_known = false;
+      continue;
+    }
+    MappedFile file;
+    const char* const path = *found.name == '\0' ? program_path : found.name;
+    set_text(file.path, path);
+    const auto page_bytes = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+    file.first = {
+        .begin = found.begin, .end = found.begin + page_bytes, .is_readable = is_readable(found.begin)};
+    read_headers(file);
+    add_module({.base = found.base, .begin = found.begin, .end = found.end}, file, page);
+    are_all_known = are_all_known && *path == '/';
+  }
+  return are_all_known;
+}
+
+void note_program_path() noexcept {
+  const ssize_t size =
+      readlink("/proc/self/exe", program_path, sizeof program_path - 1);  // lint: the system's path
+  if (size < 0) return;
+  std::string_view path(program_path, static_cast<std::size_t>(size));
+  if (path.ends_with(kDeleted)) path.remove_suffix(kDeleted.size());
+  program_path[path.size()] = '\0';
+}
+
+#else
+
+bool find_linked_modules(CrashPage&) noexcept {
+  return false;
+}
+
+void note_program_path() noexcept {}
+
+#endif
+
 }  // namespace
 
 void prepare_crash_stack() noexcept {
+  note_program_path();
   _Unwind_Backtrace(&on_no_frame, nullptr);
 }
 
@@ -317,6 +374,7 @@ void set_frames(const void* const* addresses, std::size_t count, CrashPage& page
 }
 
 void find_modules(CrashPage& page) noexcept {
+  if (find_linked_modules(page)) return;
   Mappings mappings;
   MappedFile file;
   Mapping mapping;
@@ -324,11 +382,12 @@ void find_modules(CrashPage& page) noexcept {
     if (mapping.path.empty()) continue;
     if (!file.covers(mapping)) begin_file(mapping, file);
     if (!has_frame_in(page, mapping)) continue;
-    CrashModule& module = page.module[page.modules];
-    module = {.base = base_of(file, mapping), .begin = mapping.begin, .end = mapping.end};
-    std::memcpy(module.path, file.path, sizeof module.path);
-    std::memcpy(module.build_id, file.build_id, sizeof module.build_id);
-    publish(page.modules, page.modules + 1);
+    CrashModule* const known = module_at(page, mapping.begin);
+    if (known != nullptr) {  // but for its path
+      std::memcpy(known->path, file.path, sizeof known->path);
+    } else {
+      add_module({.base = file.base, .begin = mapping.begin, .end = mapping.end}, file, page);
+    }
   }
 }
 

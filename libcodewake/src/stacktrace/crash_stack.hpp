@@ -8,7 +8,8 @@
 
 namespace codewake::internal {
 
-/// Has the unwinder set up what it sets up at its first use.
+/// Finds out what cannot be found out in a crash, and has the unwinder set up what it sets up at its first
+/// use.
 void prepare_crash_stack() noexcept;
 
 /// Where the thread was, by the handler's third argument. Async-signal-safe, as what follows.
@@ -26,7 +27,8 @@ void find_frames(void* context, std::uintptr_t fault_address, CrashPage& page) n
 /// Copies what is known as the stack.
 void set_frames(const void* const* addresses, std::size_t count, CrashPage& page) noexcept;
 
-/// Fills in the modules of the frames, one by one, from /proc and from the memory in which they lie.
+/// Fills in the modules of the frames, one by one: those that the dynamic linker knows, which takes no system
+/// call that a sandbox forbids; others from /proc.
 void find_modules(CrashPage& page) noexcept;
 
 }  // namespace codewake::internal

@@ -22,7 +22,8 @@ std::terminate_handler real_set_terminate(std::terminate_handler handler) noexce
   return real == nullptr ? nullptr : real(handler);
 }
 
-[[noreturn]] void on_terminate() noexcept {
+// What the program's handler throws goes on to the runtime, which ends the program for that.
+[[noreturn]] void on_terminate() {
   if (const auto record = recorder.load(std::memory_order_relaxed)) record();
   if (const std::terminate_handler handler = handler_of_program.load(std::memory_order_acquire)) handler();
   std::abort();

@@ -73,7 +73,8 @@ bool find_module(std::uintptr_t address, CodeModule& module) noexcept {
   module = {.begin = reinterpret_cast<std::uintptr_t>(found.dlfo_map_start),
             .end = reinterpret_cast<std::uintptr_t>(found.dlfo_map_end),
             .base = found.dlfo_link_map->l_addr,
-            .index = reinterpret_cast<std::uintptr_t>(found.dlfo_eh_frame)};
+            .index = reinterpret_cast<std::uintptr_t>(found.dlfo_eh_frame),
+            .name = found.dlfo_link_map->l_name};
   find_tables(module);
   return true;
 }

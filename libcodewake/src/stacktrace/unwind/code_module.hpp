@@ -8,8 +8,9 @@ namespace codewake::internal {
 struct CodeModule {
   std::uintptr_t begin = 0;
   std::uintptr_t end = 0;
-  std::uintptr_t base = 0;   // what is added to the addresses in its file
-  std::uintptr_t index = 0;  // its .eh_frame_hdr
+  std::uintptr_t base = 0;     // what is added to the addresses in its file
+  std::uintptr_t index = 0;    // its .eh_frame_hdr
+  const char* name = nullptr;  // the dynamic linker's: a path, maybe a relative one; empty for the program
   // The segment of the index, which holds .eh_frame, too: it can be read.
   std::uintptr_t tables_begin = 0;
   std::uintptr_t tables_end = 0;
