@@ -42,7 +42,6 @@ const std::map<std::string_view, std::string_view> kPublicHeaders = {
     {"plugin", "store"},
     {"queue_store", "queue"},
     {"recovery", "queue"},
-    {"httplib_tracing", "tracing"},
     {"vector_clock", "tracing"},
     {"trace_value", "tracing"},
     {"tracing", "tracing"},
@@ -51,6 +50,7 @@ const std::map<std::string_view, std::string_view> kPublicHeaders = {
     {"trace_coroutine", "tracing"},
     {"process", "process"},
     {"boost_stacktrace", "process"},
+    {"httplib_tracing", "process"},
     {"watching", "process"},
     {"codewake", "process"},
 };

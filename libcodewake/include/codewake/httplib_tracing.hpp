@@ -8,33 +8,87 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
+#include <exception>
 #include <functional>
 #include <string>
+#include <type_traits>
 #include <utility>
 
+#include "codewake/process.hpp"
 #include "codewake/source_location.hpp"
 #include "codewake/tracing.hpp"
 
 namespace codewake {
 
+namespace internal {
+
+/// Calls with the exception as a handler would have it; with nothing where it is no std::exception.
+template <class Handle>
+void with_exception(const std::exception_ptr& thrown, Handle handle) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const std::exception& exception) {
+    handle(&exception);
+  } catch (...) {
+    handle(nullptr);
+  }
+}
+
+template <class Handle>
+void with_exception(const std::exception& thrown, Handle handle) {
+  handle(&thrown);
+}
+
+template <class Thrown>
+void record_failed_request(Tracer& tracer, const std::string& method, const std::string& path,
+                           const Thrown& thrown) {
+  with_exception(thrown, [&](const std::exception* exception) {
+    if (exception != nullptr) {
+      tracer.track_error(*exception);
+    } else {
+      tracer.track_error("exception", "what was thrown is no std::exception");
+    }
+  });
+  if (!Process::exists()) return;
+  Process::instance().log(
+      {{"event", "codewake.failed_request"}, {"http.method", method}, {"http.path", path}}, thrown);
+}
+
+}  // namespace internal
+
 /// Has each request handled in a context of its own, from its headers, and recorded with its response. An
-/// exception that leaves a handler is recorded, too. The handlers that run before and after all others (pre-
-/// and post-routing) are taken for that: give the program's own here. `tracer` must outlive the server. Call
-/// it before the server listens.
+/// exception that leaves a handler is recorded, too: as an error of the trace, and, where the program has a
+/// Process, as its event `codewake.failed_request`, with type, message and the stack of the throw. Without a
+/// handler `failed` for it the answer is what cpp-httplib makes of an exception: status 500, and a header
+/// EXCEPTION_WHAT.
+///
+/// The handlers that run before and after all others (pre- and post-routing), and that for exceptions, are
+/// taken for that: give the program's own here. `tracer` must outlive the server. Call it before the server
+/// listens.
 template <class Server>
 void trace_requests(Server& server, Tracer& tracer, typename Server::HandlerWithResponse before = {},
-                    typename Server::Handler after = {}) {
+                    typename Server::Handler after = {}, typename Server::ExceptionHandler failed = {}) {
   server.set_pre_routing_handler([&tracer, before = std::move(before)](const auto& request, auto& response) {
     tracer.begin_request(request.headers, request.method, request.path);
     return before ? before(request, response) : Server::HandlerResponse::Unhandled;
   });
   server.set_post_routing_handler([&tracer, after = std::move(after)](const auto& request, auto& response) {
     if (after) after(request, response);
-    if (response.has_header("EXCEPTION_WHAT")) {
-      tracer.track_error("exception", response.get_header_value("EXCEPTION_WHAT"));
-    }
     for (const auto& [name, value] : tracer.end_request(response.status)) response.set_header(name, value);
   });
+  // An exception_ptr, and in older versions a reference.
+  server.set_exception_handler(
+      [&tracer, failed = std::move(failed)](const auto& request, auto& response, auto&& thrown) {
+        internal::record_failed_request(tracer, request.method, request.path, thrown);
+        if (failed) return failed(request, response, thrown);
+        response.status = 500;
+        internal::with_exception(thrown, [&](const std::exception* exception) {
+          std::string what = exception == nullptr ? "UNKNOWN" : exception->what();
+          std::erase_if(what, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+          response.set_header("EXCEPTION_WHAT", what);
+        });
+      });
 }
 
 /// Sends the request as a part of the current trace, and waits for the answer: request and response are
