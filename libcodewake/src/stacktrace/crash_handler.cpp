@@ -58,28 +58,66 @@ void set_state(CrashPage& page, CrashState state) noexcept {
   std::atomic_ref(page.state).store(static_cast<std::uint32_t>(state), std::memory_order_release);
 }
 
+// The program may have come to the number of its files, or to their size; it may have more than it has asked
+// for.
+class MoreFiles {
+ public:
+  MoreFiles() noexcept = default;
+  MoreFiles(const MoreFiles&) = delete;
+  MoreFiles& operator=(const MoreFiles&) = delete;
+  ~MoreFiles() {
+    for (const Limit& limit : limits_) {
+      if (limit.is_raised) setrlimit(limit.resource, &limit.before);
+    }
+  }
+
+  /// Until this goes.
+  void raise() noexcept {
+    for (Limit& limit : limits_) {
+      if (limit.is_raised) continue;
+      limit.is_raised =
+          getrlimit(limit.resource, &limit.before) == 0 && limit.before.rlim_cur < limit.before.rlim_max;
+      const rlimit most{limit.before.rlim_max, limit.before.rlim_max};
+      if (limit.is_raised) setrlimit(limit.resource, &most);
+    }
+  }
+
+ private:
+  struct Limit {
+    decltype(RLIMIT_NOFILE) resource;
+    rlimit before{};
+    bool is_raised = false;
+  };
+  Limit limits_[2] = {{.resource = RLIMIT_NOFILE}, {.resource = RLIMIT_FSIZE}};
+};
+
 CrashPage* find_page() noexcept {
   if (owner_of_page.load(std::memory_order_acquire) == getpid()) {
     if (CrashPage* const page = page_in_use.load(std::memory_order_acquire)) return page;
   }
   const CrashPageMaker make = page_maker.load(std::memory_order_acquire);
+  MoreFiles limits;
+  if (make != nullptr) limits.raise();
   CrashPage* const made = make == nullptr ? nullptr : make();
   if (made != nullptr) use_crash_page(made);
   return made;
 }
 
 // Whether it is this thread that writes now. Another may have been first: the process dies of that one's
-// crash in a moment, so this one waits; not for ever, for that one's handlers are the program's.
+// crash in a moment, so this one waits; not for ever, for that one's handlers are the program's. It may also
+// mend what was wrong, and be through with it within microseconds.
 bool become_writer(pid_t self) noexcept {
-  constexpr int kRounds = 200;
-  for (int round = 0; round < kRounds; ++round) {
+  constexpr long kShortest = 20'000, kLongest = 10'000'000, kAll = 2'000'000'000;  // nanoseconds
+  long waited = 0;
+  for (long wait = kShortest; waited < kAll; wait = wait < kLongest / 2 ? wait * 2 : kLongest) {
     pid_t other = 0;
     if (writer.compare_exchange_strong(other, self)) return true;
     // It may be no thread of this process: that of a parent, or of a child that shared our memory.
     const bool is_gone = syscall(SYS_tgkill, getpid(), other, 0) != 0;
     if (is_gone && writer.compare_exchange_strong(other, self)) return true;
-    const timespec pause{.tv_sec = 0, .tv_nsec = 10'000'000};
+    const timespec pause{.tv_sec = 0, .tv_nsec = wait};
     nanosleep(&pause, nullptr);
+    waited += wait;
   }
   return false;
 }
@@ -116,6 +154,7 @@ void write_page(CrashPage& page, int signal, const siginfo_t& info, ucontext_t& 
   begin_page(page, self);
   note_signal(page, signal, info, interrupted_at(&context));
   set_state(page, CrashState::begun);
+  MoreFiles limits;
   const mcontext_t interrupted = context.uc_mcontext;
   if (sigsetjmp(after_capture, 0) == 0) {
     is_capturing = 1;
@@ -131,7 +170,10 @@ void write_page(CrashPage& page, int signal, const siginfo_t& info, ucontext_t& 
   context.uc_mcontext = interrupted;
   if (sigsetjmp(after_capture, 0) == 0) {
     is_capturing = 1;
-    find_modules(page);
+    if (!find_linked_modules(page)) {
+      limits.raise();
+      find_mapped_modules(page);
+    }
   }
   is_capturing = 0;
   set_state(page, CrashState::whole);
@@ -147,35 +189,6 @@ class NoCancellation {
 
  private:
   int before_ = 0;
-};
-
-// The program may have come to the number of its files, or to their size; it may have more than it has asked
-// for.
-class MoreFiles {
- public:
-  MoreFiles() noexcept {
-    for (Limit& limit : limits_) {
-      limit.is_raised =
-          getrlimit(limit.resource, &limit.before) == 0 && limit.before.rlim_cur < limit.before.rlim_max;
-      const rlimit most{limit.before.rlim_max, limit.before.rlim_max};
-      if (limit.is_raised) setrlimit(limit.resource, &most);
-    }
-  }
-  MoreFiles(const MoreFiles&) = delete;
-  MoreFiles& operator=(const MoreFiles&) = delete;
-  ~MoreFiles() {
-    for (const Limit& limit : limits_) {
-      if (limit.is_raised) setrlimit(limit.resource, &limit.before);
-    }
-  }
-
- private:
-  struct Limit {
-    decltype(RLIMIT_NOFILE) resource;
-    rlimit before{};
-    bool is_raised = false;
-  };
-  Limit limits_[2] = {{.resource = RLIMIT_NOFILE}, {.resource = RLIMIT_FSIZE}};
 };
 
 void record(int signal, const siginfo_t& info, ucontext_t& context) noexcept {
@@ -198,7 +211,6 @@ void record(int signal, const siginfo_t& info, ucontext_t& context) noexcept {
     if (!become_writer(self)) return;
     written = nullptr;
   }
-  const MoreFiles limits;
   if (written == nullptr) written = find_page();
   if (written != nullptr) write_page(*written, signal, info, context, self);
 }
@@ -327,7 +339,6 @@ void record_terminate() noexcept {
   const NoCancellation guard;
   const pid_t self = thread_id();
   if (writer.load() == self || !become_writer(self)) return;
-  const MoreFiles limits;
   written = find_page();
   if (written == nullptr) return;
   CrashPage& page = *written;
@@ -336,7 +347,11 @@ void record_terminate() noexcept {
   set_state(page, CrashState::begun);
   describe_uncaught(page);
   note_trace(page);
-  find_modules(page);
+  if (!find_linked_modules(page)) {
+    MoreFiles limits;
+    limits.raise();
+    find_mapped_modules(page);
+  }
   set_state(page, CrashState::whole);
   handler_frame.store(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)));
 }

@@ -100,7 +100,7 @@ struct Mapping {
   std::uint64_t end = 0;
   std::uint64_t offset = 0;
   bool is_readable = false;
-  std::string_view path;
+  std::string_view path = {};
 };
 
 /// Takes what is read apart, line by line, with no more memory than this.
@@ -269,9 +269,12 @@ CrashModule* module_at(CrashPage& page, std::uint64_t address) noexcept {
   return found == end ? nullptr : found;
 }
 
-void add_module(const CrashModule& where, const MappedFile& file, CrashPage& page) noexcept {
+/// `file.base` is that of the module.
+void add_module(std::uint64_t begin, std::uint64_t end, const MappedFile& file, CrashPage& page) noexcept {
   CrashModule& module = page.module[page.modules];
-  module = where;
+  module.base = file.base;
+  module.begin = begin;
+  module.end = end;
   std::memcpy(module.path, file.path, sizeof module.path);
   std::memcpy(module.build_id, file.build_id, sizeof module.build_id);
   publish(page.modules, page.modules + 1);
@@ -288,32 +291,6 @@ bool has_frame_in(const CrashPage& page, const Mapping& mapping) noexcept {
 // Of the program: /proc may be out of reach when it crashes.
 constinit char program_path[sizeof(CrashModule::path)]{};
 
-/// Those that the dynamic linker knows: it is asked without a lock or a descriptor, also in a sandbox that
-/// ends a program for opening a file. False where there may be more to be known.
-bool find_linked_modules(CrashPage& page) noexcept {
-  bool are_all_known = can_find_modules();
-  if (!are_all_known) return false;
-  for (std::uint32_t i = 0; i < page.frames; ++i) {
-    const std::uint64_t address = page.addresses[i] - 1;
-    if (module_at(page, address) != nullptr) continue;
-    CodeModule found;
-    if (page.modules == CrashPage::kMaxModules || !find_module(address, found)) {
-      are_all_known = false;
-      continue;
-    }
-    MappedFile file;
-    const char* const path = *found.name == '\0' ? program_path : found.name;
-    set_text(file.path, path);
-    const auto page_bytes = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
-    file.first = {
-        .begin = found.begin, .end = found.begin + page_bytes, .is_readable = is_readable(found.begin)};
-    read_headers(file);
-    add_module({.base = found.base, .begin = found.begin, .end = found.end}, file, page);
-    are_all_known = are_all_known && *path == '/';
-  }
-  return are_all_known;
-}
-
 void note_program_path() noexcept {
   const ssize_t size =
       readlink("/proc/self/exe", program_path, sizeof program_path - 1);  // lint: the system's path
@@ -325,10 +302,6 @@ void note_program_path() noexcept {
 
 #else
 
-bool find_linked_modules(CrashPage&) noexcept {
-  return false;
-}
-
 void note_program_path() noexcept {}
 
 #endif
@@ -337,6 +310,9 @@ void note_program_path() noexcept {}
 
 void prepare_crash_stack() noexcept {
   note_program_path();
+#ifdef CODEWAKE_WALKS_STACKS
+  prepare_stack_walks();
+#endif
   _Unwind_Backtrace(&on_no_frame, nullptr);
 }
 
@@ -373,8 +349,37 @@ void set_frames(const void* const* addresses, std::size_t count, CrashPage& page
   for (std::size_t i = 0; i < count; ++i) add_frame(page, reinterpret_cast<std::uintptr_t>(addresses[i]));
 }
 
-void find_modules(CrashPage& page) noexcept {
-  if (find_linked_modules(page)) return;
+bool find_linked_modules(CrashPage& page) noexcept {
+#ifdef CODEWAKE_WALKS_STACKS
+  bool are_all_known = can_find_modules();
+  if (!are_all_known) return false;
+  for (std::uint32_t i = 0; i < page.frames; ++i) {
+    const std::uint64_t address = page.addresses[i] - 1;
+    if (module_at(page, address) != nullptr) continue;
+    CodeModule found;
+    if (page.modules == CrashPage::kMaxModules || !find_module(address, found)) {
+      are_all_known = false;
+      continue;
+    }
+    MappedFile file;
+    const char* const path = *found.name == '\0' ? program_path : found.name;
+    set_text(file.path, path);
+    const auto page_bytes = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+    file.first = {
+        .begin = found.begin, .end = found.begin + page_bytes, .is_readable = is_readable(found.begin)};
+    read_headers(file);
+    file.base = found.base;
+    add_module(found.begin, found.end, file, page);
+    are_all_known = are_all_known && *path == '/';
+  }
+  return are_all_known;
+#else
+  static_cast<void>(page);
+  return false;
+#endif
+}
+
+void find_mapped_modules(CrashPage& page) noexcept {
   Mappings mappings;
   MappedFile file;
   Mapping mapping;
@@ -386,7 +391,7 @@ void find_modules(CrashPage& page) noexcept {
     if (known != nullptr) {  // but for its path
       std::memcpy(known->path, file.path, sizeof known->path);
     } else {
-      add_module({.base = file.base, .begin = mapping.begin, .end = mapping.end}, file, page);
+      add_module(mapping.begin, mapping.end, file, page);
     }
   }
 }

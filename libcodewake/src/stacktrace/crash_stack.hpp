@@ -27,8 +27,12 @@ void find_frames(void* context, std::uintptr_t fault_address, CrashPage& page) n
 /// Copies what is known as the stack.
 void set_frames(const void* const* addresses, std::size_t count, CrashPage& page) noexcept;
 
-/// Fills in the modules of the frames, one by one: those that the dynamic linker knows, which takes no system
-/// call that a sandbox forbids; others from /proc.
-void find_modules(CrashPage& page) noexcept;
+/// Fills in the modules of the frames, one by one: those that the dynamic linker knows. It is asked without a
+/// lock or a descriptor, also in a sandbox that ends a program for opening a file. False where there may be
+/// more to be known.
+bool find_linked_modules(CrashPage& page) noexcept;
+
+/// Fills in the others, and paths that are not absolute, from /proc.
+void find_mapped_modules(CrashPage& page) noexcept;
 
 }  // namespace codewake::internal
