@@ -3,11 +3,13 @@
 #include <dlfcn.h>
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <thread>
 
 using codewake::internal::LoadedModules;
 using codewake::internal::Module;
@@ -92,4 +94,35 @@ TEST_CASE(
   CHECK(exported_function_at(modules, 0) == "");
   dlclose(handle);
   CHECK(exported_function_at(modules, address) == "");
+}
+
+TEST_CASE("While threads open, close and look, an address is never taken for one of another module") {
+  const std::string upgraded =
+      std::string(std::getenv("CODEWAKE_TEST_PROGRAMS")) + "/shop_plugin_upgraded.so";
+  const std::string shop = std::string(std::getenv("CODEWAKE_TEST_PROGRAMS")) + "/shop_plugin.so";
+  std::atomic<int> wrong{0}, found{0};
+  const auto open_and_close = [&](const std::string& path, const char* function) {
+    LoadedModules modules;
+    for (int round = 0; round < 200; ++round) {
+      void* const handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+      if (handle == nullptr) return;
+      const std::uintptr_t address = address_of(dlsym(handle, function));
+      const std::uint32_t epoch = codewake::internal::module_epoch();
+      // As the function that replaces dlclose does; under a sanitizer it does not.
+      codewake::internal::begin_module_epoch();
+      dlclose(handle);
+      codewake::internal::begin_module_epoch();
+      modules.refresh();
+      const Module* const module = modules.find(address, epoch);
+      if (module == nullptr) continue;
+      ++found;
+      if (module->path != path) ++wrong;
+    }
+  };
+  std::thread first(open_and_close, plugin_path(), "call_back");
+  std::thread second(open_and_close, shop, "sell");
+  std::thread third(open_and_close, upgraded, "sell");
+  for (std::thread* const thread : {&first, &second, &third}) thread->join();
+  CHECK(wrong == 0);
+  CHECK(found > 300);
 }
