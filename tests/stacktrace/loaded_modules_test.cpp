@@ -111,7 +111,7 @@ TEST_CASE("While threads open, close and look, an address is never taken for one
       // As the function that replaces dlclose does; under a sanitizer it does not.
       codewake::internal::begin_module_epoch();
       dlclose(handle);
-      codewake::internal::begin_module_epoch();
+      codewake::internal::end_module_epoch();
       modules.refresh();
       const Module* const module = modules.find(address, epoch);
       if (module == nullptr) continue;

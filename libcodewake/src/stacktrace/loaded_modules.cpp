@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <link.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <atomic>
@@ -110,7 +111,12 @@ struct Changes {
   unsigned long long loads = 0;
   unsigned long long unloads = 0;
   bool operator==(const Changes&) const = default;
-  bool is_after(const Changes& other) const noexcept { return loads + unloads > other.loads + other.unloads; }
+  /// Loads only grow, and between two of them unloads do; where there are several namespaces they may shrink
+  /// at a load.
+  bool is_after(const Changes& other) const noexcept {
+    if (loads != other.loads) return loads > other.loads;
+    return static_cast<long long>(unloads - other.unloads) > 0;
+  }
 };
 
 struct Walk {
@@ -193,9 +199,8 @@ class ModuleHistory {
     if (walk.changes.is_after(changes_)) {
       list_ = list_by(std::move(walk.modules), now != 0);
       changes_ = walk.changes;
-    } else if (walk.changes != changes_) {
-      return;  // another thread's was later
     }
+    // Also where another thread's was later: that one began in this epoch, or in a later one.
     epoch_ = std::max(epoch_, now);
   }
 
@@ -255,7 +260,25 @@ ModuleHistory& history() {
   return made;
 }
 
+/// What opens a file is a point at which a thread can be cancelled, and that must not unwind what is
+/// noexcept.
+class NoCancellation {
+ public:
+  NoCancellation() noexcept { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
+  NoCancellation(const NoCancellation&) = delete;
+  NoCancellation& operator=(const NoCancellation&) = delete;
+  ~NoCancellation() { pthread_setcancelstate(before_, nullptr); }
+
+ private:
+  int before_ = 0;
+};
+
+/// Of a thread that is in fork(): it has all locks, and the program's handlers may run in it.
+constinit thread_local bool is_forking __attribute__((tls_model("initial-exec"))) = false;
+
 void look_at_modules() {
+  if (is_forking) return;
+  const NoCancellation guard;
   const std::uint32_t now = module_epoch();
   Walk walk{.changes = history().changes()};
   {
@@ -288,19 +311,27 @@ std::uint32_t module_epoch() noexcept {
 }
 
 void begin_module_epoch() noexcept {
-  current_epoch.fetch_add(1);
+  // The last one goes on for ever: modules are told apart no more.
+  std::uint32_t now = current_epoch.load();
+  while (now < kLatestEpoch && !current_epoch.compare_exchange_weak(now, now + 1)) continue;
   try {
     look_at_modules();
   } catch (const std::exception&) {  // there is no memory
   }
 }
 
+void end_module_epoch() noexcept {
+  if (!is_forking && count_unloads() != history().changes().unloads) begin_module_epoch();
+}
+
 void lock_loaded_modules() {
   walk_mutex.lock();
   history().lock();
+  is_forking = true;
 }
 
 void unlock_loaded_modules(bool is_child) {
+  is_forking = false;
   history().unlock(is_child);
   if (is_child) {
     note_unlocked(&walk_mutex);
@@ -311,6 +342,7 @@ void unlock_loaded_modules(bool is_child) {
 }
 
 bool LoadedModules::refresh() {
+  if (is_forking) return false;
   look_at_modules();
   Changes changes;
   std::shared_ptr<const ModuleList> now = history().list(changes);
@@ -327,6 +359,7 @@ LoadedAddress LoadedModules::at(std::uintptr_t address, std::uint32_t epoch) con
 }
 
 std::string exported_function(const LoadedAddress& at) {
+  if (at.address == 0) return {};
   const KeptLoaded kept(at.link_name);
   // Where nothing was unloaded since `at`, what is kept is that module, and no later one of the same name.
   if (!kept || count_unloads() != at.unloads) return {};

@@ -38,10 +38,13 @@ std::uint32_t module_epoch() noexcept;
 /// For a stack whose modules are all still there.
 inline constexpr std::uint32_t kLatestEpoch = Module::kLoaded - 1;
 
-/// A module may go, or may have gone: a new epoch begins, and it is looked which modules are there. To be
-/// called before and after; where it never is, all addresses are taken for those of modules that are there
-/// when somebody looks. Without memory nothing is noticed. Thread-safe.
+/// A module may go: a new epoch begins, and it is looked which modules are there. Where it is never called,
+/// all addresses are taken for those of modules that are there when somebody looks. Without memory nothing is
+/// noticed. Thread-safe.
 void begin_module_epoch() noexcept;
+
+/// The same afterwards, where one has gone.
+void end_module_epoch() noexcept;
 
 /// An address in a module, which may be unloaded meanwhile.
 struct LoadedAddress {

@@ -27,6 +27,6 @@ int codewake_close_module(void* module) noexcept {
   if (close == nullptr) return -1;
   begin_module_epoch();
   const int result = close(module);
-  begin_module_epoch();
+  end_module_epoch();
   return result;
 }
