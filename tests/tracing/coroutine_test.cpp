@@ -4,6 +4,7 @@
 
 #include <coroutine>
 #include <exception>
+#include <stdexcept>
 #include <thread>
 
 #include "traced_program.hpp"
@@ -28,7 +29,8 @@ struct Coroutine {
 struct ElsewhereAwaiter {
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> handle) {
-    thread = std::thread([handle] {
+    std::thread& to = thread;  // this is gone once the coroutine has ended there
+    to = std::thread([handle] {
       handle.resume();
       CHECK_FALSE(Context::current());
     });
@@ -65,6 +67,27 @@ struct Farewell {
   const char* name;
   ~Farewell() { tracer.track_custom(name); }
 };
+
+/// Ends by an exception, for who resumed it.
+struct Throwing {
+  struct promise_type : CarriesContext {
+    Throwing get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
+    auto initial_suspend() { return carried(std::suspend_always()); }
+    auto final_suspend() noexcept { return carried(std::suspend_always()); }
+    void return_void() {}
+    void unhandled_exception() {
+      leave_by_exception();
+      throw;
+    }
+  };
+
+  std::coroutine_handle<promise_type> handle;
+};
+
+Throwing fail() {
+  throw std::runtime_error("nothing there");
+  co_return;
+}
 
 Coroutine wait_in_scopes(Tracer& tracer) {
   const Farewell outside{tracer, "destroyed outside of the scopes"};
@@ -204,6 +227,22 @@ TEST_CASE("A coroutine that never began, or has ended, leaves its context nowher
     thread.join();
     CHECK(program.event("elsewhere").texts.execution == scope.context().execution());
   }
+  CHECK_FALSE(Context::current());
+}
+
+TEST_CASE("A coroutine that ends by an exception leaves its context to nobody") {
+  TracedProgram program;
+  Throwing throwing;
+  {
+    const Scope scope(program.tracer);
+    throwing = fail();
+  }
+  {
+    const Scope other(program.tracer);
+    CHECK_THROWS_AS(throwing.handle.resume(), std::runtime_error);
+    CHECK(Context::current() == other.context());
+  }
+  throwing.handle.destroy();
   CHECK_FALSE(Context::current());
 }
 

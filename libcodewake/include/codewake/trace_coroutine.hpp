@@ -40,9 +40,10 @@ class CarriedAwaiter;
 /// also where it is resumed elsewhere, and with the Scopes that it makes itself. Who resumes it has its own
 /// context again once it is suspended, and so has who destroys it while it is: what it destroys then belongs
 /// to the coroutine. The coroutine is a part of the execution that called it, which must
-/// not go on beside it: what does belongs into a `bind` or a Scope of its own. A promise with an
-/// await_transform of its own returns `carried(…)` from it. Thread-safe as far as the coroutine is: it runs
-/// on one thread at a time.
+/// not go on beside it: what does belongs into a `bind` or a Scope of its own. The first and the last
+/// suspension must be `carried(…)`, and so is what a promise with an await_transform of its own returns from
+/// it. An `unhandled_exception` that throws calls `leave_by_exception` first. Thread-safe as far as the
+/// coroutine is: it runs on one thread at a time.
 class CarriesContext {
  public:
   CarriesContext() noexcept : own_(Context::current()), resumers_(own_) {}
@@ -63,6 +64,12 @@ class CarriesContext {
     return {*this, std::forward<Awaitable>(awaitable)};
   }
 
+ protected:
+  /// The coroutine ends by an exception: who resumed it has its own context again.
+  void leave_by_exception() noexcept {
+    if (is_running_) leave();
+  }
+
  private:
   template <class Awaitable>
   friend class internal::CarriedAwaiter;
@@ -76,9 +83,9 @@ class CarriesContext {
     is_running_ = true;
   }
 
-  Context own_;       // while it is suspended
-  Context resumers_;  // while it runs: what was current before
-  bool is_running_ = true;
+  Context own_;              // while it is suspended
+  Context resumers_;         // while it runs: what was current before
+  bool is_running_ = false;  // since it was suspended: until then it runs in what was current anyway
 };
 
 namespace internal {
