@@ -45,6 +45,7 @@ constinit std::atomic<const OtherWatch*> other_watch{nullptr};
 constinit std::atomic<pid_t> writer{0};
 constinit CrashPage* written = nullptr;  // the writer's own, as what follows
 constinit volatile sig_atomic_t is_capturing = 0;
+constinit volatile sig_atomic_t are_modules_known = 0;
 sigjmp_buf after_capture;
 // Where the stack was when the first handler of the program was called: what it calls lies below. 0: it is
 // in none.
@@ -168,12 +169,16 @@ void write_page(CrashPage& page, int signal, const siginfo_t& info, ucontext_t& 
     context.uc_mcontext = interrupted;
   }
   context.uc_mcontext = interrupted;
+  are_modules_known = 0;
   if (sigsetjmp(after_capture, 0) == 0) {
     is_capturing = 1;
-    if (!find_linked_modules(page)) {
-      limits.raise();
-      find_mapped_modules(page);
-    }
+    are_modules_known = find_linked_modules(page) ? 1 : 0;
+  }
+  // What the dynamic linker knows lies in the heap, which may be what is broken.
+  if (are_modules_known == 0 && sigsetjmp(after_capture, 0) == 0) {
+    is_capturing = 1;
+    limits.raise();
+    find_mapped_modules(page);
   }
   is_capturing = 0;
   set_state(page, CrashState::whole);

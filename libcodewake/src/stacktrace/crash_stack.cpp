@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <link.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <ucontext.h>
 #include <unistd.h>
 #include <unwind.h>
@@ -223,6 +224,16 @@ struct MappedFile {
   }
 };
 
+// Of what the file begins with, more may be there than is known yet.
+bool is_in_headers(Mapping& first, std::uint64_t at, std::uint64_t bytes) noexcept {
+  constexpr std::uint64_t kMost = 1u << 16;
+  if (at < first.begin || at - first.begin > kMost || bytes > kMost) return false;
+#ifdef CODEWAKE_WALKS_STACKS
+  while (at + bytes > first.end && is_readable(first.end)) first.end += 4096;
+#endif
+  return at + bytes <= first.end;
+}
+
 // By the headers of the file, which are the first thing in memory in nearly all of them.
 void read_headers(MappedFile& file) noexcept {
   const auto* const bytes = reinterpret_cast<const char*>(file.first.begin);
@@ -250,7 +261,7 @@ void read_headers(MappedFile& file) noexcept {
     const ElfW(Phdr) notes = segment(i);
     if (notes.p_type != PT_NOTE) continue;
     const std::uint64_t at = file.base + notes.p_vaddr;
-    if (at < file.first.begin || at > file.first.end || notes.p_memsz > file.first.end - at) continue;
+    if (!is_in_headers(file.first, at, notes.p_memsz)) continue;
     find_build_id(reinterpret_cast<const char*>(at), notes.p_memsz, file.build_id);
   }
 }
@@ -292,6 +303,7 @@ bool has_frame_in(const CrashPage& page, const Mapping& mapping) noexcept {
 constinit char program_path[sizeof(CrashModule::path)]{};
 
 void note_program_path() noexcept {
+  if (getauxval(AT_BASE) == 0) return;  // it was the dynamic linker that was started, and the link is to that
   const ssize_t size =
       readlink("/proc/self/exe", program_path, sizeof program_path - 1);  // lint: the system's path
   if (size < 0) return;
@@ -370,7 +382,8 @@ bool find_linked_modules(CrashPage& page) noexcept {
     read_headers(file);
     file.base = found.base;
     add_module(found.begin, found.end, file, page);
-    are_all_known = are_all_known && *path == '/';
+    const bool has_headers = file.end != 0;
+    are_all_known = are_all_known && has_headers && *path == '/';
   }
   return are_all_known;
 #else
@@ -383,14 +396,14 @@ void find_mapped_modules(CrashPage& page) noexcept {
   Mappings mappings;
   MappedFile file;
   Mapping mapping;
-  while (page.modules < CrashPage::kMaxModules && mappings.next(mapping)) {
+  while (mappings.next(mapping)) {
     if (mapping.path.empty()) continue;
     if (!file.covers(mapping)) begin_file(mapping, file);
     if (!has_frame_in(page, mapping)) continue;
-    CrashModule* const known = module_at(page, mapping.begin);
-    if (known != nullptr) {  // but for its path
+    if (CrashModule* const known = module_at(page, mapping.begin)) {
       std::memcpy(known->path, file.path, sizeof known->path);
-    } else {
+      if (known->build_id[0] == '\0') std::memcpy(known->build_id, file.build_id, sizeof known->build_id);
+    } else if (page.modules < CrashPage::kMaxModules) {
       add_module(mapping.begin, mapping.end, file, page);
     }
   }

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <sys/auxv.h>
 
 #include <array>
 #include <atomic>
@@ -30,23 +31,54 @@ bool is_header_readable(std::uintptr_t begin) noexcept {
   return true;
 }
 
-// By the program headers, which the first page of a module holds.
-void find_tables(CodeModule& module) noexcept {
-  if (module.index == 0 || module.begin % kPageBytes != 0 || !is_header_readable(module.begin)) return;
+constexpr std::size_t kSegmentBytes = sizeof(ElfW(Phdr));
+
+ElfW(Phdr) segment_at(std::uintptr_t headers, std::size_t number) noexcept {
+  ElfW(Phdr) segment;
+  std::memcpy(&segment, reinterpret_cast<const void*>(headers + number * kSegmentBytes), sizeof segment);
+  return segment;
+}
+
+/// Program headers in memory.
+struct Headers {
+  std::uintptr_t begin = 0;
+  std::size_t count = 0;
+};
+
+// What the kernel has told; not where it has started the dynamic linker, which has loaded the program.
+Headers headers_of_program(std::uintptr_t base) noexcept {
+  const Headers told{getauxval(AT_PHDR), getauxval(AT_PHNUM)};
+  if (told.begin == 0 || getauxval(AT_PHENT) != kSegmentBytes) return {};
+  for (std::size_t i = 0; i < told.count; ++i) {
+    const ElfW(Phdr) segment = segment_at(told.begin, i);
+    if (segment.p_type == PT_PHDR) return base + segment.p_vaddr == told.begin ? told : Headers();
+  }
+  return {};
+}
+
+// The first page of a module holds them.
+Headers headers_in(const CodeModule& module) noexcept {
+  if (module.begin % kPageBytes != 0 || !is_header_readable(module.begin)) return {};
   ElfW(Ehdr) header;
   std::memcpy(&header, reinterpret_cast<const void*>(module.begin), sizeof header);
-  constexpr std::size_t kSegmentBytes = sizeof(ElfW(Phdr));
-  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_phentsize != kSegmentBytes) return;
-  if (header.e_phoff > kPageBytes || header.e_phnum > (kPageBytes - header.e_phoff) / kSegmentBytes) return;
-  for (std::size_t i = 0; i < header.e_phnum; ++i) {
-    ElfW(Phdr) segment;
-    std::memcpy(&segment, reinterpret_cast<const void*>(module.begin + header.e_phoff + i * kSegmentBytes),
-                sizeof segment);
-    if (segment.p_type != PT_LOAD) continue;
-    const std::uintptr_t begin = module.base + segment.p_vaddr;
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_phentsize != kSegmentBytes) return {};
+  if (header.e_phoff > kPageBytes || header.e_phnum > (kPageBytes - header.e_phoff) / kSegmentBytes)
+    return {};
+  return {module.begin + header.e_phoff, header.e_phnum};
+}
+
+void find_tables(CodeModule& module) noexcept {
+  if (module.index == 0) return;
+  // A program may lie in pieces that are far from each other: `begin` and `end` are those of one of them.
+  const Headers told = *module.name == '\0' ? headers_of_program(module.base) : Headers();
+  const Headers headers = told.count != 0 ? told : headers_in(module);
+  for (std::size_t i = 0; i < headers.count; ++i) {
+    const ElfW(Phdr) segment = segment_at(headers.begin, i);
     // What lies behind the file's bytes may not be there.
-    if ((segment.p_flags & PF_R) == 0 || !module.contains(begin)) continue;
-    if (segment.p_filesz > module.end - begin) continue;
+    if (segment.p_type != PT_LOAD || (segment.p_flags & PF_R) == 0) continue;
+    const std::uintptr_t begin = module.base + segment.p_vaddr;
+    const bool is_inside = module.contains(begin) && segment.p_filesz <= module.end - begin;
+    if (told.count == 0 && !is_inside) continue;
     if (module.index >= begin && module.index - begin < segment.p_filesz) {
       module.tables_begin = begin;
       module.tables_end = begin + segment.p_filesz;
