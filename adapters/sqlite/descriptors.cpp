@@ -326,8 +326,7 @@ bool calls_have_ended() noexcept {
   return true;
 }
 
-void free_judged_files() noexcept {
-  const JudgedFiles* files = judged_files.exchange(nullptr);
+void free_all(const JudgedFiles* files) noexcept {
   while (files != nullptr) delete std::exchange(files, files->next);
 }
 
@@ -350,10 +349,11 @@ GuardedDescriptors::~GuardedDescriptors() {
   // SQLite may still have a file open, for another connection of the program's: it is no store's any more.
   for (std::size_t fd = 0; fd < end_of_opened.load(std::memory_order_relaxed); ++fd)
     opened[fd].inode.store(0, std::memory_order_release);
+  const JudgedFiles* const files = judged_files.exchange(nullptr);
   if (are_given_back && calls_have_ended()) {
-    free_judged_files();
+    free_all(files);
   } else {
-    keep_library_loaded();
+    keep_library_loaded();  // and what a call may still read
   }
 }
 

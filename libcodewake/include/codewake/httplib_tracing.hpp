@@ -8,11 +8,10 @@
 #pragma once
 
 #include <chrono>
-#include <concepts>
 #include <exception>
 #include <functional>
+#include <new>
 #include <string>
-#include <type_traits>
 #include <utility>
 
 #include "codewake/process.hpp"
@@ -35,14 +34,8 @@ void with_exception(const std::exception_ptr& thrown, Handle handle) {
   }
 }
 
-template <class Handle>
-void with_exception(const std::exception& thrown, Handle handle) {
-  handle(&thrown);
-}
-
-template <class Thrown>
-void record_failed_request(Tracer& tracer, const std::string& method, const std::string& path,
-                           const Thrown& thrown) {
+inline void record_failed_request(Tracer& tracer, const std::string& method, const std::string& path,
+                                  const std::exception_ptr& thrown) {
   with_exception(thrown, [&](const std::exception* exception) {
     if (exception != nullptr) {
       tracer.track_error(*exception);
@@ -55,6 +48,24 @@ void record_failed_request(Tracer& tracer, const std::string& method, const std:
       {{"event", "codewake.failed_request"}, {"http.method", method}, {"http.path", path}}, thrown);
 }
 
+/// What cpp-httplib says of an exception in a header.
+inline std::string header_of(const std::exception* exception) {
+  std::string text;
+  for (const char* c = exception == nullptr ? "UNKNOWN" : exception->what(); *c != '\0'; ++c) {
+    switch (*c) {
+      case '\r':
+        text += "\\r";
+        break;
+      case '\n':
+        text += "\\n";
+        break;
+      default:
+        text += *c;
+    }
+  }
+  return text;
+}
+
 }  // namespace internal
 
 /// Has each request handled in a context of its own, from its headers, and recorded with its response. An
@@ -64,8 +75,8 @@ void record_failed_request(Tracer& tracer, const std::string& method, const std:
 /// EXCEPTION_WHAT.
 ///
 /// The handlers that run before and after all others (pre- and post-routing), and that for exceptions, are
-/// taken for that: give the program's own here. `tracer` must outlive the server. Call it before the server
-/// listens.
+/// taken for that (cpp-httplib 0.11 and later): give the program's own here. `tracer` must outlive the
+/// server. Call it before the server listens.
 template <class Server>
 void trace_requests(Server& server, Tracer& tracer, typename Server::HandlerWithResponse before = {},
                     typename Server::Handler after = {}, typename Server::ExceptionHandler failed = {}) {
@@ -77,16 +88,17 @@ void trace_requests(Server& server, Tracer& tracer, typename Server::HandlerWith
     if (after) after(request, response);
     for (const auto& [name, value] : tracer.end_request(response.status)) response.set_header(name, value);
   });
-  // An exception_ptr, and in older versions a reference.
   server.set_exception_handler(
-      [&tracer, failed = std::move(failed)](const auto& request, auto& response, auto&& thrown) {
-        internal::record_failed_request(tracer, request.method, request.path, thrown);
+      [&tracer, failed = std::move(failed)](const auto& request, auto& response, std::exception_ptr thrown) {
+        try {
+          internal::record_failed_request(tracer, request.method, request.path, thrown);
+        } catch (const std::bad_alloc&) {
+          // Without memory nothing can be told of it; and what leaves here ends the program.
+        }
         if (failed) return failed(request, response, thrown);
         response.status = 500;
         internal::with_exception(thrown, [&](const std::exception* exception) {
-          std::string what = exception == nullptr ? "UNKNOWN" : exception->what();
-          std::erase_if(what, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
-          response.set_header("EXCEPTION_WHAT", what);
+          response.set_header("EXCEPTION_WHAT", internal::header_of(exception));
         });
       });
 }

@@ -362,8 +362,13 @@ std::size_t ElfFile::unpacked_bytes() const {
 void ElfFile::find_code() {
   find_section(elf_, [&](std::string_view, Elf_Scn*, const GElf_Shdr& header) {
     const bool is_code = (header.sh_flags & SHF_ALLOC) != 0 && (header.sh_flags & SHF_EXECINSTR) != 0;
-    if (is_code && header.sh_size <= UINT64_MAX - header.sh_addr && code_.size() < kMostCodeSections)
-      code_.emplace_back(header.sh_addr, header.sh_addr + header.sh_size);
+    if (!is_code || header.sh_size > UINT64_MAX - header.sh_addr) return false;
+    const std::uint64_t end = header.sh_addr + header.sh_size;
+    if (code_.size() < kMostCodeSections) {
+      code_.emplace_back(header.sh_addr, end);
+    } else {  // what lies between them is taken for code, too
+      code_.back() = {std::min(code_.back().first, header.sh_addr), std::max(code_.back().second, end)};
+    }
     return false;
   });
 }

@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::uint32_t kWideLength = 0xFFFF'FFFF;  // the length follows, and offsets have eight bytes
 constexpr std::size_t kMostFiles = 1u << 16;
+constexpr std::size_t kMostPathBytes = 4096;
+constexpr std::size_t kMostNameBytes = 8u << 20;  // of all folders and files
 constexpr std::size_t kMostFormats = 16;
 
 TableReader reader_of(std::string_view bytes) {
@@ -22,7 +24,7 @@ TableReader reader_of(std::string_view bytes) {
 
 std::string_view text_at(std::string_view section, std::uint64_t offset) {
   if (offset >= section.size()) return {};
-  const std::string_view rest = section.substr(offset);
+  const std::string_view rest = section.substr(offset, kMostPathBytes);
   return rest.substr(0, std::min(rest.find('\0'), rest.size()));
 }
 
@@ -103,12 +105,17 @@ class NameReader {
     return names;
   }
 
-  std::string path_of(std::string_view name, std::uint64_t folder) const {
-    if (name.starts_with('/') || folder >= folders_.size() || folders_[folder].empty())
-      return std::string(name);
-    std::string path = folders_[folder];
-    if (folder != 0 && !path.starts_with('/') && !folders_[0].empty()) path = folders_[0] + "/" + path;
-    return path.append("/").append(name);
+  std::string path_of(std::string_view name, std::uint64_t folder) {
+    std::string path;
+    if (!name.starts_with('/') && folder < folders_.size() && !folders_[folder].empty()) {
+      path = folders_[folder];
+      if (folder != 0 && !path.starts_with('/') && !folders_[0].empty()) path = folders_[0] + "/" + path;
+      path += '/';
+    }
+    path += name;
+    name_bytes_ += path.size();
+    if (name_bytes_ > kMostNameBytes) in_.fail();
+    return path;
   }
 
   std::string_view take_name(std::uint64_t form) {
@@ -162,6 +169,7 @@ class NameReader {
   const Header& header_;
   TableReader& in_;
   std::vector<std::string> folders_;
+  std::size_t name_bytes_ = 0;
 };
 
 /// Runs the program that a table is written as.
@@ -242,6 +250,7 @@ class LineProgram {
       case DW_LNE_end_sequence:
         // Of no code: in the order of addresses they would come behind the end.
         while (rows_.size() > sequence_ && rows_.back().address >= row_.address) rows_.pop_back();
+        if (rows_.size() == sequence_) return end_sequence();
         row_.is_end = true;
         add_row();
         return end_sequence();

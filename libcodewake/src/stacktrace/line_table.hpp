@@ -39,7 +39,7 @@ std::optional<std::uint64_t> line_table_bytes(std::string_view lines, std::uint6
 
 /// The table at an offset. A sequence is left out whose first address is none of code: it is of a function
 /// that the linker has thrown away. Empty for what is no table; one that is damaged has the rows up to there.
-/// Takes a few times the table's size. Nothing is trusted. Reentrant.
+/// Takes up to a hundred bytes for each of the table, and 8 MiB for names. Nothing is trusted. Reentrant.
 std::optional<LineTable> read_line_table(const LineSections& sections, std::uint64_t offset,
                                          const std::function<bool(std::uint64_t)>& is_code);
 
