@@ -31,6 +31,10 @@ bool is_header_readable(std::uintptr_t begin) noexcept {
   return true;
 }
 
+// The tables of the program itself, which never goes: 0 until they were found.
+constinit std::atomic<std::uintptr_t> program_tables_begin{0};
+constinit std::atomic<std::uintptr_t> program_tables_end{0};
+
 constexpr std::size_t kSegmentBytes = sizeof(ElfW(Phdr));
 
 ElfW(Phdr) segment_at(std::uintptr_t headers, std::size_t number) noexcept {
@@ -107,7 +111,17 @@ bool find_module(std::uintptr_t address, CodeModule& module) noexcept {
             .base = found.dlfo_link_map->l_addr,
             .index = reinterpret_cast<std::uintptr_t>(found.dlfo_eh_frame),
             .name = found.dlfo_link_map->l_name};
+  const bool is_program = *module.name == '\0';
+  if (is_program) {
+    module.tables_begin = program_tables_begin.load(std::memory_order_acquire);
+    module.tables_end = program_tables_end.load(std::memory_order_relaxed);
+    if (module.has_tables()) return true;
+  }
   find_tables(module);
+  if (is_program) {
+    program_tables_end.store(module.tables_end, std::memory_order_relaxed);
+    program_tables_begin.store(module.tables_begin, std::memory_order_release);
+  }
   return true;
 }
 
