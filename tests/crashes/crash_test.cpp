@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -195,6 +196,19 @@ TEST_CASE("A program that has changed its root names the guilty function") {
       check(way, variant, bed, bed.run(words_of(variant, way)));
     }
   }
+}
+
+TEST_CASE("The journal of a program that has changed its root stays where it is") {
+  if (variants().empty()) CODEWAKE_SKIP(kNoPrograms);
+  constexpr int kRefused = 71;
+  const Deathbed bed;
+  const TemporaryFolder root;
+  const Way way{{"chroot for a while", root.path().string()}, SIGSEGV, "guilty_write"};
+  const ChildResult result = bed.run(words_of(variants()[0], way));
+  if (result.exit_code == kRefused) CODEWAKE_SKIP("this user may not call chroot()");
+  CHECK(result.err.find("deleted") == std::string::npos);
+  CHECK(std::filesystem::is_empty(root.path()));
+  check(way, variants()[0], bed, result);
 }
 
 TEST_CASE("A store that does not queue stores at its next start what the last program died of") {

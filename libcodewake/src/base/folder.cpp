@@ -34,6 +34,16 @@ std::error_code as_error(int result) noexcept {
   return result == 0 ? std::error_code() : last_error();
 }
 
+// Whether the process has called chroot() since the first folder was opened.
+bool has_changed_root() noexcept {
+  const auto identity = [] {
+    struct stat root {};
+    return stat("/", &root) == 0 ? std::pair(root.st_dev, root.st_ino) : std::pair<dev_t, ino_t>();
+  };
+  static const auto first = identity();
+  return identity() != first;
+}
+
 [[noreturn]] void fail(int error, const fs::path& path) {
   throw std::system_error(error, std::generic_category(), path.string());
 }
@@ -117,6 +127,7 @@ class Folder::Use {
 };
 
 Folder::Folder(fs::path path, FileDescriptor folder) : path_(std::move(path)) {
+  static_cast<void>(has_changed_root());
   struct stat status {};
   if (fstat(folder.number(), &status) != 0) fail(errno, path_);
   owner_ = status.st_uid;
@@ -274,8 +285,10 @@ bool Folder::is_at_path() const noexcept {
   }, now{};
   const bool is_known =
       use.number() >= 0 && fstat(use.number(), &held) == 0 && stat(path_.c_str(), &now) == 0;
-  if (!is_known) return errno != ENOENT && errno != ENOTDIR && errno != ESTALE;
-  return held.st_dev == now.st_dev && held.st_ino == now.st_ino;
+  const int error = errno;
+  if (!is_known && error != ENOENT && error != ENOTDIR && error != ESTALE) return true;
+  if (is_known && held.st_dev == now.st_dev && held.st_ino == now.st_ino) return true;
+  return has_changed_root();  // what the path names from here says nothing
 }
 
 std::vector<std::string> Folder::entries() const {

@@ -455,6 +455,7 @@ int main(int argc, char** argv) {
   for (int i = 1; i <= 30; ++i) note(i);
   if (how == "write" || how == "handler before") guilty_write();
   if (how == "chroot") change_root(what), guilty_write();
+  if (how == "chroot for a while") change_root(what), sleep(3), guilty_write();
   if (how == "sandbox") forbid_opening_files(), guilty_write();
   if (how == "divide") guilty_divide();
   if (how == "instruction") guilty_instruction();
