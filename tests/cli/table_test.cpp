@@ -86,7 +86,7 @@ TEST_CASE("A cell's text cannot break its line") {
   CHECK(text == "A\nx\\ny\\x1b[2J\n");
 }
 
-TEST_CASE("Lines for people have nothing that a terminal acts on, whoever wrote them") {
+TEST_CASE("Lines for people have nothing that a terminal acts on, wherever they come from") {
   CHECK(written_to_a_file([](Output& output) {
           output.write("a\x1b[2J\n\tb\xff\n\n", Style::alarm);
           output.write("\xc3\xbc\xe2\x80\xae");

@@ -230,7 +230,7 @@ TEST_CASE("A coroutine that never began, or has ended, leaves its context nowher
   CHECK_FALSE(Context::current());
 }
 
-TEST_CASE("A coroutine that ends by an exception leaves its context to nobody") {
+TEST_CASE("A coroutine that ends by an exception leaves no context behind") {
   TracedProgram program;
   Throwing throwing;
   {

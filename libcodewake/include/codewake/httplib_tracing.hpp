@@ -93,7 +93,7 @@ void trace_requests(Server& server, Tracer& tracer, typename Server::HandlerWith
         try {
           internal::record_failed_request(tracer, request.method, request.path, thrown);
         } catch (const std::bad_alloc&) {
-          // Without memory nothing can be told of it; and what leaves here ends the program.
+          // Without memory it cannot be recorded; and what leaves here ends the program.
         }
         if (failed) return failed(request, response, thrown);
         response.status = 500;

@@ -17,6 +17,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/no_cancellation.hpp"
 #include "model/current_tie.hpp"
 #include "stacktrace/alternate_stack.hpp"
 #include "stacktrace/crash_stack.hpp"
@@ -184,20 +185,8 @@ void write_page(CrashPage& page, int signal, const siginfo_t& info, ucontext_t& 
   set_state(page, CrashState::whole);
 }
 
-// What is called here are points at which a thread can be cancelled, and that would unwind the handler.
-class NoCancellation {
- public:
-  NoCancellation() noexcept { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
-  NoCancellation(const NoCancellation&) = delete;
-  NoCancellation& operator=(const NoCancellation&) = delete;
-  ~NoCancellation() { pthread_setcancelstate(before_, nullptr); }
-
- private:
-  int before_ = 0;
-};
-
 void record(int signal, const siginfo_t& info, ucontext_t& context) noexcept {
-  const NoCancellation guard;
+  const NoCancellation guard;  // it would unwind the handler
   const pid_t self = thread_id();
   if (writer.load() == self) {
     if (is_capturing != 0) {

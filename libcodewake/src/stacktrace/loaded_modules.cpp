@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <link.h>
-#include <pthread.h>
 
 #include <algorithm>
 #include <atomic>
@@ -22,6 +21,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "base/no_cancellation.hpp"
 #include "stacktrace/boost_functions.hpp"
 #include "stacktrace/sanitizers.hpp"
 
@@ -169,7 +169,7 @@ std::shared_mutex walk_mutex;
 // As many as a program has plugins, and more.
 constexpr std::size_t kMostGone = 512;
 
-constinit std::atomic<std::uint32_t> current_epoch{0};  // 0: nobody says when a module may go
+constinit std::atomic<std::uint32_t> current_epoch{0};  // 0: it is not said when a module may go
 
 bool overlap(const Module& a, const Module& b) noexcept {
   return a.begin < b.end && b.begin < a.end;
@@ -260,25 +260,12 @@ ModuleHistory& history() {
   return made;
 }
 
-/// What opens a file is a point at which a thread can be cancelled, and that must not unwind what is
-/// noexcept.
-class NoCancellation {
- public:
-  NoCancellation() noexcept { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
-  NoCancellation(const NoCancellation&) = delete;
-  NoCancellation& operator=(const NoCancellation&) = delete;
-  ~NoCancellation() { pthread_setcancelstate(before_, nullptr); }
-
- private:
-  int before_ = 0;
-};
-
 /// Of a thread that is in fork(): it has all locks, and the program's handlers may run in it.
 constinit thread_local bool is_forking __attribute__((tls_model("initial-exec"))) = false;
 
 void look_at_modules() {
   if (is_forking) return;
-  const NoCancellation guard;
+  const NoCancellation guard;  // what opens a file would unwind what is noexcept
   const std::uint32_t now = module_epoch();
   Walk walk{.changes = history().changes()};
   {
