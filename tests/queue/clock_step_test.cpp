@@ -110,10 +110,11 @@ TEST_CASE("An event that is sent again by a recovery has the time that it was se
       std::vector<std::int64_t> times;
       std::atomic<bool> is_sent{false};
       fixture.script->before_write([&](const Batch& batch) {
+        if (batch.events.empty()) return;  // the process alone: a batch that waits would stay what it is
         if (times.empty()) {
           for (const BatchEvent& event : batch.events) times.push_back(event.when.time_since_epoch().count());
         }
-        is_sent = !times.empty();
+        is_sent = true;
         be_away(batch);
       });
       Config::Queue options = fixture.options();
@@ -124,7 +125,7 @@ TEST_CASE("An event that is sent again by a recovery has the time that it was se
         log(*store, "n", i);
         std::this_thread::sleep_for(100us);
       }
-      eventually([&] { return is_sent.load(); });
+      if (!eventually([&] { return is_sent.load(); })) std::_Exit(1);
       std::this_thread::sleep_for(lifetime);
       store->shutdown(0ms);
       std::ofstream out(file);
