@@ -100,16 +100,37 @@ TEST_CASE("An adapter that does not exist is an error that says where it was loo
         std::string::npos);
 }
 
-TEST_CASE("A store that cannot record the process fails the set-up, and the next call tries again") {
+TEST_CASE("A store that refuses the process fails the set-up, and the next call tries again") {
   const ChildResult child = in_child([] {
     const auto store = std::make_shared<ScriptedStore>();
-    store->failure = StoreError::Kind::unavailable;
+    store->failure = StoreError::Kind::rejected;
     print_error([&] { Process::instance({.store = store}); });
     store->failure = std::nullopt;
     print_error([&] { Process::instance({.store = store}); });
     fmt::print("{}\n", store->get_processes({}).size());
   });
-  CHECK(child.out == "store unavailable: as told\nno error\n1\n");
+  CHECK(child.out == "rejected by the store: as told\nno error\n1\n");
+}
+
+TEST_CASE("A store that is away when the program starts ends nothing, and the next event tries again") {
+  const ChildResult child = in_child([] {
+    const auto store = std::make_shared<ScriptedStore>();
+    store->failure = StoreError::Kind::unavailable;
+    Process& cw = Process::instance({.store = store});
+    cw.log({{"n", 1}});
+    print_error([&] { cw.log({{"n", 2}}, {.sync = true}); });
+    store->failure = std::nullopt;
+    cw.log({{"n", 3}});
+    const codewake::ProcessStats stats = cw.stats();
+    fmt::print("{} {} {}\n", stats.logged, stats.stored, stats.lost_error);
+    fmt::print("{} {}\n", store->get_processes({}).size(), store->get_events_by_data({}).size());
+  });
+  CHECK(child.out == "store unavailable: as told\n3 1 2\n1 1\n");
+  CHECK(child.err ==
+        "codewake: the process could not be recorded, and each of its events tries again: store unavailable: "
+        "as told\n"
+        "codewake: an event could not be recorded (more of this is counted in stats(), not said): store "
+        "unavailable: as told\n");
 }
 
 TEST_CASE("A store whose constructor asks for the process gets an answer instead of a deadlock") {

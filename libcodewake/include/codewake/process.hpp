@@ -98,8 +98,9 @@ class CODEWAKE_API Process {
   ///
   /// Throws ConfigError, where no store is configured (it names the files and variables that were looked at)
   /// and for whatever else is wrong in the configuration; PluginError; StoreError where the store does not
-  /// queue and cannot record the process. After a failure the next call tries again. With a store that queues
-  /// it waits for nothing; else for the store.
+  /// queue and refuses the process for good. After a failure the next call tries again. Where the store is
+  /// away (no server, a full disk, a limit), that is said on stderr, and each event tries again. With a store
+  /// that queues it waits for nothing; else for the store.
   static Process& instance();
 
   /// The same with options; these are for the first call: ConfigError where the process exists already and
