@@ -1,6 +1,7 @@
 #include "stacktrace/unwind/code_module.hpp"
 
 #include <dlfcn.h>
+#include <gnu/libc-version.h>
 #include <link.h>
 #include <sys/auxv.h>
 
@@ -31,9 +32,11 @@ bool is_header_readable(std::uintptr_t begin) noexcept {
   return true;
 }
 
-// The tables of the program itself, which never goes: 0 until they were found.
-constinit std::atomic<std::uintptr_t> program_tables_begin{0};
-constinit std::atomic<std::uintptr_t> program_tables_end{0};
+// Modules that stay for as long as this code does: its own, the program, and the C library. Most frames are
+// of these.
+constinit std::array<CodeModule, 3> lasting_modules{};
+enum class Lasting { unknown, being_found, known };
+constinit std::atomic<Lasting> lasting{Lasting::unknown};
 
 constexpr std::size_t kSegmentBytes = sizeof(ElfW(Phdr));
 
@@ -91,18 +94,7 @@ void find_tables(CodeModule& module) noexcept {
   }
 }
 
-}  // namespace
-
-void prepare_to_find_modules() noexcept {
-  find_object.store(reinterpret_cast<decltype(&_dl_find_object)>(dlsym(RTLD_DEFAULT, "_dl_find_object")),
-                    std::memory_order_relaxed);
-}
-
-bool can_find_modules() noexcept {
-  return find_object.load(std::memory_order_relaxed) != nullptr;
-}
-
-bool find_module(std::uintptr_t address, CodeModule& module) noexcept {
+bool look_for_module(std::uintptr_t address, CodeModule& module) noexcept {
   dl_find_object found;
   const auto find = find_object.load(std::memory_order_relaxed);
   if (find == nullptr || find(reinterpret_cast<void*>(address), &found) != 0) return false;
@@ -111,18 +103,43 @@ bool find_module(std::uintptr_t address, CodeModule& module) noexcept {
             .base = found.dlfo_link_map->l_addr,
             .index = reinterpret_cast<std::uintptr_t>(found.dlfo_eh_frame),
             .name = found.dlfo_link_map->l_name};
-  const bool is_program = *module.name == '\0';
-  if (is_program) {
-    module.tables_begin = program_tables_begin.load(std::memory_order_acquire);
-    module.tables_end = program_tables_end.load(std::memory_order_relaxed);
-    if (module.has_tables()) return true;
-  }
   find_tables(module);
-  if (is_program) {
-    program_tables_end.store(module.tables_end, std::memory_order_relaxed);
-    program_tables_begin.store(module.tables_begin, std::memory_order_release);
-  }
   return true;
+}
+
+// A thread that comes while another looks for them does without.
+void find_lasting_modules() noexcept {
+  Lasting before = Lasting::unknown;
+  if (!lasting.compare_exchange_strong(before, Lasting::being_found)) return;
+  const std::uintptr_t inside[] = {reinterpret_cast<std::uintptr_t>(&find_module), getauxval(AT_ENTRY),
+                                   reinterpret_cast<std::uintptr_t>(&gnu_get_libc_version)};
+  for (std::size_t i = 0; i < lasting_modules.size(); ++i) {
+    if (!look_for_module(inside[i], lasting_modules[i])) lasting_modules[i] = {};
+  }
+  lasting.store(Lasting::known, std::memory_order_release);
+}
+
+}  // namespace
+
+void prepare_to_find_modules() noexcept {
+  find_object.store(reinterpret_cast<decltype(&_dl_find_object)>(dlsym(RTLD_DEFAULT, "_dl_find_object")),
+                    std::memory_order_relaxed);
+  find_lasting_modules();
+}
+
+bool can_find_modules() noexcept {
+  return find_object.load(std::memory_order_relaxed) != nullptr;
+}
+
+bool find_module(std::uintptr_t address, CodeModule& module) noexcept {
+  if (lasting.load(std::memory_order_acquire) == Lasting::known) {
+    for (const CodeModule& one : lasting_modules) {
+      if (!one.contains(address)) continue;
+      module = one;
+      return true;
+    }
+  }
+  return look_for_module(address, module);
 }
 
 }  // namespace codewake::internal

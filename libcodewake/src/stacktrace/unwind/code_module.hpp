@@ -19,7 +19,8 @@ struct CodeModule {
   bool has_tables() const noexcept { return tables_begin != 0; }
 };
 
-/// Looks for _dl_find_object, which glibc 2.35 and later has: it takes no lock. Thread-safe.
+/// Looks for _dl_find_object, which glibc 2.35 and later has: it takes no lock; and for the modules that
+/// never go. Thread-safe.
 void prepare_to_find_modules() noexcept;
 
 /// Whether it was found. Async-signal-safe, as what follows.
