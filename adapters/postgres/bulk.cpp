@@ -198,4 +198,32 @@ Statement EventsInsert::statement(const NumberedBatch& numbered) const {
       true};
 }
 
+// One row of numbers, which the server makes before it inserts anything of them.
+Statement EventsInsert::statement_with_checks(const Batch& batch, std::int64_t version) const {
+  Array processes(Type::int8), owners(Type::int8), needed(Type::int8);
+  for (const BatchProcess& process : batch.processes) needed.add(process.id);
+  for (std::size_t i = 0; i < batch.events.size(); ++i) {
+    processes.add(batch.processes[batch.events[i].process].id);
+    for (std::size_t attribute = 0; attribute < batch.events[i].data.size(); ++attribute) {
+      owners.add(static_cast<std::int64_t>(i + 1));
+    }
+  }
+  return {
+      "WITH known AS (SELECT id FROM processes WHERE id = ANY($1::bigint[]) ORDER BY id FOR KEY SHARE), "
+      "numbers AS (SELECT (SELECT array_agg(nextval((SELECT pg_get_serial_sequence('events', "
+      "'id')::regclass))) FROM generate_series(1, $2::bigint)) AS ids, "
+      "1 / (CASE WHEN NOT EXISTS (SELECT unnest($1::bigint[]) EXCEPT SELECT id FROM known) "
+      "AND (SELECT max(version) FROM codewake_schema) <= $3::int THEN 1 ELSE 0 END) AS checked), "
+      "inserted AS (INSERT INTO events(id, when_ts, process_id, digest) "
+      "SELECT n.ids[e.number], e.when_ts, e.process_id, e.digest FROM numbers n, "
+      "unnest($4::float8[], $5::bigint[], $6::bytea[]) WITH ORDINALITY e(when_ts, process_id, digest, "
+      "number)), "
+      "inserted_data AS (INSERT INTO events_data(\"key\", val, event_id) "
+      "SELECT d.\"key\", d.val, n.ids[d.event] FROM numbers n, "
+      "unnest($7::text[], $8::text[], $9::bigint[]) d(\"key\", val, event)) "
+      "SELECT ids, checked FROM numbers",
+      Arguments(needed, batch.events.size(), version, whens_, processes, digests_, keys_, values_, owners),
+      true};
+}
+
 }  // namespace codewake::internal

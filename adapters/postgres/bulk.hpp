@@ -2,6 +2,7 @@
 // INSERT each that goes along with the rest of the transaction. Trace events go by COPY.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 
@@ -38,6 +39,11 @@ class EventsInsert {
   explicit EventsInsert(const Batch& batch);
 
   Statement statement(const NumberedBatch& numbered) const;
+
+  /// The same where the batch has no ids yet: the server gives them, and answers with them in `kIdsColumn`.
+  /// Division by zero where a process is not there, or the schema is newer than `version`.
+  Statement statement_with_checks(const Batch& batch, std::int64_t version) const;
+  static constexpr int kIdsColumn = 0;
 
  private:
   Array whens_{Type::float8}, digests_{Type::bytea};

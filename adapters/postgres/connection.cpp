@@ -1,6 +1,7 @@
 #include "connection.hpp"
 
 #include <fmt/format.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <exception>
@@ -52,6 +53,11 @@ void Connection::check_encoding() const {
 bool Connection::usable() const noexcept {
   return connected_.pqxx->is_open() && state() != TransactionState::unknown && !pipeline_.is_broken() &&
          !watchdog_.has_fired();
+}
+
+bool Connection::is_quiet() const noexcept {
+  pollfd socket{.fd = connected_.pqxx->sock(), .events = POLLIN, .revents = 0};
+  return ::poll(&socket, 1, 0) == 0;
 }
 
 // A client that went away in the middle of a transaction must not keep its locks. With more digits than a

@@ -35,6 +35,8 @@ class Connection {
 
   /// Whether it is between two exchanges; false once it was lost.
   bool usable() const noexcept;
+  /// Whether the server has said nothing since the last exchange, such as that it goes.
+  bool is_quiet() const noexcept;
   TransactionState state() const noexcept { return transaction_state(*connected_.handle); }
   /// The sockets of it that a child of fork() has to close.
   std::array<int, 2> descriptors() const { return {connected_.pqxx->sock(), watchdog_.descriptor()}; }

@@ -86,6 +86,8 @@ class Pipeline {
   /// a pooler gives each transaction whichever of its connections is idle. Asks the one that it is. Does
   /// nothing, and returns false, where nothing failed for that.
   bool begin_by_asking(const Statement& begin);
+  /// Whether it would.
+  bool is_unsure() const noexcept { return is_unsure_; }
 
   /// `COPY … FROM STDIN (FORMAT binary)`: begins, takes bytes as they come, and ends. A copy that was begun
   /// and not ended leaves the connection unusable.

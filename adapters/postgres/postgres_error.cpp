@@ -126,6 +126,10 @@ bool is_transient(const pqxx::failure& error) {
   return is_any_of(sqlstate_of(error), {kSerializationFailure, "40P01", "26000", "42P05"});
 }
 
+bool is_division_by_zero(const pqxx::failure& error) {
+  return sqlstate_of(error) == "22012";
+}
+
 bool is_read_only(const pqxx::failure& error) {
   return is_any_of(sqlstate_of(error), {"25006", "42501"});
 }

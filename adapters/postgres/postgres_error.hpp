@@ -36,6 +36,9 @@ std::string sqlstate_of(const pqxx::failure& error);
 /// that was thought to be kept by the server was not.
 bool is_transient(const pqxx::failure& error);
 
+/// As a statement answers that checks something.
+bool is_division_by_zero(const pqxx::failure& error);
+
 /// This role, or this server, may only read.
 bool is_read_only(const pqxx::failure& error);
 

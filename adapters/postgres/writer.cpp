@@ -269,18 +269,34 @@ class RollBack {
   Connection& connection_;
 };
 
+void check_committed(const Answer& commit) {
+  if (commit.command() == kCommit) return;
+  throw pqxx::sql_error("the server rolled the transaction back", kCommit, "40000");
+}
+
+/// Whether a batch has no more than events of processes that have ids, and nobody asks later whether it was
+/// stored. Where it tells of a journal, somebody does, and what still lay in a socket then could be stored
+/// after the answer.
+bool fits_one_trip(const Batch& batch) {
+  return batch.positions.empty() && batch.trace_events.empty() && !batch.events.empty() &&
+         std::ranges::all_of(batch.processes, [](const BatchProcess& process) { return process.id != 0; }) &&
+         std::ranges::none_of(batch.events,
+                              [](const BatchEvent& event) {
+                                return event.stacktrace != nullptr || event.trace.has_value();
+                              }) &&
+         !is_worth_a_copy(batch);
+}
+
 }  // namespace
 
 void Writer::commit(std::vector<Statement> last) {
   last.push_back({kCommit, {}, true});
   try {
-    const auto answers = connection_.pipeline().run(last);
-    if (answers.back().command() == kCommit) return;
+    check_committed(connection_.pipeline().run(last).back());
   } catch (const pqxx::failure& failure) {
     if (connection_.usable()) throw;
     throw pqxx::in_doubt_error(failure.what());
   }
-  throw pqxx::sql_error("the server rolled the transaction back", kCommit, "40000");
 }
 
 template <class Work>
@@ -311,7 +327,35 @@ auto Writer::transact_removal(Work work) {
 BatchResult Writer::write(const Batch& batch) {
   check_batch(batch);
   if (batch.processes.empty()) return {};  // nothing can be of no process
-  return try_again(connection_, [&] { return write_all(batch); });
+  return try_again(connection_, [&] {
+    auto written = write_at_once(batch);
+    return written ? std::move(*written) : write_all(batch);
+  });
+}
+
+// COMMIT goes along with all the rest, so that a connection that is lost leaves the batch in doubt. One that
+// was lost while it was idle shows that before: it has something to read.
+std::optional<BatchResult> Writer::write_at_once(const Batch& batch) {
+  Pipeline& pipeline = connection_.pipeline();
+  if (!fits_one_trip(batch) || pipeline.is_unsure() || !connection_.is_quiet()) return std::nullopt;
+  const RollBack roll_back(connection_);
+  Flight flight;
+  flight.add({kBegin, {}, true});
+  begin_writing(flight, batch, connection_);
+  const std::size_t inserted = flight.add(EventsInsert(batch).statement_with_checks(batch, kSchemaVersion));
+  const std::size_t committed = flight.add({kCommit, {}, true});
+  try {
+    flight.send(pipeline);
+    flight.receive(pipeline);
+  } catch (const pqxx::failure& failure) {
+    if (is_division_by_zero(failure)) return std::nullopt;
+    if (connection_.usable()) throw;
+    throw pqxx::in_doubt_error(failure.what());
+  }
+  check_committed(flight[committed]);
+  BatchResult result{.process_ids = {}, .event_ids = flight[inserted].integers(0, EventsInsert::kIdsColumn)};
+  for (const BatchProcess& process : batch.processes) result.process_ids.push_back(process.id);
+  return result;
 }
 
 BatchResult Writer::write_all(const Batch& batch) {

@@ -4,7 +4,8 @@
 //  - A transaction takes two round trips, and two more where its events or trace events are copied. The first
 //  ends before COMMIT is sent: by then the server holds, for as long as the transaction lasts, the lock of
 //  the run whose journal it tells of. Reader::positions waits for that lock; so what it answers is final,
-//  also where a transaction whose client has gone away is still on its way to COMMIT.
+//  also where a transaction whose client has gone away is still on its way to COMMIT. Few events that come
+//  without a position in a journal take one round trip.
 //  - Nothing is remembered from one transaction to the next. The rows that a batch refers to (processes,
 //  stack traces) are looked up and locked within it: no foreign key guards them. Whoever removes such rows
 //  (removal.hpp) locks them first, and looks for references to them after that.
@@ -39,6 +40,9 @@ class Writer {
 
  private:
   BatchResult write_all(const Batch& batch);
+  /// In one round trip, or nothing is written: where it is not for such a batch, and where something keeps it
+  /// from being written that write_all() has words for.
+  std::optional<BatchResult> write_at_once(const Batch& batch);
   /// Sends the last statements of a batch, and COMMIT with them.
   void commit(std::vector<Statement> last);
   /// Runs `work(Transaction&)` in a transaction, and commits it; again where somebody else was in the way.

@@ -115,12 +115,15 @@ bool Proxy::forward_to_server(Pair& pair, const char* bytes, std::size_t size) {
 void Proxy::serve(const std::shared_ptr<Pair>& pair) {
   std::vector<char> buffer(1 << 20);
   pollfd ends[2] = {{pair->client, POLLIN, 0}, {pair->server, POLLIN, 0}};
+  bool is_answered = true;
   while (poll(ends, 2, -1) > 0 || errno == EINTR) {
     bool goes_on = true;
     while (silent_ && !stopping_) std::this_thread::sleep_for(std::chrono::milliseconds(5));
     for (int i = 0; i < 2 && goes_on; ++i) {
       if (ends[i].revents == 0) continue;
       const ssize_t size = recv(ends[i].fd, buffer.data(), buffer.size(), 0);
+      if (i == 0 && size > 0 && is_answered) ++trips_;
+      is_answered = i == 1;
       goes_on = size > 0 && (i == 0 ? forward_to_server(*pair, buffer.data(), static_cast<std::size_t>(size))
                                     : write_all(pair->client, buffer.data(), static_cast<std::size_t>(size)));
     }

@@ -35,6 +35,8 @@ class Proxy {
   void be_silent_after(std::int64_t bytes) noexcept { until_silent_ = bytes; }
   /// How many COMMITs have met their fate.
   int met() const noexcept { return met_; }
+  /// How many round trips there were: how often a client has gone on after the server.
+  int trips() const noexcept { return trips_; }
 
  private:
   struct Pair;
@@ -47,7 +49,7 @@ class Proxy {
   std::atomic<bool> stopping_{false}, silent_{false};
   std::atomic<std::int64_t> until_silent_{std::numeric_limits<std::int64_t>::max()};
   std::atomic<Fate> fate_{Fate::pass};
-  std::atomic<int> met_{0};
+  std::atomic<int> met_{0}, trips_{0};
   std::mutex mutex_;
   std::vector<std::shared_ptr<Pair>> pairs_;
   std::vector<std::thread> threads_;
