@@ -10,6 +10,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#ifdef CODEWAKE_HAS_ZSTD
+#include <zstd.h>
+#endif
 
 #include <algorithm>
 #include <bit>
@@ -84,6 +87,48 @@ std::optional<std::size_t> table_bytes(const char* image, std::uint64_t& offset,
   return count * sizeof(Section);
 }
 
+/// A section of debug information that zstd has compressed.
+struct Packed {
+  std::size_t number;   ///< of the section
+  std::uint64_t begin;  ///< in the file, behind what says how it is compressed
+  std::uint64_t bytes;
+  std::uint64_t unpacked_bytes;
+};
+
+// gABI, "Compressed Sections". libelf has unpacked these since 0.189, where it was built so.
+std::vector<Packed> packed_by_zstd(Elf* elf) {
+  constexpr std::uint32_t kZstd = 2;  // ELFCOMPRESS_ZSTD, which older headers do not have
+  std::vector<Packed> packed;
+  find_section(elf, [&](std::string_view name, Elf_Scn* section, const GElf_Shdr& header) {
+    GElf_Chdr compressed;
+    if (!is_debug(name) || header.sh_type == SHT_NOBITS || (header.sh_flags & SHF_COMPRESSED) == 0)
+      return false;
+    if (gelf_getchdr(section, &compressed) == nullptr || compressed.ch_type != kZstd) return false;
+    const std::size_t head = gelf_getclass(elf) == ELFCLASS64 ? sizeof(Elf64_Chdr) : sizeof(Elf32_Chdr);
+    if (header.sh_size < head) return false;
+    packed.push_back({.number = elf_ndxscn(section),
+                      .begin = header.sh_offset + head,
+                      .bytes = header.sh_size - head,
+                      .unpacked_bytes = compressed.ch_size});
+    return false;
+  });
+  return packed;
+}
+
+// Says in the header of a section, in the image of a file, where its bytes are now.
+template <class Header, class Section>
+void move_section(char* image, std::size_t number, std::uint64_t offset, std::uint64_t bytes) {
+  Header header;
+  std::memcpy(&header, image, sizeof header);
+  char* const at = image + header.e_shoff + number * sizeof(Section);
+  Section section;
+  std::memcpy(&section, at, sizeof section);
+  section.sh_offset = static_cast<decltype(section.sh_offset)>(offset);
+  section.sh_size = static_cast<decltype(section.sh_size)>(bytes);
+  section.sh_flags &= ~static_cast<decltype(section.sh_flags)>(SHF_COMPRESSED);
+  std::memcpy(at, &section, sizeof section);
+}
+
 std::string hexadecimal(std::string_view bytes) {
   const std::span id(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
   return fmt::format("{:02x}", fmt::join(id, ""));
@@ -123,9 +168,10 @@ ElfFile::~ElfFile() {
 
 void ElfFile::drop() noexcept {
   if (elf_ != nullptr) elf_end(elf_);
-  if (image_ != nullptr) munmap(image_, size_);
+  if (image_ != nullptr) munmap(image_, image_bytes_);
   elf_ = nullptr;
   image_ = nullptr;
+  image_bytes_ = 0;
   copied_bytes_ = 0;
   max_copied_bytes_ = kMaxCopiedBytes;
   has_names_ = false;
@@ -136,12 +182,17 @@ bool ElfFile::load(OpenFile& file) {
   elf_version(EV_CURRENT);
   if (!begin_copy(file)) return false;
   bool with_debug = copy_sections(file, true, kMaxCopiedBytes);
-  if (!with_debug && may_be_mapped(file)) {
+  if (!with_debug && packed_by_zstd(elf_).empty() && may_be_mapped(file)) {
     drop();
     with_debug = map(file) && begin();
     if (!with_debug && !begin_copy(file)) return false;
   }
   with_debug = with_debug || copy_sections(file, true, kMaxCopiedDebugBytes);
+  if (with_debug) {
+    max_copied_bytes_ = kMaxCopiedDebugBytes;
+    with_debug = unpack_by_zstd();
+    if (elf_ == nullptr) return false;
+  }
   if (!with_debug && !copy_sections(file, false, kMaxCopiedSymbolBytes)) return false;
   note_alt_link();
   hide_other_sections(with_debug);
@@ -161,6 +212,7 @@ bool ElfFile::reserve() {
       mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (image == MAP_FAILED) return false;
   image_ = static_cast<char*>(image);
+  image_bytes_ = size_;
   return true;
 }
 
@@ -170,6 +222,7 @@ bool ElfFile::map(OpenFile& file) {
       mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file.descriptor.number(), 0);
   if (image == MAP_FAILED) return false;
   image_ = static_cast<char*>(image);
+  image_bytes_ = size_;
   FileDescriptor again(fcntl(file.descriptor.number(), F_DUPFD_CLOEXEC, 0));
   held_ = HeldFile(std::move(again));
   is_mapped_ = true;
@@ -240,7 +293,7 @@ bool ElfFile::read_headers(const OpenFile& file) {
 }
 
 bool ElfFile::begin() {
-  elf_ = elf_memory(image_, size_);
+  elf_ = elf_memory(image_, image_bytes_);
   return elf_ != nullptr && elf_kind(elf_) == ELF_K_ELF;
 }
 
@@ -268,6 +321,40 @@ bool ElfFile::copy_sections(const OpenFile& file, bool with_debug, std::size_t m
   return bytes <= max_bytes && std::all_of(pieces.begin(), pieces.end(), [&](const auto& piece) {
            return read(file, piece.first, piece.second);
          });
+}
+
+// Behind the copy of the file, where there is room for it; whether there was nothing to do, or it was done.
+bool ElfFile::unpack_by_zstd() {
+  if (is_mapped_) return true;
+  const std::vector<Packed> packed = packed_by_zstd(elf_);
+  if (packed.empty()) return true;
+#ifdef CODEWAKE_HAS_ZSTD
+  std::uint64_t bytes = 0;
+  for (const Packed& section : packed) {
+    if (section.unpacked_bytes > max_copied_bytes_ - copied_bytes_ - bytes) return false;
+    bytes += section.unpacked_bytes;
+  }
+  void* const larger = mremap(image_, image_bytes_, size_ + bytes, MREMAP_MAYMOVE);
+  if (larger == MAP_FAILED) return false;
+  const bool is_64 = gelf_getclass(elf_) == ELFCLASS64;
+  elf_end(std::exchange(elf_, nullptr));
+  image_ = static_cast<char*>(larger);
+  image_bytes_ = size_ + bytes;
+  copied_bytes_ += bytes;
+  std::uint64_t end = size_;
+  bool is_whole = true;
+  for (const Packed& section : packed) {
+    const std::size_t unpacked =
+        ZSTD_decompress(image_ + end, section.unpacked_bytes, image_ + section.begin, section.bytes);
+    is_whole = is_whole && unpacked == section.unpacked_bytes;
+    const auto move = is_64 ? &move_section<Elf64_Ehdr, Elf64_Shdr> : &move_section<Elf32_Ehdr, Elf32_Shdr>;
+    move(image_, section.number, end, section.unpacked_bytes);
+    end += section.unpacked_bytes;
+  }
+  return begin() && is_whole;
+#else
+  return false;
+#endif
 }
 
 void ElfFile::note_alt_link() {

@@ -37,7 +37,8 @@ struct AltLink {
 /// whatever happens to the file afterwards, if they take at most kMaxCopiedBytes. A larger file is mapped, if
 /// no other user can write to it and no process has it open for writing. Otherwise it is copied, too: up to
 /// kMaxCopiedDebugBytes, or without debug information up to kMaxCopiedSymbolBytes; a file with more is not
-/// read. Keeps a descriptor only while it is held. Nothing in the file is trusted. Reentrant.
+/// read. What zstd has compressed is unpacked in a copy, as part of these bytes. Keeps a descriptor only
+/// while it is held. Nothing in the file is trusted. Reentrant.
 class ElfFile {
  public:
   static constexpr std::size_t kMaxCopiedBytes = 4u << 20;
@@ -116,6 +117,7 @@ class ElfFile {
   bool read_headers(const OpenFile& file);
   bool begin();
   bool copy_sections(const OpenFile& file, bool with_debug, std::size_t max_bytes);
+  bool unpack_by_zstd();
   void note_alt_link();
   void hide_other_sections(bool with_debug);
   void find_read_pages();
@@ -124,7 +126,8 @@ class ElfFile {
 
   std::string path_;
   char* image_ = nullptr;
-  std::size_t size_ = 0;
+  std::size_t size_ = 0;         // of the file
+  std::size_t image_bytes_ = 0;  // of the image: what was unpacked lies behind the file's bytes
   std::size_t copied_bytes_ = 0;
   std::size_t max_copied_bytes_ = kMaxCopiedBytes;
   bool has_names_ = false;  // those of sections, in the copy
