@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -227,6 +228,34 @@ TEST_CASE("A file that is cut off while it is open is not touched behind its end
   for (const Place& place : places) {
     void* const addresses[] = {reinterpret_cast<void*>(place.address + 1)};
     CHECK(symbolizer.resolve(addresses, {module}).front().offset == place.address);
+  }
+}
+
+TEST_CASE(
+    "A stripped program that carries its symbols in .gnu_debugdata has the names of all its functions") {
+  const fs::path original = place_programs("-O2").front();
+  const TemporaryFolder folder;
+  const auto at = [&](const char* name) { return (folder / name).string(); };
+  const bool works = run_quietly("objcopy --strip-debug " + original.string() + " " + at("small")) &&
+                     run_quietly("xz -k " + at("small")) &&
+                     run_quietly("objcopy --strip-all --add-section .gnu_debugdata=" + at("small.xz") + " " +
+                                 original.string() + " " + at("program"));
+  if (!works) CODEWAKE_SKIP("xz or objcopy does not work here");
+  const Module module = module_of(at("program"));
+  for (const Place& place : places_in(original)) {
+    CAPTURE(place.name);
+    const std::vector<Frame> frames = frames_at(module, place.address);
+    REQUIRE(frames.size() == 1);
+    check_unknown(frames.front(), module, place.address);
+    if (place.name == "plain") CHECK(frames.front().function == "plain");
+    if (place.name == "inlined method")
+      CHECK(frames.front().function == "shop::(anonymous namespace)::hidden(int)");
+  }
+  std::ofstream(at("not.xz")) << "no xz at all";
+  REQUIRE(run_quietly("objcopy --strip-all --add-section .gnu_debugdata=" + at("not.xz") + " " +
+                      original.string() + " " + at("damaged")));
+  for (const Place& place : places_in(original)) {
+    CHECK(frames_at(module_of(at("damaged")), place.address).front().offset == place.address);
   }
 }
 

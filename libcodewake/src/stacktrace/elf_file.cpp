@@ -25,6 +25,8 @@
 #include <utility>
 #include <vector>
 
+#include "stacktrace/small_symbols.hpp"
+
 // The headers are read first, then the sections that are needed: the rest of a copy is memory that was never
 // touched, so it costs nothing.
 
@@ -65,7 +67,7 @@ bool is_debug(std::string_view section) {
 
 bool is_needed(std::string_view name, const GElf_Shdr& header) {
   return header.sh_type == SHT_SYMTAB || header.sh_type == SHT_DYNSYM || header.sh_type == SHT_STRTAB ||
-         header.sh_type == SHT_NOTE || name == ".gnu_debuglink" || name == kAltLink;
+         header.sh_type == SHT_NOTE || name == ".gnu_debuglink" || name == kAltLink || name == kSmallSymbols;
 }
 
 // How many bytes of section headers there are; empty where they are not as ELF says, or too many.

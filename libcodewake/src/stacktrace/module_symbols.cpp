@@ -44,6 +44,9 @@ ModuleSymbols::ModuleSymbols(const std::string& path, const std::string& build_i
     SymbolTable full(debug_file_->elf());
     if (!symbols_ || full.is_full()) symbols_ = std::move(full);
   }
+  if (module_ != nullptr && !symbols_->is_full()) {
+    small_symbols_ = SmallSymbols::in(module_->unpacked_section(kSmallSymbols));
+  }
   const ElfFile* described = debug_file_ != nullptr ? debug_file_.get() : module_.get();
   if (described == nullptr || !described->has_debug_info()) return;
   std::size_t unpacked = described->unpacked_bytes();
@@ -67,7 +70,9 @@ std::vector<Call> ModuleSymbols::calls_at(std::uint64_t address) {
   std::vector<Call> calls;
   if (debug_info_) calls = debug_info_->calls_at(address);
   if (calls.empty()) calls.emplace_back();
-  if (calls.back().function.empty() && symbols_) calls.back().function = symbols_->find(address);
+  std::string& function = calls.back().function;
+  if (function.empty() && symbols_) function = symbols_->find(address);
+  if (function.empty() && small_symbols_ != nullptr) function = small_symbols_->find(address);
   return calls;
 }
 
@@ -79,6 +84,7 @@ std::size_t ModuleSymbols::bytes() const noexcept {
   std::size_t bytes = sizeof *this + unpacked_bytes_;
   for (const ElfFile* file : files()) bytes += file == nullptr ? 0 : file->copied_bytes();
   if (symbols_) bytes += symbols_->bytes();
+  if (small_symbols_ != nullptr) bytes += small_symbols_->bytes();
   if (debug_info_) bytes += debug_info_->bytes();
   return bytes;
 }

@@ -12,6 +12,7 @@
 #include "stacktrace/debug_info.hpp"
 #include "stacktrace/elf_file.hpp"
 #include "stacktrace/file_trust.hpp"
+#include "stacktrace/small_symbols.hpp"
 #include "stacktrace/symbol_table.hpp"
 
 namespace codewake::internal {
@@ -66,6 +67,7 @@ class ModuleSymbols {
   std::unique_ptr<ElfFile> debug_file_;   // where the module has no debug information of its own
   std::unique_ptr<ElfFile> alternative_;  // what several debug files share
   std::optional<SymbolTable> symbols_;
+  std::unique_ptr<SmallSymbols> small_symbols_;  // where those are the exported ones alone
   std::optional<DebugInfo> debug_info_;
   std::size_t unpacked_bytes_ = 0;
 };
