@@ -55,7 +55,9 @@ bool Connection::usable() const noexcept {
          !watchdog_.has_fired();
 }
 
-bool Connection::is_quiet() const noexcept {
+bool Connection::was_in_use() const noexcept {
+  constexpr std::chrono::seconds kMoment{1};
+  if (std::chrono::steady_clock::now() - used_ > kMoment) return false;
   pollfd socket{.fd = connected_.pqxx->sock(), .events = POLLIN, .revents = 0};
   return ::poll(&socket, 1, 0) == 0;
 }

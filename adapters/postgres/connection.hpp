@@ -35,8 +35,10 @@ class Connection {
 
   /// Whether it is between two exchanges; false once it was lost.
   bool usable() const noexcept;
-  /// Whether the server has said nothing since the last exchange, such as that it goes.
-  bool is_quiet() const noexcept;
+  /// Whether the server is most likely there: a batch was written a moment ago, and since then it has said
+  /// nothing, such as that it goes.
+  bool was_in_use() const noexcept;
+  void note_use() noexcept { used_ = std::chrono::steady_clock::now(); }
   TransactionState state() const noexcept { return transaction_state(*connected_.handle); }
   /// The sockets of it that a child of fork() has to close.
   std::array<int, 2> descriptors() const { return {connected_.pqxx->sock(), watchdog_.descriptor()}; }
@@ -78,6 +80,7 @@ class Connection {
   Connected connected_;
   Watchdog watchdog_;
   Pipeline pipeline_;
+  std::chrono::steady_clock::time_point used_{};
 };
 
 /// A transaction by libpqxx; rolled back where it is not committed. There is one at a time on a connection.

@@ -112,6 +112,7 @@ void Pipeline::send(std::span<const Statement> statements) {
   const Watchdog::Guard guard(watchdog_, patience_);
   if (PQenterPipelineMode(&handle_) == 0) fail_lost();
   sent_.clear();
+  answered_ = 0;
   for (const Statement& statement : statements) send(statement);
   if (PQpipelineSync(&handle_) == 0) fail_lost();
   PQflush(&handle_);  // what goes wrong is for receive(): what the server said before is read first
@@ -173,6 +174,7 @@ std::vector<Answer> Pipeline::receive() {
       if (failure) kept_.erase(sent.prepares);
     }
     answers.push_back(receive(sent.sql, failure));
+    if (!failure) ++answered_;
   }
   const Watchdog::Guard guard(watchdog_, patience_);
   PGresult* const sync = PQgetResult(&handle_);

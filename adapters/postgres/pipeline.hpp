@@ -79,6 +79,8 @@ class Pipeline {
   void send(std::span<const Statement> statements);
   /// Reads the answers to what was sent, in their order.
   std::vector<Answer> receive();
+  /// How many statements of the last `send` were answered without a failure.
+  std::size_t answered() const noexcept { return answered_; }
   /// Both: one round trip.
   std::vector<Answer> run(std::span<const Statement> statements);
 
@@ -124,6 +126,7 @@ class Pipeline {
   std::unordered_set<std::string> kept_;                ///< the names that the server knows
   bool is_unsure_ = false;                              ///< whether `kept_` was found to be wrong
   std::vector<Sent> sent_;
+  std::size_t answered_ = 0;
   std::string copies_;  ///< the statement of the COPY that is under way
 };
 

@@ -329,15 +329,18 @@ BatchResult Writer::write(const Batch& batch) {
   if (batch.processes.empty()) return {};  // nothing can be of no process
   return try_again(connection_, [&] {
     auto written = write_at_once(batch);
-    return written ? std::move(*written) : write_all(batch);
+    if (!written) written = write_all(batch);
+    connection_.note_use();
+    return std::move(*written);
   });
 }
 
-// COMMIT goes along with all the rest, so that a connection that is lost leaves the batch in doubt. One that
-// was lost while it was idle shows that before: it has something to read.
+// COMMIT goes along with all the rest, so that a connection that is lost leaves the batch in doubt. So it is
+// one that was in use a moment ago: it can hardly have been lost while it was idle. Where the server answers
+// the first statement that it goes, it has done nothing.
 std::optional<BatchResult> Writer::write_at_once(const Batch& batch) {
   Pipeline& pipeline = connection_.pipeline();
-  if (!fits_one_trip(batch) || pipeline.is_unsure() || !connection_.is_quiet()) return std::nullopt;
+  if (!fits_one_trip(batch) || pipeline.is_unsure() || !connection_.was_in_use()) return std::nullopt;
   const RollBack roll_back(connection_);
   Flight flight;
   flight.add({kBegin, {}, true});
@@ -349,7 +352,8 @@ std::optional<BatchResult> Writer::write_at_once(const Batch& batch) {
     flight.receive(pipeline);
   } catch (const pqxx::failure& failure) {
     if (is_division_by_zero(failure)) return std::nullopt;
-    if (connection_.usable()) throw;
+    const bool is_refused = pipeline.answered() == 0 && !sqlstate_of(failure).empty();
+    if (connection_.usable() || is_refused) throw;
     throw pqxx::in_doubt_error(failure.what());
   }
   check_committed(flight[committed]);

@@ -5,7 +5,7 @@
 //  ends before COMMIT is sent: by then the server holds, for as long as the transaction lasts, the lock of
 //  the run whose journal it tells of. Reader::positions waits for that lock; so what it answers is final,
 //  also where a transaction whose client has gone away is still on its way to COMMIT. Few events that come
-//  without a position in a journal take one round trip.
+//  without a position in a journal take one round trip, on a connection that was in use a moment ago.
 //  - Nothing is remembered from one transaction to the next. The rows that a batch refers to (processes,
 //  stack traces) are looked up and locked within it: no foreign key guards them. Whoever removes such rows
 //  (removal.hpp) locks them first, and looks for references to them after that.

@@ -12,12 +12,14 @@
 #include "codewake/frame.hpp"
 #include "place_programs.hpp"
 #include "stacktrace/loaded_modules.hpp"
+#include "stacktrace/small_symbols.hpp"
 #include "stacktrace/symbolizer.hpp"
 #include "support/skip.hpp"
 #include "support/temporary_folder.hpp"
 
 using codewake::Frame;
 using codewake::internal::Module;
+using codewake::internal::SmallSymbols;
 using codewake::internal::Symbolizer;
 using codewake::internal::SymbolOptions;
 using codewake::internal::Trust;
@@ -233,6 +235,7 @@ TEST_CASE("A file that is cut off while it is open is not touched behind its end
 
 TEST_CASE(
     "A stripped program that carries its symbols in .gnu_debugdata has the names of all its functions") {
+  if (!SmallSymbols::can_be_read()) CODEWAKE_SKIP("built without liblzma");
   const fs::path original = place_programs("-O2").front();
   const TemporaryFolder folder;
   const auto at = [&](const char* name) { return (folder / name).string(); };
@@ -256,6 +259,20 @@ TEST_CASE(
                       original.string() + " " + at("damaged")));
   for (const Place& place : places_in(original)) {
     CHECK(frames_at(module_of(at("damaged")), place.address).front().offset == place.address);
+  }
+}
+
+TEST_CASE("What zstd has compressed is unpacked in a file that is too large to be copied at once, too") {
+  const std::vector<fs::path> programs = place_programs("-zstd");
+  if (programs.empty()) CODEWAKE_SKIP("built without libzstd, or the linker does without it");
+  const TemporaryFolder folder;
+  const std::string pad = (folder / "pad").string(), large = (folder / "program").string();
+  std::ofstream(pad) << std::string(5 << 20, '\0');
+  REQUIRE(run_quietly("objcopy --add-section .debug_types.dwo=" + pad + " " + programs.front().string() +
+                      " " + large));
+  REQUIRE(fs::file_size(large) > codewake::internal::ElfFile::kMaxCopiedBytes);
+  for (const Place& place : places_in(programs.front())) {
+    check_frames(place, frames_at(module_of(large), place.address));
   }
 }
 

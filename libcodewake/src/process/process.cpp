@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/recording_here.hpp"
 #include "base/worker_thread.hpp"
 #include "codewake/errors.hpp"
 #include "codewake/throw_hook.hpp"
@@ -123,16 +124,15 @@ void Process::watch_program(std::string_view what) noexcept {
 }
 
 void Process::on_throw(void* object, const std::type_info& type, std::span<void* const> addresses) noexcept {
-  thread_local bool is_recording = false;  // exceptions of our own, as of a worker's, are not the program's
   Process* process = the_process.load(std::memory_order_acquire);
   if (process == nullptr) process = the_watcher.load(std::memory_order_acquire);
-  if (process == nullptr || is_recording || making_it_here || internal::is_worker) return;
-  is_recording = true;
+  // Exceptions of our own, as of a worker's, are not the program's.
+  const bool is_ours = internal::RecordingHere::is_here() || making_it_here || internal::is_worker;
+  if (process == nullptr || is_ours) return;
   process->impl_->guard(false, [&] {
     process->impl_->record_throw(object, type, addresses);
     return std::optional<EventRecord>();
   });
-  is_recording = false;
 }
 
 [[maybe_unused]] const bool Process::is_watched_ = [] {

@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include <chrono>
+#include <memory>
+#include <thread>
 #include <utility>
 
 #include "codewake/throw_hook.hpp"
@@ -25,6 +28,16 @@ namespace {
 
 void say_once(std::atomic<bool>& said, const char* what, const char* detail) {
   if (!said.exchange(true, std::memory_order_relaxed)) say_on_stderr({what, detail});
+}
+
+/// Not std::timed_mutex: ThreadSanitizer does not see how it waits.
+bool lock_for_a_moment(std::mutex& mutex) {
+  constexpr int kTries = 100;
+  for (int i = 0; i < kTries; ++i) {
+    if (mutex.try_lock()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return false;
 }
 
 }  // namespace
@@ -54,13 +67,14 @@ Process::Impl::Impl(const ProcessOptions& options, bool registers)
   if (registers) {
     register_at_start();
   } else if (watches_for_crashes()) {
-    provide_crash_page();
+    provide_crash_page(false);
   }
   if (!internal::is_preloaded_watching()) {
     internal::watch_for_crashes({.signals = config.crashes.signals, .uncaught = config.crashes.uncaught});
     say_what_is_missed();
   }
-  if (registers && !queues_ && watches_for_crashes()) {
+  const bool is_away = unregistered_.load(std::memory_order_relaxed);
+  if (registers && !queues_ && !is_away && watches_for_crashes()) {
     internal::recover_crash_runs(*store, config.queue, store_parameters_);
   }
 }
@@ -74,12 +88,13 @@ void Process::Impl::say_what_is_missed() {
 }
 
 void Process::Impl::register_process() {
+  const internal::RecordingHere here;
   const std::lock_guard lock(register_mutex_);
   if (!unregistered_.load(std::memory_order_relaxed)) return;
   const std::optional<ProcessRecord> record = store->insert_process(info_, false);
   id_.store(record ? record->id : 0, std::memory_order_relaxed);
   unregistered_.store(false, std::memory_order_release);
-  if (watches_for_crashes()) provide_crash_page();
+  if (watches_for_crashes()) provide_crash_page(true);
 }
 
 // A store that is away is no reason to end a program: each event tries again.
@@ -89,19 +104,20 @@ void Process::Impl::register_at_start() {
   } catch (const StoreError& error) {
     if (error.kind() == StoreError::Kind::rejected) throw;
     say_on_stderr({"the process could not be recorded, and each of its events tries again: ", error.what()});
-    if (watches_for_crashes()) provide_crash_page();
+    if (watches_for_crashes()) provide_crash_page(false);
   }
 }
 
-void Process::Impl::provide_crash_page() noexcept {
+void Process::Impl::provide_crash_page(bool is_recorded) noexcept {
+  const std::lock_guard lock(page_mutex_);
   try {
     if (internal::Queue* const queue = store->queue()) {
       queue->provide_crash_page(info_);
-    } else if (unregistered_.load(std::memory_order_relaxed)) {
-      internal::expect_crash(*store, config.queue, store_parameters_, {.info = info_});
-    } else {
+    } else if (is_recorded) {
       crash_run_.emplace(*store, config.queue, store_parameters_,
                          internal::CrashSubject{.id = id_.load(std::memory_order_relaxed), .info = info_});
+    } else if (unregistered_.load(std::memory_order_relaxed)) {
+      internal::expect_crash(*store, config.queue, store_parameters_, {.info = info_});
     }
   } catch (const std::exception& error) {
     say_on_stderr({"a crash of this process could not be recorded: ", error.what()});
@@ -189,7 +205,7 @@ void Process::Impl::record_throw(void* object, const std::type_info& type, std::
 }
 
 void Process::Impl::end_crash_run() noexcept {
-  const std::lock_guard lock(register_mutex_);
+  const std::lock_guard lock(page_mutex_);
   if (crash_run_) crash_run_->end();
 }
 
@@ -200,7 +216,8 @@ void Process::Impl::leave_to_recoverers() noexcept {
 
 void Process::Impl::forked(ForkPhase phase) noexcept {
   if (phase == ForkPhase::before) {
-    register_mutex_.lock();
+    is_register_locked_ = lock_for_a_moment(register_mutex_);
+    page_mutex_.lock();
     filter_mutex.lock();
     traces.lock_for_fork();
     store->at_fork(phase);
@@ -223,7 +240,12 @@ void Process::Impl::forked(ForkPhase phase) noexcept {
   }
   traces.unlock_after_fork();
   filter_mutex.unlock();
-  register_mutex_.unlock();
+  page_mutex_.unlock();
+  if (std::exchange(is_register_locked_, false)) {
+    register_mutex_.unlock();
+  } else if (phase == ForkPhase::after_in_child) {  // its holder is in the parent
+    std::construct_at(&register_mutex_);
+  }
 }
 
 std::optional<Id> Process::Impl::id() const noexcept {

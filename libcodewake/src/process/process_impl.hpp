@@ -10,6 +10,7 @@
 #include <typeinfo>
 #include <vector>
 
+#include "base/recording_here.hpp"
 #include "codewake/config.hpp"
 #include "codewake/errors.hpp"
 #include "codewake/process.hpp"
@@ -22,7 +23,6 @@
 #include "stacktrace/exceptions.hpp"
 
 namespace codewake {
-
 class Process::Impl {
  public:
   /// `registers`: records the process now, not with its first event.
@@ -69,7 +69,8 @@ class Process::Impl {
   std::optional<EventRecord> record(EventInput event, bool sync);
   std::optional<EventRecord> filter_and_hand_over(EventInput event, bool sync);
   std::optional<EventRecord> hand_over(EventInput event, bool sync);
-  void provide_crash_page() noexcept;
+  /// `is_recorded`: whether the process is; else a crash is expected that has to record it, too.
+  void provide_crash_page(bool is_recorded) noexcept;
   void say_what_is_missed();
   void count_late() noexcept;
   void count_failure(const char* what, bool rejected) noexcept;
@@ -88,8 +89,12 @@ class Process::Impl {
   std::atomic<Id> id_{0};  // 0: not known yet, as with a store that queues
   // Of a store given in code nobody knows the parameters.
   const std::vector<std::string> store_parameters_;
-  std::optional<internal::CrashRun> crash_run_;  // where the store does not queue
+  // Held while the store is waited for: fork() and the end wait for it for a moment only. Taken before
+  // page_mutex_, which guards crash_run_.
   std::mutex register_mutex_;
+  bool is_register_locked_ = false;  // by fork()
+  std::mutex page_mutex_;
+  std::optional<internal::CrashRun> crash_run_;  // where the store does not queue
   std::atomic<bool> unregistered_{true};
   std::atomic<bool> said_failure_{false}, said_late_{false};
   internal::EventStacks stacks_{config.stacktraces};
@@ -102,6 +107,7 @@ std::optional<EventRecord> Process::Impl::guard(bool sync, Log log) {
     if (sync) throw StoreError(StoreError::Kind::unavailable, "the process has been shut down");
     return std::nullopt;
   }
+  const internal::RecordingHere here;
   try {
     return log();
   } catch (const StoreError& e) {

@@ -97,21 +97,31 @@ struct Packed {
   std::uint64_t unpacked_bytes;
 };
 
-// gABI, "Compressed Sections". libelf has unpacked these since 0.189, where it was built so.
-std::vector<Packed> packed_by_zstd(Elf* elf) {
+// What says how a section is compressed (gABI, "Compressed Sections") is read from the file: libelf would
+// read all of the section, which may not be copied yet.
+template <class Head>
+std::optional<Packed> packed_by_zstd(const OpenFile& file, std::size_t number, const GElf_Shdr& header) {
   constexpr std::uint32_t kZstd = 2;  // ELFCOMPRESS_ZSTD, which older headers do not have
+  Head head;
+  const auto begin = static_cast<off_t>(header.sh_offset);
+  if (header.sh_size < sizeof head || begin < 0) return std::nullopt;
+  if (pread(file.descriptor.number(), &head, sizeof head, begin) != ssize_t{sizeof head}) return std::nullopt;
+  if (head.ch_type != kZstd) return std::nullopt;
+  return Packed{.number = number,
+                .begin = header.sh_offset + sizeof head,
+                .bytes = header.sh_size - sizeof head,
+                .unpacked_bytes = head.ch_size};
+}
+
+// libelf has unpacked these since 0.189, where it was built so.
+std::vector<Packed> packed_by_zstd(const OpenFile& file, Elf* elf) {
   std::vector<Packed> packed;
   find_section(elf, [&](std::string_view name, Elf_Scn* section, const GElf_Shdr& header) {
-    GElf_Chdr compressed;
     if (!is_debug(name) || header.sh_type == SHT_NOBITS || (header.sh_flags & SHF_COMPRESSED) == 0)
       return false;
-    if (gelf_getchdr(section, &compressed) == nullptr || compressed.ch_type != kZstd) return false;
-    const std::size_t head = gelf_getclass(elf) == ELFCLASS64 ? sizeof(Elf64_Chdr) : sizeof(Elf32_Chdr);
-    if (header.sh_size < head) return false;
-    packed.push_back({.number = elf_ndxscn(section),
-                      .begin = header.sh_offset + head,
-                      .bytes = header.sh_size - head,
-                      .unpacked_bytes = compressed.ch_size});
+    const auto read =
+        gelf_getclass(elf) == ELFCLASS64 ? &packed_by_zstd<Elf64_Chdr> : &packed_by_zstd<Elf32_Chdr>;
+    if (const auto found = read(file, elf_ndxscn(section), header)) packed.push_back(*found);
     return false;
   });
   return packed;
@@ -184,7 +194,7 @@ bool ElfFile::load(OpenFile& file) {
   elf_version(EV_CURRENT);
   if (!begin_copy(file)) return false;
   bool with_debug = copy_sections(file, true, kMaxCopiedBytes);
-  if (!with_debug && packed_by_zstd(elf_).empty() && may_be_mapped(file)) {
+  if (!with_debug && may_be_mapped(file) && packed_by_zstd(file, elf_).empty()) {
     drop();
     with_debug = map(file) && begin();
     if (!with_debug && !begin_copy(file)) return false;
@@ -192,7 +202,7 @@ bool ElfFile::load(OpenFile& file) {
   with_debug = with_debug || copy_sections(file, true, kMaxCopiedDebugBytes);
   if (with_debug) {
     max_copied_bytes_ = kMaxCopiedDebugBytes;
-    with_debug = unpack_by_zstd();
+    with_debug = unpack_by_zstd(file);
     if (elf_ == nullptr) return false;
   }
   if (!with_debug && !copy_sections(file, false, kMaxCopiedSymbolBytes)) return false;
@@ -307,6 +317,7 @@ bool ElfFile::copy_sections(const OpenFile& file, bool with_debug, std::size_t m
   if (elf_getshdrstrndx(elf_, &names) != 0) return false;
   if (names == 0) return true;  // no sections
   if (gelf_getshdr(elf_getscn(elf_, names), &header) == nullptr) return false;
+  if ((header.sh_flags & SHF_COMPRESSED) != 0) return false;  // libelf would unpack it, whatever its size
   if (!has_names_ && !read(file, header.sh_offset, header.sh_size)) return false;
   has_names_ = true;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> pieces;
@@ -326,11 +337,11 @@ bool ElfFile::copy_sections(const OpenFile& file, bool with_debug, std::size_t m
 }
 
 // Behind the copy of the file, where there is room for it; whether there was nothing to do, or it was done.
-bool ElfFile::unpack_by_zstd() {
-  if (is_mapped_) return true;
-  const std::vector<Packed> packed = packed_by_zstd(elf_);
-  if (packed.empty()) return true;
+bool ElfFile::unpack_by_zstd([[maybe_unused]] const OpenFile& file) {
 #ifdef CODEWAKE_HAS_ZSTD
+  if (is_mapped_) return true;
+  const std::vector<Packed> packed = packed_by_zstd(file, elf_);
+  if (packed.empty()) return true;
   std::uint64_t bytes = 0;
   for (const Packed& section : packed) {
     if (section.unpacked_bytes > max_copied_bytes_ - copied_bytes_ - bytes) return false;
@@ -355,7 +366,7 @@ bool ElfFile::unpack_by_zstd() {
   }
   return begin() && is_whole;
 #else
-  return false;
+  return true;  // a libelf that can do it does
 #endif
 }
 

@@ -117,7 +117,7 @@ class ElfFile {
   bool read_headers(const OpenFile& file);
   bool begin();
   bool copy_sections(const OpenFile& file, bool with_debug, std::size_t max_bytes);
-  bool unpack_by_zstd();
+  bool unpack_by_zstd(const OpenFile& file);
   void note_alt_link();
   void hide_other_sections(bool with_debug);
   void find_read_pages();

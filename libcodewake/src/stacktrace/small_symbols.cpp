@@ -14,10 +14,20 @@ namespace {
 
 #ifdef CODEWAKE_HAS_LZMA
 
-/// Empty where it cannot be unpacked, or has more than `max_bytes`.
+struct XzDecoder {
+  lzma_stream stream = LZMA_STREAM_INIT;
+
+  XzDecoder() = default;
+  XzDecoder(const XzDecoder&) = delete;
+  XzDecoder& operator=(const XzDecoder&) = delete;
+  ~XzDecoder() { lzma_end(&stream); }
+};
+
+/// Empty where it cannot be unpacked, or has `max_bytes` or more.
 std::vector<char> unpack_xz(std::string_view packed, std::size_t max_bytes) {
   constexpr std::size_t kFirstBytes = 64 << 10;
-  lzma_stream stream = LZMA_STREAM_INIT;
+  XzDecoder decoder;
+  lzma_stream& stream = decoder.stream;
   if (lzma_stream_decoder(&stream, 4 * max_bytes, 0) != LZMA_OK) return {};
   stream.next_in = reinterpret_cast<const std::uint8_t*>(packed.data());
   stream.avail_in = packed.size();
@@ -31,7 +41,6 @@ std::vector<char> unpack_xz(std::string_view packed, std::size_t max_bytes) {
     while (state == LZMA_OK && stream.avail_out != 0) state = lzma_code(&stream, LZMA_FINISH);
   }
   unpacked.resize(unpacked.size() - stream.avail_out);
-  lzma_end(&stream);
   if (state != LZMA_STREAM_END) unpacked.clear();
   return unpacked;
 }
@@ -46,19 +55,27 @@ std::vector<char> unpack_xz(std::string_view, std::size_t) {
 
 }  // namespace
 
+bool SmallSymbols::can_be_read() noexcept {
+#ifdef CODEWAKE_HAS_LZMA
+  return true;
+#else
+  return false;
+#endif
+}
+
+void SmallSymbols::End::operator()(Elf* elf) const noexcept {
+  elf_end(elf);
+}
+
 std::unique_ptr<SmallSymbols> SmallSymbols::in(std::string_view section) {
   if (section.empty()) return {};
   std::vector<char> image = unpack_xz(section, kMaxBytes);
   if (image.empty()) return {};
   image.shrink_to_fit();
   elf_version(EV_CURRENT);
-  Elf* const elf = elf_memory(image.data(), image.size());
-  if (elf == nullptr) return {};
-  return std::unique_ptr<SmallSymbols>(new SmallSymbols(std::move(image), elf));
-}
-
-SmallSymbols::~SmallSymbols() {
-  elf_end(elf_);
+  OpenElf elf(elf_memory(image.data(), image.size()));
+  if (elf == nullptr || elf_kind(elf.get()) != ELF_K_ELF) return {};
+  return std::unique_ptr<SmallSymbols>(new SmallSymbols(std::move(image), std::move(elf)));
 }
 
 }  // namespace codewake::internal

@@ -21,24 +21,33 @@ class SmallSymbols {
   /// A section of more is not read.
   static constexpr std::size_t kMaxBytes = 16u << 20;
 
-  /// Of a section's content. Null where it has none, has more than kMaxBytes when it is unpacked or needs
-  /// more than four times as much for that, and where this library was built without liblzma.
+  /// Whether this library was built with liblzma.
+  static bool can_be_read() noexcept;
+
+  /// Of a section's content. Null where it has none, has kMaxBytes or more when it is unpacked, or needs more
+  /// than four times as much for that.
   static std::unique_ptr<SmallSymbols> in(std::string_view section);
 
   SmallSymbols(const SmallSymbols&) = delete;
   SmallSymbols& operator=(const SmallSymbols&) = delete;
-  ~SmallSymbols();
+  ~SmallSymbols() = default;
 
   /// See SymbolTable.
   std::string_view find(std::uint64_t address) const { return table_.find(address); }
   std::size_t bytes() const noexcept { return image_.capacity() + table_.bytes(); }
 
  private:
-  /// Takes `elf` over, which reads `image`.
-  SmallSymbols(std::vector<char> image, Elf* elf) : image_(std::move(image)), elf_(elf), table_(elf) {}
+  struct End {
+    void operator()(Elf* elf) const noexcept;
+  };
+  using OpenElf = std::unique_ptr<Elf, End>;
+
+  /// `elf` reads `image`.
+  SmallSymbols(std::vector<char> image, OpenElf elf)
+      : image_(std::move(image)), elf_(std::move(elf)), table_(elf_.get()) {}
 
   std::vector<char> image_;
-  Elf* elf_;
+  OpenElf elf_;
   SymbolTable table_;
 };
 

@@ -30,11 +30,15 @@ SymbolTable::SymbolTable(Elf* elf) : elf_(elf) {
   if (Elf_Scn* dynamic = find_table(elf, SHT_DYNSYM)) read(dynamic);
 }
 
-// Whether there are any functions in it.
+// Whether there are any functions in it. What is compressed libelf would unpack, whatever its size: linkers
+// compress neither symbols nor their names.
 bool SymbolTable::read(Elf_Scn* section) {
-  GElf_Shdr header;
+  GElf_Shdr header, names;
+  if (gelf_getshdr(section, &header) == nullptr || (header.sh_flags & SHF_COMPRESSED) != 0) return false;
+  if (gelf_getshdr(elf_getscn(elf_, header.sh_link), &names) == nullptr) return false;
+  if ((names.sh_flags & SHF_COMPRESSED) != 0) return false;
   Elf_Data* data = elf_getdata(section, nullptr);
-  if (gelf_getshdr(section, &header) == nullptr || data == nullptr) return false;
+  if (data == nullptr) return false;
   names_ = header.sh_link;
   const std::size_t size = gelf_fsize(elf_, ELF_T_SYM, 1, EV_CURRENT);
   const std::size_t count = std::min<std::size_t>(size == 0 ? 0 : data->d_size / size, INT_MAX);

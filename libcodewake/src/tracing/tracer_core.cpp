@@ -9,6 +9,7 @@
 
 #include "base/hex.hpp"
 #include "base/random.hpp"
+#include "base/recording_here.hpp"
 #include "base/thread_text.hpp"
 #include "codewake/visible.hpp"
 #include "tracing/raceway_clock.hpp"
@@ -102,6 +103,7 @@ TraceEventId TracerCore::submit(Execution& execution, const Happening& what, con
                  .clock = execution.clock_text(),
                  .locks = execution.locks_text()};
   try {
+    const RecordingHere here;
     if (before_event_) before_event_();
     store_->insert_trace_event(event);
   } catch (const std::exception& error) {

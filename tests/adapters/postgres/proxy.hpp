@@ -28,6 +28,8 @@ class Proxy {
 
   /// Cuts every connection, and the next one at its COMMIT.
   void cut_at_commit(Fate fate);
+  /// The same for the next COMMIT in words, on whatever connection.
+  void lose_next_commit(Fate fate) noexcept { fate_ = fate; }
   /// Whether nothing that either side sends arrives, as in a network that drops all: it neither fails nor
   /// ends.
   void be_silent(bool silent) noexcept { silent_ = silent; }

@@ -1,7 +1,6 @@
 #include "stacktrace/unwind/code_module.hpp"
 
 #include <dlfcn.h>
-#include <gnu/libc-version.h>
 #include <link.h>
 #include <sys/auxv.h>
 
@@ -107,14 +106,17 @@ bool look_for_module(std::uintptr_t address, CodeModule& module) noexcept {
   return true;
 }
 
-// A thread that comes while another looks for them does without.
+// A thread that comes while another looks for them does without. The C library's function is looked up: this
+// is also loaded beside C libraries that do not have it.
 void find_lasting_modules() noexcept {
   Lasting before = Lasting::unknown;
   if (!lasting.compare_exchange_strong(before, Lasting::being_found)) return;
-  const std::uintptr_t inside[] = {reinterpret_cast<std::uintptr_t>(&find_module), getauxval(AT_ENTRY),
-                                   reinterpret_cast<std::uintptr_t>(&gnu_get_libc_version)};
+  const std::uintptr_t inside[] = {
+      reinterpret_cast<std::uintptr_t>(&find_module), getauxval(AT_ENTRY),
+      reinterpret_cast<std::uintptr_t>(dlsym(RTLD_DEFAULT, "gnu_get_libc_version"))};
   for (std::size_t i = 0; i < lasting_modules.size(); ++i) {
-    if (!look_for_module(inside[i], lasting_modules[i])) lasting_modules[i] = {};
+    CodeModule& module = lasting_modules[i];
+    if (!look_for_module(inside[i], module) || !module.has_tables()) module = {};
   }
   lasting.store(Lasting::known, std::memory_order_release);
 }
