@@ -55,6 +55,8 @@ class Recorder {
  public:
   Recorder(Session& session, const LogCommandOptions& options) : out_(session.out), when_(options.when) {
     ProcessOptions process{.store = open_store(session.options)};
+    // A store that is away is said here, and not by the process, which would try again with each event.
+    if (!process.store->queues()) process.store->write({});
     if (!options.app_name.empty()) process.app_name = options.app_name;
     if (!options.env_name.empty()) process.env_name = options.env_name;
     process_ = &Process::instance(std::move(process));
