@@ -274,9 +274,9 @@ void check_committed(const Answer& commit) {
   throw pqxx::sql_error("the server rolled the transaction back", kCommit, "40000");
 }
 
-/// Whether a batch has no more than events of processes that have ids, and nobody asks later whether it was
-/// stored. Where it tells of a journal, somebody does, and what still lay in a socket then could be stored
-/// after the answer.
+/// Whether a batch has only events, of processes that have ids, and no position in a journal. After a lost
+/// connection, the recovery of a journal asks for its position; what still lay in a socket then could be
+/// stored after the answer.
 bool fits_one_trip(const Batch& batch) {
   return batch.positions.empty() && batch.trace_events.empty() && !batch.events.empty() &&
          std::ranges::all_of(batch.processes, [](const BatchProcess& process) { return process.id != 0; }) &&

@@ -87,7 +87,7 @@ class Process::Impl {
   const bool queues_;
   ProcessInfo info_;
   std::atomic<Id> id_{0};  // 0: not known yet, as with a store that queues
-  // Of a store given in code nobody knows the parameters.
+  // Empty where the store was given in code: its parameters are not known.
   const std::vector<std::string> store_parameters_;
   // Held while the store is waited for: fork() and the end wait for it for a moment only. Taken before
   // page_mutex_, which guards crash_run_.
