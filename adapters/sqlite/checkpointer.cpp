@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "block_signals.hpp"
+#include "sqlite_file.hpp"
 #include "store_call.hpp"
 
 namespace codewake::internal {
@@ -28,9 +29,8 @@ constexpr std::chrono::milliseconds kWaitForReaders{50};
 /// SQLite does so only at the checkpoint that ends the WAL, which is the writer's, and would then wait for
 /// all of the pages. That one looks for errors too, so nothing is lost here.
 void sync_database(sqlite3* connection) noexcept {
-  sqlite3_file* file = nullptr;
-  if (sqlite3_file_control(connection, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK) return;
-  if (file != nullptr && file->pMethods != nullptr) file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+  if (sqlite3_file* const file = file_of(connection, SQLITE_FCNTL_FILE_POINTER))
+    file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
 }
 
 }  // namespace

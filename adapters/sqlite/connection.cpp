@@ -4,9 +4,7 @@
 #include <sys/auxv.h>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
-#include <cstring>
 #include <random>
 #include <thread>
 #include <utility>
@@ -15,6 +13,7 @@
 #include "descriptors.hpp"
 #include "only_reading.hpp"
 #include "wal_buffer.hpp"
+#include "wal_index.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -86,38 +85,6 @@ const char* pragma_of(Synchronous synchronous) {
   return "PRAGMA synchronous=NORMAL";
 }
 
-sqlite3_file* file_of(sqlite3* connection, int which) noexcept {
-  sqlite3_file* file = nullptr;
-  const bool is_found = sqlite3_file_control(connection, "main", which, &file) == SQLITE_OK;
-  return is_found && file != nullptr && file->pMethods != nullptr ? file : nullptr;
-}
-
-/// Whether the index in shared memory is about what this connection's WAL holds; also where that is not
-/// known. All processes share the index. Once another process has written all of the WAL back, it may have
-/// begun a WAL that has come in place of this one: a checkpoint with the wrong WAL would damage the database.
-/// https://www.sqlite.org/fileformat2.html#walformat,
-/// https://www.sqlite.org/walformat.html#the_wal_index_header
-bool index_is_of_wal(sqlite3* connection) noexcept {
-  constexpr sqlite3_int64 kSaltInWal = 16;
-  constexpr std::size_t kMaxFrameInIndex = 16, kSaltInIndex = 32, kSaltBytes = 8;
-  constexpr int kFirstRegion = 0, kRegionBytes = 32'768, kNotExtended = 0;
-  sqlite3_file* const wal = file_of(connection, SQLITE_FCNTL_JOURNAL_POINTER);
-  sqlite3_file* const database = file_of(connection, SQLITE_FCNTL_FILE_POINTER);
-  if (wal == nullptr || database == nullptr) return true;
-  std::array<char, kSaltBytes> salt{};
-  const int code = wal->pMethods->xRead(wal, salt.data(), kSaltBytes, kSaltInWal);
-  if (code == SQLITE_IOERR_SHORT_READ) return false;  // it is empty
-  void volatile* index = nullptr;
-  if (code != SQLITE_OK ||
-      database->pMethods->xShmMap(database, kFirstRegion, kRegionBytes, kNotExtended, &index) != SQLITE_OK)
-    return true;
-  if (index == nullptr) return true;
-  const auto* const bytes = static_cast<const char*>(const_cast<void*>(index));
-  std::uint32_t frames = 0;
-  std::memcpy(&frames, bytes + kMaxFrameInIndex, sizeof frames);
-  return frames != 0 && std::memcmp(salt.data(), bytes + kSaltInIndex, kSaltBytes) == 0;
-}
-
 }  // namespace
 
 Connection::Connection(const SqliteParameters& parameters, Mode mode)
@@ -170,15 +137,18 @@ void Connection::note_files() {
 }
 
 bool Connection::write_back_all() noexcept {
-  // SQLite does not wait for a checkpoint of another process.
-  for (const auto last = deadline(); index_is_of_wal(handle());) {
+  for (const auto last = deadline();;) {
+    // Once another process has written all of the WAL back, it may have begun one that has come in place of
+    // this one: a checkpoint with the wrong WAL would damage the database.
+    const std::optional<WalIndex> index = wal_index(handle());
+    if (index && (index->frames == 0 || !index->is_of_wal)) return true;
     const int code =
         sqlite3_wal_checkpoint_v2(handle(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
     if (code == SQLITE_OK) return true;
+    // SQLite does not wait for a checkpoint of another process.
     if (code != SQLITE_BUSY || std::chrono::steady_clock::now() >= last) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  return true;
 }
 
 Connection::WalBegins Connection::begin_wal_anew(std::chrono::milliseconds wait) noexcept {

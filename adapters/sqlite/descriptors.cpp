@@ -63,39 +63,41 @@ bool is_still_there(int fd, const Opened& file) noexcept {
   return file.inode.load(std::memory_order_acquire) != inode;  // closed by SQLite itself meanwhile
 }
 
-/// How many calls of this thread use SQLite for a store. Not thread_local: what a module that is loaded later
-/// has of that may need memory that is not there, and the dynamic linker ends the program then.
-class CallsOfThread {
+/// A value that each thread has of its own, at first null. Not thread_local: what a module that is loaded
+/// later has of that may need memory that is not there, and the dynamic linker ends the program then.
+template <class T>
+class OfThread {
  public:
-  CallsOfThread() noexcept : is_made_(pthread_key_create(&key_, nullptr) == 0) {}
-  CallsOfThread(const CallsOfThread&) = delete;
-  CallsOfThread& operator=(const CallsOfThread&) = delete;
-  ~CallsOfThread() {
+  OfThread() noexcept : is_made_(pthread_key_create(&key_, nullptr) == 0) {}
+  OfThread(const OfThread&) = delete;
+  OfThread& operator=(const OfThread&) = delete;
+  ~OfThread() {
     if (std::exchange(is_made_, false)) pthread_key_delete(key_);
   }
 
-  std::intptr_t count() const noexcept {
-    return is_made_ ? reinterpret_cast<std::intptr_t>(pthread_getspecific(key_)) : 0;
-  }
-  bool set(std::intptr_t count) const noexcept {
-    return is_made_ && pthread_setspecific(key_, reinterpret_cast<void*>(count)) == 0;
+  T get() const noexcept { return is_made_ ? reinterpret_cast<T>(pthread_getspecific(key_)) : T{}; }
+  bool set(T value) const noexcept {
+    return is_made_ && pthread_setspecific(key_, reinterpret_cast<void*>(value)) == 0;
   }
 
  private:
   pthread_key_t key_{};
   bool is_made_;
 };
-const CallsOfThread calls_of_thread;
+/// How many calls of this thread use SQLite for a store.
+const OfThread<std::intptr_t> calls_of_thread;
+const OfThread<UsedFile*> used_file_of_thread;
 /// Of threads that had no memory to count: while there are any, all are taken for a store's.
 constinit std::atomic<int> uncounted_calls{0};
 
 bool is_for_store() noexcept {
-  return calls_of_thread.count() > 0 || uncounted_calls.load(std::memory_order_relaxed) > 0;
+  return calls_of_thread.get() > 0 || uncounted_calls.load(std::memory_order_relaxed) > 0;
 }
 
 /// Whether SQLite may use the descriptor. The program's own connections may use all: theirs may have got the
 /// number of one that a store has lost.
 bool may_be_used(int fd) noexcept {
+  if (UsedFile* const used = used_file_of_thread.get()) used->is(fd);
   if (!is_for_store()) return true;
   const Opened* const file = opened_as(fd);
   if (file == nullptr || is_still_there(fd, *file)) return true;
@@ -357,7 +359,7 @@ GuardedDescriptors::~GuardedDescriptors() {
   }
 }
 
-CallsForStore::CallsForStore() noexcept : is_counted_(calls_of_thread.set(calls_of_thread.count() + 1)) {
+CallsForStore::CallsForStore() noexcept : is_counted_(calls_of_thread.set(calls_of_thread.get() + 1)) {
   if (!is_counted_) uncounted_calls.fetch_add(1);
 }
 
@@ -365,8 +367,22 @@ CallsForStore::~CallsForStore() {
   if (!is_counted_) {
     uncounted_calls.fetch_sub(1);
   } else {
-    calls_of_thread.set(calls_of_thread.count() - 1);  // there is memory, for it was set before
+    calls_of_thread.set(calls_of_thread.get() - 1);  // there is memory, for it was set before
   }
+}
+
+UsedFile::UsedFile() noexcept : outer_(used_file_of_thread.get()) {
+  used_file_of_thread.set(this);
+}
+
+UsedFile::~UsedFile() {
+  used_file_of_thread.set(outer_);
+}
+
+std::optional<FileIdentity> UsedFile::identity() const noexcept {
+  struct stat file {};
+  if (fd_ < 0 || fstat(fd_, &file) != 0) return std::nullopt;
+  return FileIdentity{file.st_dev, file.st_ino};
 }
 
 void keep_library_loaded() noexcept {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "database_file.hpp"
@@ -33,6 +34,24 @@ class CallsForStore {
 
  private:
   bool is_counted_;
+};
+
+/// Which file SQLite uses: of the last call on it that this thread makes while one of these lives. Its name
+/// may be another file's by then.
+class UsedFile {
+ public:
+  UsedFile() noexcept;
+  UsedFile(const UsedFile&) = delete;
+  UsedFile& operator=(const UsedFile&) = delete;
+  ~UsedFile();
+
+  /// Empty where there was no such call, or where that is not known.
+  std::optional<FileIdentity> identity() const noexcept;
+  void is(int fd) noexcept { fd_ = fd; }
+
+ private:
+  int fd_ = -1;
+  UsedFile* const outer_;
 };
 
 /// This library is not unloaded any more: something that cannot be taken back calls it.

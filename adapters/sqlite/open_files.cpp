@@ -5,6 +5,9 @@
 
 #include <array>
 
+#include "descriptors.hpp"
+#include "sqlite_file.hpp"
+
 namespace codewake::internal {
 namespace {
 
@@ -14,10 +17,8 @@ constexpr sqlite3_int64 kChangeCounterAt = 24;
 
 /// What the database says without its WAL, 0 where it is empty; nothing where it cannot be read.
 std::optional<std::uint32_t> change_counter(sqlite3* connection) noexcept {
-  sqlite3_file* file = nullptr;
-  if (sqlite3_file_control(connection, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK)
-    return std::nullopt;
-  if (file == nullptr || file->pMethods == nullptr) return std::nullopt;
+  sqlite3_file* const file = file_of(connection, SQLITE_FCNTL_FILE_POINTER);
+  if (file == nullptr) return std::nullopt;
   std::array<unsigned char, 4> bytes{};
   const int code =
       file->pMethods->xRead(file, bytes.data(), static_cast<int>(bytes.size()), kChangeCounterAt);
@@ -25,6 +26,31 @@ std::optional<std::uint32_t> change_counter(sqlite3* connection) noexcept {
   std::uint32_t counter = 0;
   for (const unsigned char byte : bytes) counter = counter << 8 | byte;
   return counter;
+}
+
+/// Of what SQLite has open, which may have lost its name to another file since it was opened; `path` where
+/// that cannot be learned.
+std::optional<FileIdentity> identity_of_open(sqlite3_file* file, const std::string& path) noexcept {
+  const UsedFile used;
+  char first = 0;
+  if (file != nullptr) static_cast<void>(file->pMethods->xRead(file, &first, sizeof first, 0));
+  const std::optional<FileIdentity> identity = used.identity();
+  return identity ? identity : identity_of(path);
+}
+
+/// SQLite locks a place in the file where no other connection of this process has locked it. This one is for
+/// readers, of whom there are four kinds more.
+std::optional<FileIdentity> identity_of_shared_memory(sqlite3* connection, const std::string& path) noexcept {
+  constexpr int kLastReadLock = 7, kOne = 1;
+  sqlite3_file* const database = file_of(connection, SQLITE_FCNTL_FILE_POINTER);
+  if (database == nullptr || database->pMethods->iVersion < 2) return identity_of(path);
+  const UsedFile used;
+  const int code =
+      database->pMethods->xShmLock(database, kLastReadLock, kOne, SQLITE_SHM_LOCK | SQLITE_SHM_SHARED);
+  if (code == SQLITE_OK)
+    database->pMethods->xShmLock(database, kLastReadLock, kOne, SQLITE_SHM_UNLOCK | SQLITE_SHM_SHARED);
+  const std::optional<FileIdentity> identity = used.identity();
+  return identity ? identity : identity_of(path);
 }
 
 bool is_older(std::uint32_t change, std::uint32_t than) noexcept {
@@ -62,12 +88,12 @@ std::string_view to_text(Replaced how) noexcept {
 
 OpenFiles::OpenFiles(const std::string& path, bool has_wal, sqlite3* connection)
     : connection_(connection),
-      database_{path, identity_of(path)},
+      database_{path, identity_of_open(file_of(connection, SQLITE_FCNTL_FILE_POINTER), path)},
       wal_{path + "-wal", std::nullopt},
       shared_memory_{path + "-shm", std::nullopt} {
   if (!has_wal) return;
-  wal_.identity = identity_of(wal_.path);
-  shared_memory_.identity = identity_of(shared_memory_.path);
+  wal_.identity = identity_of_open(file_of(connection, SQLITE_FCNTL_JOURNAL_POINTER), wal_.path);
+  shared_memory_.identity = identity_of_shared_memory(connection, shared_memory_.path);
   if (const std::optional<std::uint32_t> change = change_counter(connection)) {
     has_change_ = true;
     newest_change_ = *change;

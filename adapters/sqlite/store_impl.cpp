@@ -274,6 +274,13 @@ StoreError SqliteStore::Impl::files_replaced(Replaced how, std::string_view more
           fmt::format("SQLite database {}: it {}, {}", parameters_.path, to_text(how), more)};
 }
 
+StoreError SqliteStore::Impl::wal_is_elsewhere() const {
+  return {StoreError::Kind::unavailable,
+          fmt::format("SQLite database {}: its WAL was deleted, and another process that has it open has not "
+                      "written it back yet; that is tried again",
+                      parameters_.path)};
+}
+
 void SqliteStore::Impl::leave_files(Replaced how) {
   constexpr std::string_view kLater = "and what this held is not written back yet; that is tried again";
   // All connections of a process share what SQLite knows of a file: none may stay open.

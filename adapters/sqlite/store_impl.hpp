@@ -132,6 +132,9 @@ class SqliteStore::Impl {
         const std::lock_guard lock(shared_->read_mutex);
         leave_files(found.how);
         if (replaced == kMostReplaced) throw files_replaced(found.how, "again and again");
+      } catch (const internal::WalIsElsewhere&) {
+        forget_files();
+        throw wal_is_elsewhere();
       } catch (const SQLite::Exception& failure) {
         if (internal::is_damage(failure)) forget_files();
         throw;
@@ -156,6 +159,7 @@ class SqliteStore::Impl {
   void check_usable() const;
   internal::Writer& open_writer();  // takes read_mutex where descriptors were lost
   StoreError files_replaced(internal::Replaced how, std::string_view more) const;
+  StoreError wal_is_elsewhere() const;
   void look_up(const Batch& batch, const internal::CommitInDoubt& doubt);  // takes read_mutex
   internal::Reader& open_memory_reader();
   enum class Opening { for_reading, for_writing };

@@ -34,8 +34,13 @@ struct FilesReplaced {
   Replaced how;
 };
 
+/// The WAL at the path is new: the one before was deleted, and a process that has it open has not written it
+/// back yet. Nothing was written: close the files, for SQLite forgets the WAL of a process that has ended
+/// once nobody has them open.
+struct WalIsElsewhere {};
+
 /// Thread-bound to whoever holds the lock that guards it. Every call throws StoreError, SQLite::Exception or
-/// FilesReplaced, and has changed nothing then, except where CommitInDoubt is thrown.
+/// FilesReplaced or WalIsElsewhere, and has changed nothing then, except where CommitInDoubt is thrown.
 class Writer {
  public:
   /// All must outlive it.
@@ -77,6 +82,7 @@ class Writer {
   template <class Work>
   auto transact_again(std::string_view question, Work work);
   void begin();
+  void refuse_other_wal();
   void commit();
   void roll_back() noexcept;
   void forget() noexcept;

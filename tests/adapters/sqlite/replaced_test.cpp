@@ -367,6 +367,31 @@ TEST_CASE("a database of another kind at the path is refused, and the one before
   CHECK(store.get_processes({}).size() == 1);
 }
 
+TEST_CASE("nothing is written into a new WAL while the one before holds what the database lacks") {
+  const TemporaryFolder folder;
+  const fs::path file = folder / "events.sqlite";
+  Id process = 0;
+  {
+    SqliteStore store(dsn_of(file));
+    process = store.insert_process(info())->id;
+    log(store, "before");
+  }
+  SqliteStore first(dsn_of(file));
+  first.insert_app("in the WAL that is deleted", {});
+  remove_files(file, {"-wal"});
+  SqliteStore second(dsn_of(file));
+  const AttributeView attribute{"key", "after"};
+  const BatchProcess processes[] = {{.id = process}};
+  const BatchEvent event{.when = info().run_ts, .has_data = true, .data = {&attribute, 1}};
+  const auto write = [&] { second.write({.processes = processes, .events = {&event, 1}}); };
+  CHECK(contains(store_error(StoreError::Kind::unavailable, write), "its WAL was deleted"));
+  CHECK(first.get_apps().size() == 2);  // looks, and writes it back
+  write();
+  CHECK(count(file, "before") == 1);
+  CHECK(count(file, "after") == 1);
+  CHECK(second.get_apps().size() == 2);
+}
+
 TEST_CASE("processes that share a WAL which is deleted again and again lose nothing that counted as stored") {
   const TemporaryFolder folder;
   const fs::path file = folder / "events.sqlite";
@@ -382,10 +407,21 @@ TEST_CASE("processes that share a WAL which is deleted again and again lose noth
           ++stored;
         } catch (const StoreError& e) {
           if (++failed > 100 * kBatches) throw;
+          std::this_thread::sleep_for(std::chrono::milliseconds(1));
         }
       }
-      store.shutdown(seconds(5));
       put(folder / std::to_string(child), std::to_string(failed));
+      // A WAL that nobody has open is lost with its name, so no child ends before the last one is deleted.
+      // Until then it reads, as who is idle would keep one that was deleted, and the others waiting.
+      for (int reads = 0; !fs::exists(folder / "end") && reads < 100'000; ++reads) {
+        try {
+          store.get_apps();
+        } catch (const StoreError&) {
+          ++failed;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+      store.shutdown(seconds(5));
     }));
   }
   const auto have_stored = [&] {
@@ -398,6 +434,7 @@ TEST_CASE("processes that share a WAL which is deleted again and again lose noth
     fs::remove(file.string() + "-wal", ignored);
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
+  put(folder / "end", "");
   for (const pid_t child : children) CHECK(wait_for(child) == 0);
   int failed = 0;
   for (int child = 0; child < kProcesses; ++child)
