@@ -198,7 +198,8 @@ Statement EventsInsert::statement(const NumberedBatch& numbered) const {
       true};
 }
 
-// One row of numbers, which the server makes before it inserts anything of them.
+// The server numbers the events in the order in which they come, so that the smallest number is the first
+// event's.
 Statement EventsInsert::statement_with_checks(const Batch& batch, std::int64_t version) const {
   Array processes(Type::int8), owners(Type::int8), needed(Type::int8);
   for (const BatchProcess& process : batch.processes) needed.add(process.id);
@@ -210,20 +211,16 @@ Statement EventsInsert::statement_with_checks(const Batch& batch, std::int64_t v
   }
   return {
       "WITH known AS (SELECT id FROM processes WHERE id = ANY($1::bigint[]) ORDER BY id FOR KEY SHARE), "
-      "numbers AS (SELECT (SELECT array_agg(nextval((SELECT pg_get_serial_sequence('events', "
-      "'id')::regclass))) FROM generate_series(1, $2::bigint)) AS ids, "
-      "1 / (CASE WHEN NOT EXISTS (SELECT unnest($1::bigint[]) EXCEPT SELECT id FROM known) "
-      "AND (SELECT max(version) FROM codewake_schema) <= $3::int THEN 1 ELSE 0 END) AS checked), "
-      "inserted AS (INSERT INTO events(id, when_ts, process_id, digest) "
-      "SELECT n.ids[e.number], e.when_ts, e.process_id, e.digest FROM numbers n, "
-      "unnest($4::float8[], $5::bigint[], $6::bytea[]) WITH ORDINALITY e(when_ts, process_id, digest, "
-      "number)), "
+      "inserted AS (INSERT INTO events(when_ts, process_id, digest) "
+      "SELECT when_ts, process_id, digest FROM unnest($3::float8[], $4::bigint[], $5::bytea[]) "
+      "WITH ORDINALITY e(when_ts, process_id, digest, number) ORDER BY number RETURNING id), "
+      "numbers AS (SELECT array_agg(id ORDER BY id) AS ids FROM inserted), "
       "inserted_data AS (INSERT INTO events_data(\"key\", val, event_id) "
       "SELECT d.\"key\", d.val, n.ids[d.event] FROM numbers n, "
-      "unnest($7::text[], $8::text[], $9::bigint[]) d(\"key\", val, event)) "
-      "SELECT ids, checked FROM numbers",
-      Arguments(needed, batch.events.size(), version, whens_, processes, digests_, keys_, values_, owners),
-      true};
+      "unnest($6::text[], $7::text[], $8::bigint[]) d(\"key\", val, event)) "
+      "SELECT ids, 1 / (CASE WHEN NOT EXISTS (SELECT unnest($1::bigint[]) EXCEPT SELECT id FROM known) "
+      "AND (SELECT max(version) FROM codewake_schema) <= $2::int THEN 1 ELSE 0 END) FROM numbers",
+      Arguments(needed, version, whens_, processes, digests_, keys_, values_, owners), true};
 }
 
 }  // namespace codewake::internal

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "codewake/errors.hpp"
+#include "server_versions.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -32,6 +33,7 @@ Connection::Connection(const PostgresParameters& parameters)
       watchdog_(connected_.pqxx->sock()),
       pipeline_(*connected_.handle, watchdog_, patience_, parameters.prepared_statements) {
   check_encoding();
+  set_if_direct();
 }
 
 // A server that is stopped may take nothing more, not even the farewell.
@@ -50,6 +52,21 @@ void Connection::check_encoding() const {
                   parameters_.display, name));
 }
 
+// A pooler tells its clients numbers of processes that are no server's.
+void Connection::set_if_direct() {
+  is_direct_ = with([&](PqxxConnection& pqxx) {
+    const std::string_view plans =
+        pqxx.server_version() >= kFirstToPlanOnce ? ", ('plan_cache_mode', 'force_generic_plan')" : "";
+    return !pqxx::nontransaction(pqxx)
+                .exec(fmt::format(
+                    "SELECT set_config(name, value, false) FROM (VALUES ('statement_timeout', '{0}'), "
+                    "('lock_timeout', '{0}'), ('idle_in_transaction_session_timeout', '{0}'), "
+                    "('extra_float_digits', '3'){1}) s(name, value) WHERE pg_backend_pid() = {2}",
+                    parameters_.statement_timeout.count(), plans, pqxx.backendpid()))
+                .empty();
+  });
+}
+
 bool Connection::usable() const noexcept {
   return connected_.pqxx->is_open() && state() != TransactionState::unknown && !pipeline_.is_broken() &&
          !watchdog_.has_fired();
@@ -65,6 +82,7 @@ bool Connection::was_in_use() const noexcept {
 // A client that went away in the middle of a transaction must not keep its locks. With more digits than a
 // server before 12 would show, numbers are read as they are stored.
 std::string Connection::settings() const {
+  if (is_direct_) return server_version() >= kFirstToPlanOnce ? "SET LOCAL plan_cache_mode = auto" : "";
   return fmt::format(
       "SET LOCAL statement_timeout = {0}; SET LOCAL lock_timeout = {0}; "
       "SET LOCAL idle_in_transaction_session_timeout = {0}; SET LOCAL extra_float_digits = 3",

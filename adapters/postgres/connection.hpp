@@ -5,7 +5,7 @@
 //  than its own statement_timeout allows.
 //  - A failure that is not a plain answer of the server leaves the connection unusable; its owner throws
 //  it away. So a connection that is usable is always between two exchanges.
-//  - No setting outlives its transaction: behind a pooler, the next transaction on the server's side is
+//  - No setting outlives its transaction behind a pooler: the next transaction on the server's side is
 //  another client's.
 #pragma once
 
@@ -48,7 +48,11 @@ class Connection {
   std::chrono::milliseconds patience() const noexcept { return patience_; }
   void set_patience(std::chrono::milliseconds patience) noexcept { patience_ = patience; }
 
-  /// What bounds the statements of a transaction: `SET LOCAL …; …`.
+  /// Whether the other side is the server's own process, and no pooler: then what bounds its statements is
+  /// set once and for all, and plans are made once, whatever the arguments are.
+  bool is_direct() const noexcept { return is_direct_; }
+  /// What a transaction by libpqxx begins with: `SET LOCAL …; …`, bounds where they are not set, and plans
+  /// that suit the arguments.
   std::string settings() const;
   /// How long a statement may take.
   std::chrono::milliseconds statement_timeout() const noexcept { return parameters_.statement_timeout; }
@@ -72,6 +76,7 @@ class Connection {
 
  private:
   void check_encoding() const;
+  void set_if_direct();
   /// Throws what says so, where the failure that is being handled comes of the watchdog.
   void explain_silence() const;
 
@@ -80,6 +85,7 @@ class Connection {
   Connected connected_;
   Watchdog watchdog_;
   Pipeline pipeline_;
+  bool is_direct_ = false;
   std::chrono::steady_clock::time_point used_{};
 };
 

@@ -17,6 +17,7 @@
 #include "removal.hpp"
 #include "row.hpp"
 #include "schema.hpp"
+#include "server_versions.hpp"
 #include "stacktraces.hpp"
 #include "stored_frames.hpp"
 
@@ -33,10 +34,8 @@ constexpr const char* kCommit = "COMMIT";
 constexpr std::string_view kSettings =
     "SELECT set_config('statement_timeout', $2::text, true), set_config('lock_timeout', $2::text, true), "
     "set_config('idle_in_transaction_session_timeout', $2::text, true)";
-// Plans are made once, whatever the arguments are: these statements leave no choice. A server before 12
-// decides by itself.
+// Plans are made once, whatever the arguments are: these statements leave no choice.
 constexpr std::string_view kPlanOnce = ", set_config('plan_cache_mode', 'force_generic_plan', true)";
-constexpr int kFirstToPlanOnce = 120'000;
 
 // The look before the insert keeps a name that is there from using up an id.
 constexpr const char* kInsertApp =
@@ -120,18 +119,22 @@ class Flight {
   std::vector<Answer> answers_;
 };
 
-/// The settings, and the locks of the batch's runs. Most batches have one run, whose lock costs no statement
-/// of its own.
+/// The settings where the connection has none, and the locks of the batch's runs. Most batches have one run,
+/// whose lock costs no statement of its own then.
 void begin_writing(Flight& flight, const Batch& batch, const Connection& connection) {
   std::set<std::string_view> runs;  // in order, so that no two transactions wait for each other
   for (const JournalPosition& position : batch.positions) runs.insert(run_of(position.segment));
   runs.erase(std::string_view());
-  const std::string_view plans = connection.server_version() >= kFirstToPlanOnce ? kPlanOnce : "";
   const std::string lock = fmt::format("pg_advisory_xact_lock_shared({})", kRunLock);
-  const std::optional<std::string_view> first = runs.empty() ? std::nullopt : std::optional(*runs.begin());
-  flight.add({fmt::format("{}{}, {}", kSettings, plans, lock),  // no lock where there is no run: it is strict
-              Arguments(first, std::to_string(connection.statement_timeout().count())), true});
-  if (!runs.empty()) runs.erase(runs.begin());
+  if (!connection.is_direct()) {
+    const std::string_view plans = connection.server_version() >= kFirstToPlanOnce ? kPlanOnce : "";
+    std::optional<std::string_view> first;
+    if (!runs.empty()) first = *runs.begin();
+    flight.add(
+        {fmt::format("{}{}, {}", kSettings, plans, lock),  // no lock where there is no run: it is strict
+         Arguments(first, std::to_string(connection.statement_timeout().count())), true});
+    if (!runs.empty()) runs.erase(runs.begin());
+  }
   for (const std::string_view run : runs) flight.add({fmt::format("SELECT {}", lock), Arguments(run), true});
 }
 
