@@ -92,6 +92,12 @@ std::optional<Dwarf_Word> number(Dwarf_Die& die, unsigned name) {
   return value;
 }
 
+Dwarf* begin_reading(const ElfFile& file) {
+  Dwarf* const dwarf = dwarf_begin_elf(file.elf(), DWARF_C_READ, nullptr);
+  if (dwarf != nullptr) leave_out_unended_strings(file.elf());
+  return dwarf;
+}
+
 // The path that libdw takes; empty where it has none.
 std::string split_path(Dwarf_Die& skeleton) {
   Dwarf_Attribute attribute;
@@ -134,9 +140,9 @@ DebugInfo::~DebugInfo() {
 
 bool DebugInfo::open() {
   if (dwarf_ != nullptr) return true;
-  dwarf_ = dwarf_begin_elf(file_.elf(), DWARF_C_READ, nullptr);
+  dwarf_ = begin_reading(file_);
   if (dwarf_ == nullptr || alternative_ == nullptr) return dwarf_ != nullptr;
-  alternative_dwarf_ = dwarf_begin_elf(alternative_->elf(), DWARF_C_READ, nullptr);
+  alternative_dwarf_ = begin_reading(*alternative_);
   if (alternative_dwarf_ != nullptr) dwarf_setalt(dwarf_, alternative_dwarf_);
   return true;
 }
@@ -208,9 +214,12 @@ bool DebugInfo::find_split(Dwarf_Die& skeleton, Dwarf_Die& split) {
     return false;
   const auto [may_open, is_new] = may_open_split_.try_emplace(skeleton.cu, false);
   if (is_new) may_open->second = is_usable_split(split_path(skeleton), limits_.split_file_bytes);
-  return may_open->second &&
-         dwarf_cu_info(skeleton.cu, nullptr, nullptr, nullptr, &split, nullptr, nullptr, nullptr) == 0 &&
-         dwarf_tag(&split) != DW_TAG_invalid;
+  if (!may_open->second ||
+      dwarf_cu_info(skeleton.cu, nullptr, nullptr, nullptr, &split, nullptr, nullptr, nullptr) != 0 ||
+      dwarf_tag(&split) == DW_TAG_invalid)
+    return false;
+  if (is_new) leave_out_unended_strings(dwarf_getelf(dwarf_cu_getdwarf(split.cu)));
+  return true;
 }
 
 bool DebugInfo::find_function(Unit& unit, Dwarf_Die& die, std::uint64_t address, Dwarf_Die& function) {

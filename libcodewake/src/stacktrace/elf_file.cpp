@@ -65,6 +65,11 @@ bool is_debug(std::string_view section) {
   return false;
 }
 
+bool has_strings_of_debug(std::string_view section) {
+  if (section.ends_with(".dwo")) section.remove_suffix(4);
+  return section.ends_with("debug_str") || section.ends_with("debug_line_str");
+}
+
 bool is_needed(std::string_view name, const GElf_Shdr& header) {
   return header.sh_type == SHT_SYMTAB || header.sh_type == SHT_DYNSYM || header.sh_type == SHT_STRTAB ||
          header.sh_type == SHT_NOTE || name == ".gnu_debuglink" || name == kAltLink || name == kSmallSymbols;
@@ -392,6 +397,17 @@ void ElfFile::hide_other_sections(bool with_debug) {
     if (is_read || header.sh_type == SHT_NULL) return false;
     header.sh_type = SHT_NOBITS;
     gelf_update_shdr(section, &header);
+    return false;
+  });
+}
+
+void leave_out_unended_strings(Elf* elf) noexcept {
+  find_section(elf, [](std::string_view name, Elf_Scn* section, const GElf_Shdr& header) {
+    if (!has_strings_of_debug(name) || header.sh_type == SHT_NOBITS) return false;
+    Elf_Data* const data = elf_getdata(section, nullptr);
+    if (data == nullptr || data->d_buf == nullptr) return false;
+    const std::string_view content(static_cast<const char*>(data->d_buf), data->d_size);
+    data->d_size = content.rfind('\0') + 1;  // npos + 1 is 0
     return false;
   });
 }
