@@ -167,22 +167,24 @@ TEST_CASE("A file whose units all refer to the same endless list of ranges is re
 
 TEST_CASE("A name that does not end within its section is none, and nothing behind that is read") {
   const TemporaryFolder folder;
-  const auto function_where_name_is = [&](const std::string& directive) {
+  // An offset into .debug_str, or the text itself as the last of the entries.
+  const auto function_of = [&](const std::string& form, const std::string& name, const std::string& strings) {
     const std::string source =
-        ".section .debug_abbrev,\"\"\n.byte 1,0x11,1,0x11,1,0x12,7,0,0,2,0x2e,0,3,0xe,0x11,1,0x12,7,0,0,0\n"
-        ".section .debug_info,\"\"\n.long 2f-1f\n1: .short 4\n.long 0\n.byte 8\n"
-        ".byte 1\n.quad 0x1000,0x1000\n.byte 2\n.long 0\n.quad 0x1000,0x1000\n.byte 0\n2:\n"
-        ".section .debug_str,\"\"\n" +
-        directive + " \"known\"\n.section .behind,\"\"\n.asciz \"unknown\"\n";
+        ".section .debug_abbrev,\"\"\n.byte 1,0x11,1,0x11,1,0x12,7,0,0,2,0x2e,0,0x11,1,0x12,7,3," + form +
+        ",0,0,0\n.section .debug_info,\"\"\n.long 2f-1f\n1: .short 4\n.long 0\n.byte 8\n"
+        ".byte 1\n.quad 0x1000,0x1000\n.byte 2\n.quad 0x1000,0x1000\n" +
+        name + "\n2:\n.section .debug_str,\"\"\n" + strings + "\n.section .behind,\"\"\n.asciz \"unknown\"\n";
     const fs::path assembly = folder.write("names.s", source), object = folder / "names";
     if (!run_quietly("as " + assembly.string() + " -o " + object.string())) return std::string("as fails");
     const std::vector<Frame> frames = frames_at(module_of(object, ""), 0x1800);
     return frames.size() == 1 ? frames.front().function : "no frame";
   };
-  const std::string ended = function_where_name_is(".asciz");
+  const std::string ended = function_of("0xe", ".long 0\n.byte 0", ".asciz \"known\"");
   if (ended == "as fails") CODEWAKE_SKIP("as does not work here");
   CHECK(ended == "known");
-  CHECK(function_where_name_is(".ascii") == "");
+  CHECK(function_of("0xe", ".long 0\n.byte 0", ".ascii \"known\"") == "");
+  CHECK(function_of("8", ".asciz \"known\"\n.byte 0", "") == "known");
+  CHECK(function_of("8", ".ascii \"known\"", "") == "");
 }
 
 }  // namespace codewake::testing

@@ -101,9 +101,9 @@ Dwarf* begin_reading(const ElfFile& file) {
 // The path that libdw takes; empty where it has none.
 std::string split_path(Dwarf_Die& skeleton) {
   Dwarf_Attribute attribute;
-  const char* name = dwarf_formstring(dwarf_attr(&skeleton, DW_AT_dwo_name, &attribute));
-  if (name == nullptr) name = dwarf_formstring(dwarf_attr(&skeleton, DW_AT_GNU_dwo_name, &attribute));
-  const char* folder = dwarf_formstring(dwarf_attr(&skeleton, DW_AT_comp_dir, &attribute));
+  const char* name = text_of(dwarf_attr(&skeleton, DW_AT_dwo_name, &attribute));
+  if (name == nullptr) name = text_of(dwarf_attr(&skeleton, DW_AT_GNU_dwo_name, &attribute));
+  const char* folder = text_of(dwarf_attr(&skeleton, DW_AT_comp_dir, &attribute));
   if (name == nullptr || *name == '/') return name == nullptr ? "" : name;
   return folder == nullptr || *folder != '/' ? "" : std::string(folder) + "/" + name;
 }
@@ -271,7 +271,7 @@ void DebugInfo::read_lines(Unit& unit, Dwarf_Die& die, Dwarf_Die& detailed) {
       read_line_table(sections, *offset, [&](std::uint64_t address) { return file_.is_code(address); });
   if (!table) return;
   Dwarf_Attribute attribute;
-  const char* folder = dwarf_formstring(dwarf_attr(&die, DW_AT_comp_dir, &attribute));
+  const char* folder = text_of(dwarf_attr(&die, DW_AT_comp_dir, &attribute));
   for (const std::string& path : table->files)
     unit.files.push_back(path.empty() ? nullptr : keep_path(path.c_str(), folder));
   for (const LineRow& row : table->rows) {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "stacktrace/elf_file.hpp"
 #include "stacktrace/walk_budget.hpp"
 
 namespace codewake::internal {
@@ -60,8 +61,13 @@ bool has_flag(Dwarf_Die& die, unsigned name) {
   return dwarf_formflag(dwarf_attr_integrate(&die, name, &attribute), &flag) == 0 && flag;
 }
 
+const char* die_name(Dwarf_Die& die) {
+  Dwarf_Attribute attribute;
+  return text_of(dwarf_attr_integrate(&die, DW_AT_name, &attribute));
+}
+
 std::string name_or(Dwarf_Die& die, const char* otherwise) {
-  const char* name = dwarf_diename(&die);
+  const char* name = die_name(die);
   return name == nullptr ? otherwise : name;
 }
 
@@ -134,7 +140,7 @@ std::string type_name(Dwarf_Die& die, WalkBudget& budget, int depth = 0) {
 
 bool is_bool(Dwarf_Die& die) {
   Dwarf_Die type;
-  const char* const name = type_of(die, type) ? dwarf_diename(&type) : nullptr;
+  const char* const name = type_of(die, type) ? die_name(type) : nullptr;
   return name != nullptr && std::string_view(name) == "bool";
 }
 
@@ -163,7 +169,7 @@ std::string argument_of(Dwarf_Die& entry, WalkBudget& budget) {
       return value_of(entry);
     case DW_TAG_GNU_template_template_param: {
       Dwarf_Attribute attribute;
-      const char* const name = dwarf_formstring(dwarf_attr(&entry, DW_AT_GNU_template_name, &attribute));
+      const char* const name = text_of(dwarf_attr(&entry, DW_AT_GNU_template_name, &attribute));
       return name == nullptr ? "..." : name;
     }
     case DW_TAG_GNU_template_parameter_pack:
@@ -220,10 +226,16 @@ bool is_const_method(Dwarf_Die& function) {
 
 }  // namespace
 
+const char* text_of(Dwarf_Attribute* attribute) {
+  const char* const text = dwarf_formstring(attribute);
+  if (text == nullptr || dwarf_whatform(attribute) != DW_FORM_string) return text;
+  return ends_in_debug_info(dwarf_getelf(dwarf_cu_getdwarf(attribute->cu)), attribute->valp) ? text : nullptr;
+}
+
 const char* linkage_name(Dwarf_Die& function) {
   for (const unsigned name : {DW_AT_linkage_name, DW_AT_MIPS_linkage_name}) {
     Dwarf_Attribute attribute;
-    if (const char* text = dwarf_formstring(dwarf_attr_integrate(&function, name, &attribute))) return text;
+    if (const char* text = text_of(dwarf_attr_integrate(&function, name, &attribute))) return text;
   }
   return nullptr;
 }
@@ -259,7 +271,7 @@ std::string template_arguments(Dwarf_Die& function) {
 }
 
 std::string compose_name(Dwarf_Die& declaration) {
-  if (dwarf_diename(&declaration) == nullptr) return {};
+  if (die_name(declaration) == nullptr) return {};
   WalkBudget budget;
   std::string name = qualified_name(declaration, budget);
   // What other source files see and is not encoded is no C++ function.

@@ -7,6 +7,9 @@
 
 namespace codewake::internal {
 
+/// The text of an attribute that dwarf_attr() gave; null where it has none that ends.
+const char* text_of(Dwarf_Attribute* attribute);
+
 /// The encoded name of a function or inlined function, or of what it is an instance of; null where it has
 /// none, as functions have none that only one source file sees.
 const char* linkage_name(Dwarf_Die& function);

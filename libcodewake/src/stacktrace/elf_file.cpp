@@ -412,6 +412,20 @@ void leave_out_unended_strings(Elf* elf) noexcept {
   });
 }
 
+bool ends_in_debug_info(Elf* elf, const unsigned char* text) noexcept {
+  return find_section(elf, [&](std::string_view name, Elf_Scn* section, const GElf_Shdr& header) {
+    if (name.ends_with(".dwo")) name.remove_suffix(4);
+    const bool has_entries = name.ends_with("debug_info") || name.ends_with("debug_types");
+    if (!has_entries || header.sh_type == SHT_NOBITS) return false;
+    const Elf_Data* const data = elf_getdata(section, nullptr);
+    if (data == nullptr || data->d_buf == nullptr) return false;
+    const auto* const begin = static_cast<const unsigned char*>(data->d_buf);
+    const auto* const end = begin + data->d_size;
+    return text >= begin && text < end &&
+           std::memchr(text, 0, static_cast<std::size_t>(end - text)) != nullptr;
+  });
+}
+
 std::string ElfFile::build_id() const {
   const void* bytes = nullptr;
   const ssize_t size = dwelf_elf_gnu_build_id(elf_, &bytes);

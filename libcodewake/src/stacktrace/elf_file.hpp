@@ -149,5 +149,7 @@ class ElfFile {
 /// before 0.189 reads a string up to its end, wherever that is. To be called once dwarf_begin_elf() has
 /// unpacked them.
 void leave_out_unended_strings(Elf* elf) noexcept;
+/// Whether a text that lies among the entries of debug information ends there, which libdw does not look at.
+bool ends_in_debug_info(Elf* elf, const unsigned char* text) noexcept;
 
 }  // namespace codewake::internal
