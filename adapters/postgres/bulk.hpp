@@ -19,20 +19,25 @@ struct NumberedBatch {
   std::span<const Id> stacktrace_ids;  ///< of Batch::events; 0: none
 };
 
-/// Whether a COPY, which takes a round trip of its own, is worth it.
+/// Whether the events are worth a COPY, which takes round trips of its own.
 bool is_worth_a_copy(const Batch& batch);
 
-/// Within a transaction. Throws pqxx::failure.
-void copy_events(Pipeline& pipeline, const NumberedBatch& numbered);
+/// What is copied. Trace events are, however few: they come by the hundred, or singly where nobody waits.
+struct CopiedRows {
+  bool events = false;
+  bool trace_events = false;
 
-/// Trace events, however few: they come by the hundred, or singly where nobody waits. Within a transaction.
-/// Throws pqxx::failure.
-void copy_trace_events(Pipeline& pipeline, const NumberedBatch& numbered);
+  bool any() const noexcept { return events || trace_events; }
+};
+
+/// Within a transaction; Pipeline::end_copies() ends it. A statement that is `last`, such as COMMIT, is done
+/// with that. Throws pqxx::failure.
+void copy_rows(Pipeline& pipeline, const NumberedBatch& numbered, CopiedRows rows, std::string_view last);
 
 /// Which traces the events are of; nothing where they are of none. A statement, for there are seldom many.
 std::optional<Statement> insert_ties(const NumberedBatch& numbered);
 
-/// What copy_events does, as a statement. Reentrant.
+/// Events and their data, as a statement. Reentrant.
 class EventsInsert {
  public:
   /// Takes what needs no ids; the batch must outlive it.

@@ -202,32 +202,35 @@ bool Pipeline::begin_by_asking(const Statement& begin) {
   return true;
 }
 
-void Pipeline::receive_rest(const std::string& sql) {
+Answer Pipeline::receive_rest() {
   std::exception_ptr failure;
-  receive(sql, failure);
+  Answer last = receive(copies_, failure);
   if (failure) std::rethrow_exception(failure);
+  return last;
 }
 
-void Pipeline::begin_copy(const std::string& sql) {
+void Pipeline::begin_copies(const std::string& sql) {
   copies_ = sql;
-  PGresult* result = nullptr;
   {
     const Watchdog::Guard guard(watchdog_, patience_);
     if (PQsendQuery(&handle_, sql.c_str()) == 0) fail_lost();
-    result = PQgetResult(&handle_);
   }
-  if (PQresultStatus(result) == PGRES_COPY_IN) {
-    PQclear(result);
-    return;
-  }
+  wait_for_copy();
+}
+
+void Pipeline::wait_for_copy() {
+  const Watchdog::Guard guard(watchdog_, patience_);
   std::exception_ptr failure;
-  try {
-    checked(result, sql);
-  } catch (const pqxx::failure&) {
-    if (broken_) throw;
-    failure = std::current_exception();
+  while (PGresult* const result = PQgetResult(&handle_)) {
+    const bool begins = PQresultStatus(result) == PGRES_COPY_IN;
+    try {
+      checked(result, copies_);
+    } catch (const pqxx::failure&) {
+      if (broken_) throw;
+      failure = std::current_exception();
+    }
+    if (begins) return;
   }
-  receive(sql, failure);
   if (failure) std::rethrow_exception(failure);
   fail_lost("the server does not begin to copy");
 }
@@ -240,16 +243,24 @@ void Pipeline::copy(std::string_view bytes) {
             PQstatus(&handle_) == CONNECTION_OK;
   }
   if (taken) return;
-  receive_rest(copies_);  // why not
+  receive_rest();  // why not
   fail_lost();
 }
 
-void Pipeline::end_copy() {
+void Pipeline::next_copy() {
   {
     const Watchdog::Guard guard(watchdog_, patience_);
     if (PQputCopyEnd(&handle_, nullptr) <= 0) fail_lost();
   }
-  receive_rest(copies_);
+  wait_for_copy();
+}
+
+Answer Pipeline::end_copies() {
+  {
+    const Watchdog::Guard guard(watchdog_, patience_);
+    if (PQputCopyEnd(&handle_, nullptr) <= 0) fail_lost();
+  }
+  return receive_rest();
 }
 
 }  // namespace codewake::internal

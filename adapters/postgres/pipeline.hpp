@@ -91,11 +91,15 @@ class Pipeline {
   /// Whether it would.
   bool is_unsure() const noexcept { return is_unsure_; }
 
-  /// `COPY … FROM STDIN (FORMAT binary)`: begins, takes bytes as they come, and ends. A copy that was begun
-  /// and not ended leaves the connection unusable.
-  void begin_copy(const std::string& sql);
+  /// Begins the first of some `COPY … FROM STDIN (FORMAT binary)`, which are separated by semicolons; another
+  /// statement without arguments may be the last, and is done once all of them have ended. Where they are
+  /// begun and not ended, the connection is unusable.
+  void begin_copies(const std::string& sql);
   void copy(std::string_view bytes);
-  void end_copy();
+  /// Ends the one that is under way, and begins the next.
+  void next_copy();
+  /// Ends the last. Returns the answer of the last statement.
+  Answer end_copies();
 
  private:
   struct Sent {
@@ -107,8 +111,9 @@ class Pipeline {
   void send(const Statement& statement);
   /// One answer within a pipeline; `failure` is the first one.
   Answer receive(const std::string& sql, std::exception_ptr& failure);
-  /// Everything that is left of the answers to what was sent without a pipeline.
-  void receive_rest(const std::string& sql);
+  /// Everything that is left of the answers to what was sent without a pipeline; the last one.
+  Answer receive_rest();
+  void wait_for_copy();
   /// Throws where the result is an error; clears it then.
   Answer checked(Answer::Result* result, const std::string& sql);
   /// The connection is unusable from now on. Empty: says what libpq says of it.
@@ -127,7 +132,7 @@ class Pipeline {
   bool is_unsure_ = false;                              ///< whether `kept_` was found to be wrong
   std::vector<Sent> sent_;
   std::size_t answered_ = 0;
-  std::string copies_;  ///< the statement of the COPY that is under way
+  std::string copies_;  ///< the statements of the COPY that is under way
 };
 
 }  // namespace codewake::internal

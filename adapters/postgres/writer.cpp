@@ -167,6 +167,15 @@ class Processes {
 
   /// Those that have ids already.
   std::vector<Id> known() const { return {known_.begin(), known_.end()}; }
+  bool are_known() const {
+    return std::ranges::all_of(batch_.processes, [](const BatchProcess& process) { return process.id != 0; });
+  }
+  /// Where all are known: as the batch names them.
+  std::vector<Id> ids_of_known() const {
+    std::vector<Id> ids;
+    for (const BatchProcess& process : batch_.processes) ids.push_back(process.id);
+    return ids;
+  }
 
   /// Of all; `found`: those of the known ones that are there.
   std::vector<Id> ids(const Flight& flight, const std::vector<Id>& found, std::string_view display) const {
@@ -292,10 +301,11 @@ bool fits_one_trip(const Batch& batch) {
 
 }  // namespace
 
-void Writer::commit(std::vector<Statement> last) {
-  last.push_back({kCommit, {}, true});
+/// `answer_commit()` sends COMMIT with the last of the transaction, and returns the answer to it.
+template <class Work>
+void Writer::commit(Work answer_commit) {
   try {
-    check_committed(connection_.pipeline().run(last).back());
+    check_committed(answer_commit());
   } catch (const pqxx::failure& failure) {
     if (connection_.usable()) throw;
     throw pqxx::in_doubt_error(failure.what());
@@ -381,6 +391,9 @@ BatchResult Writer::write_all(const Batch& batch) {
     flight.add(std::move(find));
   }
   const std::size_t prepared = flight.add(prepare_events(batch, processes));
+  if (processes.are_known()) {
+    if (auto positions = set_positions(batch, processes.ids_of_known())) flight.add(std::move(*positions));
+  }
   flight.send(pipeline);
   std::optional<EventsInsert> insert;  // prepared while the server works
   if (!batch.events.empty() && !is_worth_a_copy(batch)) insert.emplace(batch);
@@ -398,15 +411,24 @@ BatchResult Writer::write_all(const Batch& batch) {
   }
   const std::vector<Id> stacktrace_ids = stacktraces.ids();
   const NumberedBatch numbered{batch, result.process_ids, result.event_ids, stacktrace_ids};
-  if (insert) {
-    last.push_back(insert->statement(numbered));
-  } else if (!batch.events.empty()) {
-    copy_events(pipeline, numbered);
-  }
+  if (insert) last.push_back(insert->statement(numbered));
   if (auto ties = insert_ties(numbered)) last.push_back(std::move(*ties));
-  if (!batch.trace_events.empty()) copy_trace_events(pipeline, numbered);
-  if (auto positions = set_positions(batch, result.process_ids)) last.push_back(std::move(*positions));
-  commit(std::move(last));
+  if (!processes.are_known()) {
+    if (auto positions = set_positions(batch, result.process_ids)) last.push_back(std::move(*positions));
+  }
+  const CopiedRows copied{.events = !batch.events.empty() && !insert,
+                          .trace_events = !batch.trace_events.empty()};
+  if (copied.any()) {
+    const bool is_all = last.empty();
+    copy_rows(pipeline, numbered, copied, is_all ? kCommit : "");
+    if (is_all) {
+      commit([&] { return pipeline.end_copies(); });
+      return result;
+    }
+    pipeline.end_copies();
+  }
+  last.push_back({kCommit, {}, true});
+  commit([&] { return std::move(pipeline.run(last).back()); });
   return result;
 }
 

@@ -44,7 +44,8 @@ class Writer {
   /// from being written that write_all() has words for.
   std::optional<BatchResult> write_at_once(const Batch& batch);
   /// Sends the last statements of a batch, and COMMIT with them.
-  void commit(std::vector<Statement> last);
+  template <class Work>
+  void commit(Work answer_commit);
   /// Runs `work(Transaction&)` in a transaction, and commits it; again where somebody else was in the way.
   template <class Work>
   auto transact(Work work);
