@@ -56,7 +56,8 @@ SQLite::Database open(const SqliteParameters& parameters, Connection::Mode mode)
     const char* const option = mode == Mode::immutable ? "immutable=1" : "readonly_shm=1";
     return {uri_of(parameters.path, option), kReadFlags, 0, vfs == nullptr ? "" : vfs};
   }
-  const char* const vfs = mode == Mode::writing ? vfs_with_wal_buffer() : nullptr;
+  const bool writes = mode == Mode::writing || mode == Mode::checkpointing;
+  const char* const vfs = writes ? vfs_with_wal_buffer() : nullptr;
   return {parameters.path, kOpenFlags, 0, vfs == nullptr ? "" : vfs};
 }
 
@@ -136,10 +137,15 @@ void Connection::note_files() {
   files_.emplace(path_, has_wal_, handle());
 }
 
+bool Connection::is_of_another_wal() const noexcept {
+  const std::optional<WalIndex> index = has_wal_ && files_ ? wal_index(handle()) : std::nullopt;
+  return index && index->is_of_another();
+}
+
 bool Connection::write_back_all() noexcept {
   for (const auto last = deadline();;) {
     // Once another process has written all of the WAL back, it may have begun one that has come in place of
-    // this one: a checkpoint with the wrong WAL would damage the database.
+    // this one. A checkpoint looks once more, where that cannot happen any more (wal_buffer).
     const std::optional<WalIndex> index = wal_index(handle());
     if (index && (index->frames == 0 || !index->is_of_wal)) return true;
     const int code =

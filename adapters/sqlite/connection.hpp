@@ -55,6 +55,9 @@ class Connection {
   Replaced replaced() noexcept { return files_ ? files_->look() : Replaced::no; }
   /// Null until they are noted.
   OpenFiles* files() noexcept { return files_ ? &*files_ : nullptr; }
+  /// Whether what processes share in memory is about another WAL than this connection's, which is at the
+  /// path: that of a process that has not written it back, or has ended.
+  bool is_of_another_wal() const noexcept;
   /// Writes all that the WAL holds back into the database, and empties the WAL; waits for readers and other
   /// checkpoints at most `busy_timeout`. False where that did not work out.
   bool write_back_all() noexcept;

@@ -97,12 +97,13 @@ bool is_for_store() noexcept {
 /// Whether SQLite may use the descriptor. The program's own connections may use all: theirs may have got the
 /// number of one that a store has lost.
 bool may_be_used(int fd) noexcept {
-  if (UsedFile* const used = used_file_of_thread.get()) used->is(fd);
-  if (!is_for_store()) return true;
   const Opened* const file = opened_as(fd);
-  if (file == nullptr || is_still_there(fd, *file)) return true;
-  errno = EBADF;
-  return false;
+  if (is_for_store() && file != nullptr && !is_still_there(fd, *file)) {
+    errno = EBADF;
+    return false;
+  }
+  if (UsedFile* const used = used_file_of_thread.get()) used->is(fd);
+  return true;
 }
 
 /// How many calls are in this library now, for whatever connection.

@@ -31,7 +31,7 @@ std::optional<std::uint32_t> change_counter(sqlite3* connection) noexcept {
 /// Of what SQLite has open, which may have lost its name to another file since it was opened; `path` where
 /// that cannot be learned.
 std::optional<FileIdentity> identity_of_open(sqlite3_file* file, const std::string& path) noexcept {
-  const UsedFile used;
+  UsedFile used;
   char first = 0;
   if (file != nullptr) static_cast<void>(file->pMethods->xRead(file, &first, sizeof first, 0));
   const std::optional<FileIdentity> identity = used.identity();
@@ -43,8 +43,10 @@ std::optional<FileIdentity> identity_of_open(sqlite3_file* file, const std::stri
 std::optional<FileIdentity> identity_of_shared_memory(sqlite3* connection, const std::string& path) noexcept {
   constexpr int kLastReadLock = 7, kOne = 1;
   sqlite3_file* const database = file_of(connection, SQLITE_FCNTL_FILE_POINTER);
-  if (database == nullptr || database->pMethods->iVersion < 2) return identity_of(path);
-  const UsedFile used;
+  // Without a WAL there is no shared memory, which SQLite before 3.40 does not look at.
+  const bool has_wal = file_of(connection, SQLITE_FCNTL_JOURNAL_POINTER) != nullptr;
+  if (database == nullptr || database->pMethods->iVersion < 2 || !has_wal) return identity_of(path);
+  UsedFile used;
   const int code =
       database->pMethods->xShmLock(database, kLastReadLock, kOne, SQLITE_SHM_LOCK | SQLITE_SHM_SHARED);
   if (code == SQLITE_OK)

@@ -37,8 +37,8 @@ std::string_view to_text(Replaced how) noexcept;
 /// Thread-bound to the thread that has the connection, except for note_change().
 class OpenFiles {
  public:
-  /// Notes which files are at the path: the connection must have opened all of them. Without `has_wal` only
-  /// the database is noted.
+  /// Notes which files the connection has open: it must have opened all of them. Without `has_wal` only the
+  /// database is noted.
   OpenFiles(const std::string& path, bool has_wal, sqlite3* connection);
 
   /// Costs three calls of lstat() and one of pread().

@@ -234,7 +234,7 @@ void SqliteStore::Impl::prepare_file() {
 
 bool SqliteStore::Impl::reader_is_open() const {
   return shared_->reader != nullptr && shared_->read_connection->replaced() == Replaced::no &&
-         !internal::descriptors_are_lost();
+         !shared_->read_connection->is_of_another_wal() && !internal::descriptors_are_lost();
 }
 
 void SqliteStore::Impl::open_reader() {
@@ -245,6 +245,8 @@ void SqliteStore::Impl::open_reader() {
       leave_files(how);
     } else if (internal::descriptors_are_lost()) {
       close();
+    } else if (shared_->write_connection->is_of_another_wal()) {
+      close_as_it_is();
     }
   }
   if (!shared_->write_connection) open_connection(Opening::for_reading);

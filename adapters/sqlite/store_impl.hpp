@@ -62,7 +62,12 @@ class SqliteStore::Impl {
     return translate(doing, [&] {
       open_reader();
       const CloseImmutable close(*this);
-      return retry_reading(work);
+      try {
+        return retry_reading(work);
+      } catch (const SQLite::Exception& failure) {
+        if (internal::is_damage(failure)) close_as_it_is();  // as forget_files()
+        throw;
+      }
     });
   }
 

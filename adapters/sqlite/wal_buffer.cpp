@@ -16,8 +16,11 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string_view>
 #include <utility>
+
+#include "wal_index.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -27,7 +30,7 @@ constexpr int kFrameHeaderBytes = 24;
 constexpr int kCommitField = 4;  // four bytes, zero in all frames but the one that ends a transaction
 constexpr int kLeastPageBytes = 512;
 constexpr int kMostPageBytes = 65'536;
-constexpr int kWriteLock = 0;
+constexpr int kWriteLock = 0, kCheckpointLock = 1;
 
 /// The most that SQLite's own file takes at once.
 constexpr std::size_t kBufferBytes = (128 << 10) - 1;
@@ -160,6 +163,12 @@ int write(sqlite3_file* base, const void* from, int size, sqlite3_int64 at) noex
   return usual(file)->pMethods->xWrite(usual(file), from, size, at);
 }
 
+/// A WAL comes in place of another only while nobody is at a checkpoint.
+bool is_index_of_another(File& database) noexcept {
+  const std::optional<WalIndex> index = wal_index(usual(database), usual(*database.wal));
+  return index && index->is_of_another();
+}
+
 int lock_shared_memory(sqlite3_file* base, int first, int count, int flags) noexcept {
   File& file = own(base);
   const int code = flush(file);
@@ -167,8 +176,13 @@ int lock_shared_memory(sqlite3_file* base, int first, int count, int flags) noex
   // What fails when a lock is let go belongs to a transaction that is rolled back.
   if (code != SQLITE_OK && locks) return code;
   const int locked = usual(file)->pMethods->xShmLock(usual(file), first, count, flags);
-  const bool begins = locks && (flags & SQLITE_SHM_EXCLUSIVE) != 0 && first == kWriteLock;
-  if (begins && locked == SQLITE_OK && file.wal != nullptr) file.wal->kept->begin_transaction();
+  const bool is_taken = locks && (flags & SQLITE_SHM_EXCLUSIVE) != 0 && locked == SQLITE_OK;
+  if (!is_taken || file.wal == nullptr) return locked;
+  if (first == kWriteLock) file.wal->kept->begin_transaction();
+  if (first == kCheckpointLock && count == 1 && is_index_of_another(file)) {
+    usual(file)->pMethods->xShmLock(usual(file), first, count, SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
+    return SQLITE_BUSY;
+  }
   return locked;
 }
 

@@ -13,7 +13,7 @@ namespace {
 // https://www.sqlite.org/fileformat2.html#walformat,
 // https://www.sqlite.org/walformat.html#the_wal_index_header. Salts have the byte order of the WAL in both.
 constexpr sqlite3_int64 kSaltInWal = 16;
-constexpr std::size_t kFramesInIndex = 16, kSaltInIndex = 32, kWrittenBackInIndex = 96;
+constexpr std::size_t kFramesInIndex = 16, kSaltInIndex = 32;
 constexpr int kFirstRegion = 0, kRegionBytes = 32'768, kNotExtended = 0;
 
 using Salt = std::array<char, 8>;
@@ -26,8 +26,11 @@ std::uint32_t number_at(char* index, std::size_t at) noexcept {
 }  // namespace
 
 std::optional<WalIndex> wal_index(sqlite3* connection) noexcept {
-  sqlite3_file* const wal = file_of(connection, SQLITE_FCNTL_JOURNAL_POINTER);
-  sqlite3_file* const database = file_of(connection, SQLITE_FCNTL_FILE_POINTER);
+  return wal_index(file_of(connection, SQLITE_FCNTL_FILE_POINTER),
+                   file_of(connection, SQLITE_FCNTL_JOURNAL_POINTER));
+}
+
+std::optional<WalIndex> wal_index(sqlite3_file* database, sqlite3_file* wal) noexcept {
   if (wal == nullptr || database == nullptr) return std::nullopt;
   void volatile* mapped = nullptr;
   if (database->pMethods->iVersion < 2 ||
@@ -35,14 +38,13 @@ std::optional<WalIndex> wal_index(sqlite3* connection) noexcept {
       mapped == nullptr)
     return std::nullopt;
   auto* const index = static_cast<char*>(const_cast<void*>(mapped));
-  const WalIndex found{.frames = number_at(index, kFramesInIndex),
-                       .written_back = number_at(index, kWrittenBackInIndex)};
+  const std::uint32_t frames = number_at(index, kFramesInIndex);
   Salt salt{};
   const int code = wal->pMethods->xRead(wal, salt.data(), static_cast<int>(salt.size()), kSaltInWal);
   if (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ) return std::nullopt;
   const bool is_of_wal =
       code == SQLITE_OK && std::memcmp(salt.data(), index + kSaltInIndex, salt.size()) == 0;
-  return WalIndex{found.frames, found.written_back, is_of_wal};
+  return WalIndex{frames, is_of_wal};
 }
 
 }  // namespace codewake::internal

@@ -17,7 +17,6 @@
 #include "sqlite_error.hpp"
 #include "stored_frames.hpp"
 #include "trace_columns.hpp"
-#include "wal_index.hpp"
 
 namespace codewake::internal {
 namespace {
@@ -128,7 +127,7 @@ void Writer::begin() {
   const bool is_full = checkpointer_ && checkpointer_->is_full();
   if (!is_full) Query(connection_, "BEGIN IMMEDIATE").run();
   if (const Replaced how = connection_.replaced(); how != Replaced::no) throw FilesReplaced{how};
-  refuse_other_wal();
+  if (!is_full) refuse_other_wal();
   if (is_full) {
     throw StoreError(
         StoreError::Kind::unavailable,
@@ -152,12 +151,10 @@ void Writer::begin() {
   data_version_ = version.integer(0);
 }
 
-// Frames that are added to the index of another WAL would be lost with it, or make it useless.
+// Also where all of the other one is written back: SQLite begins a WAL anew only if no reader is in its way,
+// and adds to the old one otherwise.
 void Writer::refuse_other_wal() {
-  if (parameters_.memory) return;
-  const std::optional<WalIndex> index = wal_index(connection_.handle());
-  if (!index || index->is_of_wal || !index->has_more_than_database()) return;
-  throw WalIsElsewhere{};
+  if (connection_.is_of_another_wal()) throw WalIsElsewhere{};
 }
 
 void Writer::commit() {

@@ -34,7 +34,7 @@ struct FilesReplaced {
   Replaced how;
 };
 
-/// The WAL at the path is new: the one before was deleted, and a process that has it open has not written it
+/// The WAL at the path is new: the one before was deleted, and no process that had it open has written it
 /// back yet. Nothing was written: close the files, for SQLite forgets the WAL of a process that has ended
 /// once nobody has them open.
 struct WalIsElsewhere {};

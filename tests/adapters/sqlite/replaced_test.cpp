@@ -1,6 +1,8 @@
 // Files that are deleted, moved or replaced while a store has them open: what counts as stored is in the
 // database at the path.
 #include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #include <chrono>
 #include <cstdint>
@@ -392,6 +394,46 @@ TEST_CASE("nothing is written into a new WAL while the one before holds what the
   CHECK(second.get_apps().size() == 2);
 }
 
+TEST_CASE("a WAL that was deleted under a process that was killed then keeps nobody from writing for ever") {
+  const TemporaryFolder folder;
+  const fs::path file = folder / "events.sqlite";
+  {
+    SqliteStore store(dsn_of(file));
+    store.insert_process(info());
+    log(store, "before");
+  }
+  const pid_t child = start_child([&] {
+    SqliteStore store(dsn_of(file));
+    store.insert_app("in the WAL that is deleted", {});
+    put(folder / "written", "");
+    std::this_thread::sleep_for(seconds(60));
+  });
+  for (int i = 0; i < 30'000 && !fs::exists(folder / "written"); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  remove_files(file, {"-wal"});
+  SqliteStore reading(dsn_of(file)), writing(dsn_of(file));
+  int written = 0;
+  const auto use_both = [&] {
+    try {
+      reading.get_apps();
+    } catch (const StoreError&) {
+    }
+    try {
+      write_events(writing, "app", "key", std::vector<std::string>{"after"});
+      ++written;
+    } catch (const StoreError&) {
+    }
+  };
+  use_both();
+  CHECK(written == 0);
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  for (int i = 0; i < 3; ++i) use_both();
+  CHECK(written > 0);
+  CHECK(count(file, "before") == 1);
+  CHECK(count(file, "after") == written);
+}
+
 TEST_CASE("processes that share a WAL which is deleted again and again lose nothing that counted as stored") {
   const TemporaryFolder folder;
   const fs::path file = folder / "events.sqlite";
@@ -399,7 +441,7 @@ TEST_CASE("processes that share a WAL which is deleted again and again lose noth
   std::vector<pid_t> children;
   for (int child = 0; child < kProcesses; ++child) {
     children.push_back(start_child([&, child] {
-      SqliteStore store({dsn_of(file), "busy_timeout=1s"});
+      SqliteStore store({dsn_of(file), "busy_timeout=10s"});
       int failed = 0;
       for (int stored = 0; stored < kBatches;) {
         try {
