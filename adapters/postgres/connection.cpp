@@ -1,10 +1,14 @@
 #include "connection.hpp"
 
 #include <fmt/format.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <exception>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "codewake/errors.hpp"
@@ -22,6 +26,16 @@ std::chrono::milliseconds grace(std::chrono::milliseconds statement_timeout) {
 std::chrono::milliseconds patience_of(const PostgresParameters& parameters) {
   const auto timeout = parameters.statement_timeout;
   return timeout.count() > 0 ? timeout + grace(timeout) : timeout;
+}
+
+/// Nothing for a Unix socket.
+std::optional<int> local_port(int socket) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) return std::nullopt;
+  if (address.ss_family == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
+  if (address.ss_family == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
+  return std::nullopt;
 }
 
 }  // namespace
@@ -52,17 +66,22 @@ void Connection::check_encoding() const {
                   parameters_.display, name));
 }
 
-// A pooler tells its clients numbers of processes that are no server's.
+// A pooler tells its clients numbers of processes that are no server's, or that of the first server's process
+// that they use; and the server sees the pooler's port. Over a network that changes ports, a server is taken
+// for a pooler.
 void Connection::set_if_direct() {
   is_direct_ = with([&](PqxxConnection& pqxx) {
     const std::string_view plans =
         pqxx.server_version() >= kFirstToPlanOnce ? ", ('plan_cache_mode', 'force_generic_plan')" : "";
+    const std::optional<int> port = local_port(pqxx.sock());
     return !pqxx::nontransaction(pqxx)
                 .exec(fmt::format(
                     "SELECT set_config(name, value, false) FROM (VALUES ('statement_timeout', '{0}'), "
                     "('lock_timeout', '{0}'), ('idle_in_transaction_session_timeout', '{0}'), "
-                    "('extra_float_digits', '3'){1}) s(name, value) WHERE pg_backend_pid() = {2}",
-                    parameters_.statement_timeout.count(), plans, pqxx.backendpid()))
+                    "('extra_float_digits', '3'){1}) s(name, value) WHERE pg_backend_pid() = {2} AND "
+                    "inet_client_port() IS NOT DISTINCT FROM {3}",
+                    parameters_.statement_timeout.count(), plans, pqxx.backendpid(),
+                    port ? std::to_string(*port) : "NULL"))
                 .empty();
   });
 }
