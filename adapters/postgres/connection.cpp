@@ -87,8 +87,13 @@ void Connection::set_if_direct() {
 }
 
 bool Connection::usable() const noexcept {
-  return connected_.pqxx->is_open() && state() != TransactionState::unknown && !pipeline_.is_broken() &&
-         !watchdog_.has_fired();
+  return !is_lost_ && connected_.pqxx->is_open() && state() != TransactionState::unknown &&
+         !pipeline_.is_broken() && !watchdog_.has_fired();
+}
+
+void Connection::note_loss(const pqxx::failure& failure) noexcept {
+  is_lost_ = is_lost_ || dynamic_cast<const pqxx::broken_connection*>(&failure) != nullptr ||
+             dynamic_cast<const pqxx::in_doubt_error*>(&failure) != nullptr;
 }
 
 bool Connection::was_in_use() const noexcept {

@@ -65,7 +65,8 @@ class Connection {
     const Watchdog::Guard guard(watchdog_, patience_);
     try {
       return exchange(*connected_.pqxx);
-    } catch (const pqxx::failure&) {
+    } catch (const pqxx::failure& failure) {
+      note_loss(failure);
       explain_silence();
       throw;
     }
@@ -77,6 +78,8 @@ class Connection {
  private:
   void check_encoding() const;
   void set_if_direct();
+  /// libpq itself may say that it is connected until the next exchange has failed, too.
+  void note_loss(const pqxx::failure& failure) noexcept;
   /// Throws what says so, where the failure that is being handled comes of the watchdog.
   void explain_silence() const;
 
@@ -86,6 +89,7 @@ class Connection {
   Watchdog watchdog_;
   Pipeline pipeline_;
   bool is_direct_ = false;
+  bool is_lost_ = false;
   std::chrono::steady_clock::time_point used_{};
 };
 
