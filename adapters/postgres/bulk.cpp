@@ -19,9 +19,10 @@ namespace {
 constexpr std::size_t kPieceBytes = 64 << 10;
 constexpr std::string_view kCopyHeader("PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
 
-/// Beyond either, COPY is faster, although it takes two round trips more: of 50 events with 200 attributes by
-/// a twentieth. And it does not keep all of the data in memory twice.
-constexpr std::size_t kFewRows = 60;
+/// Beyond either, COPY is faster, and does not keep all of the data in memory twice. Of 50 events with 200
+/// attributes its rate is 1.02 times that of one round trip where the other side answers at once, and 0.8
+/// times where each round trip wakes a processor that sleeps.
+constexpr std::size_t kFewRows = 1'000;
 constexpr std::size_t kFewBytes = 256 << 10;
 
 std::string_view bytes_of(const Digest& digest) {
