@@ -78,7 +78,8 @@ void Connection::set_if_direct() {
                 .exec(fmt::format(
                     "SELECT set_config(name, value, false) FROM (VALUES ('statement_timeout', '{0}'), "
                     "('lock_timeout', '{0}'), ('idle_in_transaction_session_timeout', '{0}'), "
-                    "('extra_float_digits', '3'){1}) s(name, value) WHERE pg_backend_pid() = {2} AND "
+                    "('extra_float_digits', '3'), ('default_transaction_isolation', 'read committed'){1}) "
+                    "s(name, value) WHERE pg_backend_pid() = {2} AND "
                     "inet_client_port() IS NOT DISTINCT FROM {3}",
                     parameters_.statement_timeout.count(), plans, pqxx.backendpid(),
                     port ? std::to_string(*port) : "NULL"))

@@ -356,10 +356,14 @@ std::optional<BatchResult> Writer::write_at_once(const Batch& batch) {
   if (!fits_one_trip(batch) || pipeline.is_unsure() || !connection_.was_in_use()) return std::nullopt;
   const RollBack roll_back(connection_);
   Flight flight;
-  flight.add({kBegin, {}, true});
-  begin_writing(flight, batch, connection_);
+  // One statement alone is a transaction, which needs no bounds where the session has them.
+  const bool is_alone = connection_.is_direct();
+  if (!is_alone) {
+    flight.add({kBegin, {}, true});
+    begin_writing(flight, batch, connection_);
+  }
   const std::size_t inserted = flight.add(EventsInsert(batch).statement_with_checks(batch, kSchemaVersion));
-  const std::size_t committed = flight.add({kCommit, {}, true});
+  const std::size_t committed = is_alone ? inserted : flight.add({kCommit, {}, true});
   try {
     flight.send(pipeline);
     flight.receive(pipeline);
@@ -369,7 +373,7 @@ std::optional<BatchResult> Writer::write_at_once(const Batch& batch) {
     if (connection_.usable() || is_refused) throw;
     throw pqxx::in_doubt_error(failure.what());
   }
-  check_committed(flight[committed]);
+  if (!is_alone) check_committed(flight[committed]);
   BatchResult result{.process_ids = {}, .event_ids = flight[inserted].integers(0, EventsInsert::kIdsColumn)};
   for (const BatchProcess& process : batch.processes) result.process_ids.push_back(process.id);
   return result;
