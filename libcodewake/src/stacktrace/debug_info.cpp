@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "stacktrace/debug_texts.hpp"
 #include "stacktrace/demangle.hpp"
 #include "stacktrace/dwarf_names.hpp"
 #include "stacktrace/line_table.hpp"

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "stacktrace/elf_file.hpp"
+#include "stacktrace/debug_texts.hpp"
 #include "stacktrace/walk_budget.hpp"
 
 namespace codewake::internal {

@@ -25,6 +25,7 @@
 #include <utility>
 #include <vector>
 
+#include "stacktrace/elf_sections.hpp"
 #include "stacktrace/small_symbols.hpp"
 
 // The headers are read first, then the sections that are needed: the rest of a copy is memory that was never
@@ -38,20 +39,6 @@ constexpr std::size_t kHeadBytes = 4096;  // has the build-id of a file without 
 constexpr std::size_t kMaxIdBytes = 64;
 constexpr std::size_t kMostCodeSections = 64;
 
-// Calls `visit(name, section, header)` for each section until it returns true; whether it did.
-template <class Visit>
-bool find_section(Elf* elf, Visit visit) {
-  std::size_t names = 0;
-  if (elf_getshdrstrndx(elf, &names) != 0) return false;
-  for (Elf_Scn* section = nullptr; (section = elf_nextscn(elf, section)) != nullptr;) {
-    GElf_Shdr header;
-    if (gelf_getshdr(section, &header) == nullptr) continue;
-    const char* name = elf_strptr(elf, names, header.sh_name);
-    if (name != nullptr && visit(std::string_view(name), section, header)) return true;
-  }
-  return false;
-}
-
 // Of debug information what names functions and lines.
 bool is_debug(std::string_view section) {
   static constexpr std::string_view kRead[] = {"abbrev", "addr",     "info", "line",        "line_str",
@@ -63,11 +50,6 @@ bool is_debug(std::string_view section) {
     return std::find(std::begin(kRead), std::end(kRead), rest) != std::end(kRead);
   }
   return false;
-}
-
-bool has_strings_of_debug(std::string_view section) {
-  if (section.ends_with(".dwo")) section.remove_suffix(4);
-  return section.ends_with("debug_str") || section.ends_with("debug_line_str");
 }
 
 bool is_needed(std::string_view name, const GElf_Shdr& header) {
@@ -398,31 +380,6 @@ void ElfFile::hide_other_sections(bool with_debug) {
     header.sh_type = SHT_NOBITS;
     gelf_update_shdr(section, &header);
     return false;
-  });
-}
-
-void leave_out_unended_strings(Elf* elf) noexcept {
-  find_section(elf, [](std::string_view name, Elf_Scn* section, const GElf_Shdr& header) {
-    if (!has_strings_of_debug(name) || header.sh_type == SHT_NOBITS) return false;
-    Elf_Data* const data = elf_getdata(section, nullptr);
-    if (data == nullptr || data->d_buf == nullptr) return false;
-    const std::string_view content(static_cast<const char*>(data->d_buf), data->d_size);
-    data->d_size = content.rfind('\0') + 1;  // npos + 1 is 0
-    return false;
-  });
-}
-
-bool ends_in_debug_info(Elf* elf, const unsigned char* text) noexcept {
-  return find_section(elf, [&](std::string_view name, Elf_Scn* section, const GElf_Shdr& header) {
-    if (name.ends_with(".dwo")) name.remove_suffix(4);
-    const bool has_entries = name.ends_with("debug_info") || name.ends_with("debug_types");
-    if (!has_entries || header.sh_type == SHT_NOBITS) return false;
-    const Elf_Data* const data = elf_getdata(section, nullptr);
-    if (data == nullptr || data->d_buf == nullptr) return false;
-    const auto* const begin = static_cast<const unsigned char*>(data->d_buf);
-    const auto* const end = begin + data->d_size;
-    return text >= begin && text < end &&
-           std::memchr(text, 0, static_cast<std::size_t>(end - text)) != nullptr;
   });
 }
 
