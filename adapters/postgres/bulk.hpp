@@ -22,7 +22,8 @@ struct NumberedBatch {
 /// Whether the events are worth a COPY, which takes round trips of its own.
 bool is_worth_a_copy(const Batch& batch);
 
-/// What is copied. Trace events are, however few: they come by the hundred, or singly where nobody waits.
+/// What is copied. Trace events are, however few: they come by the hundred, or singly where none is waited
+/// for.
 struct CopiedRows {
   bool events = false;
   bool trace_events = false;

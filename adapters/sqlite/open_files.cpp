@@ -38,12 +38,12 @@ std::optional<FileIdentity> identity_of_open(sqlite3_file* file, const std::stri
   return identity ? identity : identity_of(path);
 }
 
-/// SQLite locks a place in the file where no other connection of this process has locked it. This one is for
-/// readers, of whom there are four kinds more.
+/// By a lock of readers, which they share: SQLite locks a place in the file for it, where no other connection
+/// of this process has that already.
 std::optional<FileIdentity> identity_of_shared_memory(sqlite3* connection, const std::string& path) noexcept {
   constexpr int kLastReadLock = 7, kOne = 1;
   sqlite3_file* const database = file_of(connection, SQLITE_FCNTL_FILE_POINTER);
-  // Without a WAL there is no shared memory, which SQLite before 3.40 does not look at.
+  // Without a WAL there is no shared memory, which an older SQLite does not look at.
   const bool has_wal = file_of(connection, SQLITE_FCNTL_JOURNAL_POINTER) != nullptr;
   if (database == nullptr || database->pMethods->iVersion < 2 || !has_wal) return identity_of(path);
   UsedFile used;

@@ -163,7 +163,7 @@ int write(sqlite3_file* base, const void* from, int size, sqlite3_int64 at) noex
   return usual(file)->pMethods->xWrite(usual(file), from, size, at);
 }
 
-/// A WAL comes in place of another only while nobody is at a checkpoint.
+/// A WAL comes in place of another only while no other connection is at a checkpoint.
 bool is_index_of_another(File& database) noexcept {
   const std::optional<WalIndex> index = wal_index(usual(database), usual(*database.wal));
   return index && index->is_of_another();

@@ -36,7 +36,7 @@ struct FilesReplaced {
 
 /// The WAL at the path is new: the one before was deleted, and no process that had it open has written it
 /// back yet. Nothing was written: close the files, for SQLite forgets the WAL of a process that has ended
-/// once nobody has them open.
+/// once no process has them open.
 struct WalIsElsewhere {};
 
 /// Thread-bound to whoever holds the lock that guards it. Every call throws StoreError, SQLite::Exception or

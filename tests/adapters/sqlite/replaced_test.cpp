@@ -394,7 +394,8 @@ TEST_CASE("nothing is written into a new WAL while the one before holds what the
   CHECK(second.get_apps().size() == 2);
 }
 
-TEST_CASE("a WAL that was deleted under a process that was killed then keeps nobody from writing for ever") {
+TEST_CASE(
+    "a WAL that was deleted under a process that was killed then keeps no other from writing for ever") {
   const TemporaryFolder folder;
   const fs::path file = folder / "events.sqlite";
   {
@@ -453,8 +454,8 @@ TEST_CASE("processes that share a WAL which is deleted again and again lose noth
         }
       }
       put(folder / std::to_string(child), std::to_string(failed));
-      // A WAL that nobody has open is lost with its name, so no child ends before the last one is deleted.
-      // Until then it reads, as who is idle would keep one that was deleted, and the others waiting.
+      // A WAL that no process has open is lost with its name, so no child ends before the last one is
+      // deleted. Until then it reads, as who is idle would keep one that was deleted, and the others waiting.
       for (int reads = 0; !fs::exists(folder / "end") && reads < 100'000; ++reads) {
         try {
           store.get_apps();
